@@ -1,0 +1,229 @@
+//! The command line: what can be said, and how it is explained.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use syncline::{Compression, Durability, Encoding, Family, Kind};
+
+/// Edit documents that merge: offline in a local store, and with everybody else through a relay.
+///
+/// Documents are trees of maps, lists, texts and counters. PATH is a JSON Pointer such as /tasks/0/title, VALUE
+/// is JSON. Every edit is durable in the store when the command returns; `sync` brings it to the relay.
+#[derive(Parser)]
+#[command(name = "syncline", version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the message says why and what to do
+  2  the command line was not understood
+  3  not everything could be synchronised in time (sync)";
+
+/// What every command understands, before or after its name.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// The store: one file, made when it is first used.
+    #[arg(long, global = true, value_name = "FILE", default_value = "syncline.db", env = "SYNCLINE_STORE")]
+    pub store: PathBuf,
+    /// A relay, as in ws://127.0.0.1:4455/sync; several in order of preference.
+    #[arg(long, global = true, value_name = "URL", env = "SYNCLINE_RELAY", value_delimiter = ',')]
+    pub relay: Vec<String>,
+    /// Write lists, status and errors as JSON, one object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Under whose name edits are made.
+    #[arg(long, global = true, value_name = "NAME", env = "USER", default_value = "anonymous")]
+    pub user: String,
+    /// What a saved edit survives: a power failure, or only the death of the process.
+    #[arg(long, global = true, value_enum, default_value = "full")]
+    durability: Kept,
+    /// How frames to the relay are written.
+    #[arg(long, global = true, value_enum, default_value = "binary")]
+    encoding: Encoded,
+    /// Which compressions the relay may use towards us, best first.
+    #[arg(long, global = true, value_enum, value_delimiter = ',', default_value = "gzip")]
+    compression: Vec<Compressed>,
+}
+
+impl Global {
+    pub const fn durability(&self) -> Durability {
+        match self.durability {
+            Kept::Full => Durability::Full,
+            Kept::Normal => Durability::Normal,
+        }
+    }
+
+    pub const fn encoding(&self) -> Encoding {
+        match self.encoding {
+            Encoded::Binary => Encoding::Binary,
+            Encoded::Json => Encoding::Json,
+        }
+    }
+
+    pub fn compression(&self) -> Vec<Compression> {
+        let known = |compressed: &Compressed| match compressed {
+            Compressed::Gzip => Some(Compression::Gzip),
+            Compressed::Brotli => Some(Compression::Brotli),
+            Compressed::None => None,
+        };
+        self.compression.iter().filter_map(known).collect()
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kept {
+    Full,
+    Normal,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Encoded {
+    Binary,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Compressed {
+    Gzip,
+    Brotli,
+    None,
+}
+
+/// The CRDT a document is made of.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Crdt {
+    /// Yjs.
+    Yjs,
+    /// Automerge.
+    Automerge,
+}
+
+impl From<Crdt> for Family {
+    fn from(crdt: Crdt) -> Self {
+        match crdt {
+            Crdt::Yjs => Self::Yjs,
+            Crdt::Automerge => Self::Automerge,
+        }
+    }
+}
+
+/// What a document is for.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Purpose {
+    /// A tree of maps, lists, texts, counters and plain values.
+    Tree,
+    /// One text.
+    Text,
+}
+
+impl From<Purpose> for Kind {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Tree => Self::Tree,
+            Purpose::Text => Self::Text,
+        }
+    }
+}
+
+/// How a document is exported.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// Canonical JSON, as `show` prints it.
+    Json,
+    /// The bare text of a text document.
+    Text,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a document.
+    Create {
+        /// Its name, such as team/board.
+        doc: String,
+        /// What it is for.
+        #[arg(long, value_enum, default_value = "tree")]
+        kind: Purpose,
+        /// What it is made of.
+        #[arg(long, value_enum, default_value = "yjs")]
+        crdt: Crdt,
+    },
+    /// Print a document as canonical JSON: equal documents print equal bytes.
+    Show { doc: String },
+    /// Print the names of the documents in the store.
+    List,
+    /// Forget a document in this store; relays and others keep theirs.
+    Delete { doc: String },
+    /// Give a key of a map, or an element of a list, a value.
+    Set { doc: String, path: String, value: String },
+    /// Print the value at a path as canonical JSON.
+    Get { doc: String, path: String },
+    /// Take out what is at a path.
+    Rm { doc: String, path: String },
+    /// Put a value into a list, in front of the element that PATH names; /list/- for the end.
+    Insert { doc: String, path: String, value: String },
+    /// Add to a counter, making it if need be.
+    Inc {
+        doc: String,
+        path: String,
+        /// How much; negative to count down.
+        #[arg(default_value_t = 1, allow_negative_numbers = true)]
+        by: i64,
+    },
+    /// Edit a text in place.
+    Text {
+        #[command(subcommand)]
+        command: TextCommand,
+    },
+    /// Write a document to standard output.
+    Export {
+        doc: String,
+        #[arg(long, value_enum, default_value = "json")]
+        format: Format,
+    },
+    /// Bring documents and relay together; ends when everything is saved there and everything there is here.
+    Sync {
+        /// Which; all in the store if none is named. One that is not here is fetched.
+        docs: Vec<String>,
+        /// Seconds after which to give up.
+        #[arg(long, value_name = "S", default_value_t = 60)]
+        timeout: u64,
+    },
+    /// Print changes of a document as they come, one operation a line, until interrupted.
+    Watch { doc: String },
+    /// Show the store, its documents and what waits for a relay.
+    Status,
+    /// Merge logs into snapshots, of one document or of all.
+    Compact { doc: Option<String> },
+    /// Verify the store.
+    Check,
+    /// Play a recorded editing trace into a new text document, and compare the end with the recorded one.
+    Replay {
+        /// The trace, .json or .json.gz.
+        trace: PathBuf,
+        /// The document to make.
+        doc: String,
+        /// What it is made of.
+        #[arg(long, value_enum, default_value = "yjs")]
+        crdt: Crdt,
+        /// Lose the connection for a moment every so many edits.
+        #[arg(long, value_name = "N")]
+        offline_every: Option<usize>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum TextCommand {
+    /// Replace a range of a text: `text splice DOC [PATH] POS DEL INS`, counted in Unicode code points.
+    Splice {
+        doc: String,
+        /// [PATH] POS DEL INS; without PATH, the text of a text document.
+        #[arg(num_args = 3..=4, required = true, value_names = ["PATH", "POS", "DEL", "INS"], allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}

@@ -1,0 +1,71 @@
+//! Commands that change a document. They return when the change is durable in the store.
+
+use syncline::{Family, Kind, Operation, Path, Saved, Spec, Value};
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::session;
+
+/// Makes a document.
+pub async fn create(global: &Global, doc: &str, kind: Kind, family: Family) -> Result<(), Failure> {
+    let engine = session::offline(global)?;
+    let stored = engine.list().await?;
+    if stored.iter().any(|summary| summary.doc.as_str() == doc) {
+        return Err(Failure::Exists(doc.to_owned()));
+    }
+    engine.document(doc, Spec { family, kind }).await?;
+    engine.close().await;
+    Ok(())
+}
+
+/// Performs one operation.
+pub async fn perform(global: &Global, doc: &str, operation: Operation) -> Result<(), Failure> {
+    let engine = session::online(global)?;
+    let document = session::document(&engine, doc).await?;
+    document.perform(operation)?;
+    document.saved(Saved::Local).await?;
+    engine.close().await;
+    Ok(())
+}
+
+pub fn set(path: &str, value: &str) -> Result<Operation, Failure> {
+    Ok(Operation::Put { path: path.parse()?, value: parse(value)? })
+}
+
+pub fn rm(path: &str) -> Result<Operation, Failure> {
+    Ok(Operation::Remove { path: path.parse()? })
+}
+
+pub fn insert(path: &str, value: &str) -> Result<Operation, Failure> {
+    Ok(Operation::Insert { path: path.parse()?, values: vec![parse(value)?] })
+}
+
+pub fn inc(path: &str, by: i64) -> Result<Operation, Failure> {
+    Ok(Operation::Increment { path: path.parse()?, by })
+}
+
+/// `[PATH] POS DEL INS`
+pub fn splice(rest: &[String]) -> Result<Operation, Failure> {
+    let (path, at, delete, insert) = match rest {
+        [at, delete, insert] => (Path::root().child(Kind::TEXT_KEY), at, delete, insert),
+        [path, at, delete, insert] => (path.parse()?, at, delete, insert),
+        _ => return Err(Failure::Edit("name [PATH] POS DEL INS".to_owned())),
+    };
+    let number = |text: &str| {
+        text.parse().map_err(|_| Failure::Edit(format!("{text:?} is not a count of characters")))
+    };
+    Ok(Operation::Splice { path, at: number(at)?, delete: number(delete)?, insert: insert.clone() })
+}
+
+fn parse(value: &str) -> Result<Value, Failure> {
+    Ok(Value::from_json(&serde_json::from_str(value)?)?)
+}
+
+/// Forgets a document here.
+pub async fn delete(global: &Global, doc: &str) -> Result<(), Failure> {
+    let engine = session::offline(global)?;
+    session::document(&engine, doc).await?;
+    engine.delete(doc)?;
+    engine.close().await;
+    Ok(())
+}

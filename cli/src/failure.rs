@@ -1,0 +1,81 @@
+//! Why a command failed, in words and in a code.
+
+use std::process::ExitCode;
+
+use syncline::{OpenError, SaveError};
+use thiserror::Error;
+
+/// A command's failure.
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] syncline::storage::StorageError),
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    #[error(transparent)]
+    Path(#[from] syncline_core::path::PathError),
+    #[error("the edit was not made: {0}")]
+    Edit(String),
+    #[error("VALUE is not JSON: {0}; quote strings twice, as in '\"text\"'")]
+    Json(#[from] serde_json::Error),
+    #[error("there is no document {0:?} in this store; make it with `create`, or fetch it with `sync`")]
+    NoDocument(String),
+    #[error("there is a document {0:?} already")]
+    Exists(String),
+    #[error("there is nothing at {1:?} in {0:?}")]
+    Nothing(String, String),
+    #[error("no relay is named; give --relay URL or set SYNCLINE_RELAY")]
+    NoRelay,
+    #[error("{0}")]
+    NotSynced(String),
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    #[error("{0}")]
+    Trace(String),
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// The process's exit code; see `--help`.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NotSynced(_) => ExitCode::from(3),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// The kind of failure, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "open",
+            Self::Store(_) => "store",
+            Self::Save(_) => "save",
+            Self::Path(_) => "path",
+            Self::Edit(_) => "edit",
+            Self::Json(_) => "json",
+            Self::NoDocument(_) => "no-document",
+            Self::Exists(_) => "exists",
+            Self::Nothing(..) => "nothing",
+            Self::NoRelay => "no-relay",
+            Self::NotSynced(_) => "not-synced",
+            Self::Damaged(_) => "damaged",
+            Self::Trace(_) => "trace",
+            Self::Output(_) => "output",
+        }
+    }
+}
+
+impl<E: std::fmt::Display> From<syncline::EditError<E>> for Failure {
+    fn from(error: syncline::EditError<E>) -> Self {
+        Self::Edit(error.to_string())
+    }
+}
+
+impl From<syncline_core::operation::EditError> for Failure {
+    fn from(error: syncline_core::operation::EditError) -> Self {
+        Self::Edit(error.to_string())
+    }
+}

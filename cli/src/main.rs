@@ -1,0 +1,68 @@
+//! `syncline`: the engine in a terminal.
+
+mod args;
+mod edit;
+mod failure;
+mod operations;
+mod read;
+mod replay;
+mod session;
+mod sync;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::{Arguments, Command, Global, TextCommand};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let Arguments { global, command } = Arguments::parse();
+    let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&global, &Failure::Output(error)),
+    };
+    match runtime.block_on(run(&global, command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&global, &failure),
+    }
+}
+
+fn report(global: &Global, failure: &Failure) -> ExitCode {
+    match global.json {
+        true => eprintln!("{}", serde_json::json!({"error": failure.to_string(), "code": failure.code()})),
+        false => eprintln!("syncline: {failure}"),
+    }
+    failure.exit_code()
+}
+
+async fn run(global: &Global, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Create { doc, kind, crdt } => edit::create(global, &doc, kind.into(), crdt.into()).await,
+        Command::Show { doc } => read::get(global, &doc, "").await,
+        Command::List => read::list(global),
+        Command::Delete { doc } => edit::delete(global, &doc).await,
+        Command::Set { doc, path, value } => edit::perform(global, &doc, edit::set(&path, &value)?).await,
+        Command::Get { doc, path } => read::get(global, &doc, &path).await,
+        Command::Rm { doc, path } => edit::perform(global, &doc, edit::rm(&path)?).await,
+        Command::Insert { doc, path, value } => {
+            edit::perform(global, &doc, edit::insert(&path, &value)?).await
+        }
+        Command::Inc { doc, path, by } => edit::perform(global, &doc, edit::inc(&path, by)?).await,
+        Command::Text { command: TextCommand::Splice { doc, rest } } => {
+            edit::perform(global, &doc, edit::splice(&rest)?).await
+        }
+        Command::Export { doc, format } => read::export(global, &doc, format).await,
+        Command::Sync { docs, timeout } => sync::sync(global, &docs, timeout).await,
+        Command::Watch { doc } => sync::watch(global, &doc).await,
+        Command::Status => read::status(global).await,
+        Command::Compact { doc } => read::compact(global, doc.as_deref()).await,
+        Command::Check => read::check(global),
+        Command::Replay { trace, doc, crdt, offline_every } => {
+            replay::run(global, &trace, &doc, crdt.into(), offline_every).await
+        }
+    }
+}

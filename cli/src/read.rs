@@ -1,0 +1,148 @@
+//! Commands that look at the store.
+
+use std::io::Write;
+
+use serde_json::json;
+use syncline::storage::Storage;
+use syncline::{Kind, Path, Value, json::to_canonical_json};
+
+use crate::args::{Format, Global};
+use crate::failure::Failure;
+use crate::session;
+
+/// Prints a value of a document, without an added newline.
+pub async fn get(global: &Global, doc: &str, path: &str) -> Result<(), Failure> {
+    print(&to_canonical_json(&read(global, doc, &path.parse()?).await?))
+}
+
+/// Prints a document.
+pub async fn export(global: &Global, doc: &str, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Json => get(global, doc, "").await,
+        Format::Text => match read(global, doc, &Path::root().child(Kind::TEXT_KEY)).await {
+            Ok(Value::Text(text)) => print(&text),
+            // A text without content is not there.
+            Err(Failure::Nothing(..)) => Ok(()),
+            Ok(_) => Err(Failure::Nothing(doc.to_owned(), "/text as a text".to_owned())),
+            Err(failure) => Err(failure),
+        },
+    }
+}
+
+async fn read(global: &Global, doc: &str, path: &Path) -> Result<Value, Failure> {
+    let engine = session::offline(global)?;
+    let document = session::document(&engine, doc).await?;
+    let value = document.value(path);
+    engine.close().await;
+    value.ok_or_else(|| Failure::Nothing(doc.to_owned(), path.to_string()))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Prints what documents there are.
+pub fn list(global: &Global) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for summary in session::open_store(global)?.documents()? {
+        let (doc, spec) = (summary.doc.as_str(), summary.spec);
+        match global.json {
+            true => writeln!(
+                out,
+                "{}",
+                json!({"doc": doc, "crdt": spec.family, "kind": spec.kind, "entries": summary.head, "bytes": summary.bytes})
+            )?,
+            false => writeln!(out, "{doc}")?,
+        }
+    }
+    Ok(())
+}
+
+/// Shows the store and what waits for a relay.
+pub async fn status(global: &Global) -> Result<(), Failure> {
+    let engine = session::online(global)?;
+    let stored = engine.list().await?;
+    let mut rows = Vec::new();
+    for summary in stored {
+        let document = engine.existing(summary.doc.as_str()).await?;
+        rows.push((summary, document.progress()));
+    }
+    let reached = crate::sync::try_connect(&engine, global).await;
+    let status = engine.status();
+    let mut out = std::io::stdout().lock();
+    let store = global.store.display();
+    if global.json {
+        for (summary, progress) in &rows {
+            let spec = summary.spec;
+            writeln!(
+                out,
+                "{}",
+                json!({"doc": summary.doc.as_str(), "crdt": spec.family, "kind": spec.kind, "entries": summary.head,
+                    "bytes": summary.bytes, "pending": progress.pending, "pending_bytes": progress.pending_bytes})
+            )?;
+        }
+        writeln!(
+            out,
+            "{}",
+            json!({"store": store.to_string(), "durability": global.durability().to_string(), "relay": reached,
+                "connected": status.is_connected(), "pending": status.pending, "pending_bytes": status.pending_bytes,
+                "last_contact": status.last_contact})
+        )?;
+    } else {
+        writeln!(out, "store      {store} (durability {})", global.durability())?;
+        writeln!(out, "relay      {reached}")?;
+        if let Some(time) = status.last_contact {
+            writeln!(out, "heard from relay {} ms after 1970", time.0)?;
+        }
+        writeln!(out, "pending    {} edits, {} bytes", status.pending, status.pending_bytes)?;
+        for (summary, progress) in &rows {
+            writeln!(
+                out,
+                "{}  {}, {} entries, {} bytes, {} pending",
+                summary.doc, summary.spec, summary.head, summary.bytes, progress.pending
+            )?;
+        }
+    }
+    drop(out);
+    engine.close().await;
+    Ok(())
+}
+
+/// Merges logs into snapshots.
+pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> {
+    let engine = session::offline(global)?;
+    let names = match doc {
+        Some(doc) => vec![doc.to_owned()],
+        None => engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect(),
+    };
+    for name in names {
+        session::document(&engine, &name).await?.compact();
+    }
+    engine.close().await;
+    Ok(())
+}
+
+/// Verifies the store.
+pub fn check(global: &Global) -> Result<(), Failure> {
+    let report = session::open_store(global)?.check()?;
+    if !report.is_sound() {
+        return Err(Failure::Damaged(report.problems.join("; ")));
+    }
+    let mut out = std::io::stdout().lock();
+    match global.json {
+        true => writeln!(
+            out,
+            "{}",
+            json!({"sound": true, "documents": report.documents, "entries": report.entries,
+                "snapshots": report.snapshots, "bytes": report.bytes})
+        )?,
+        false => writeln!(
+            out,
+            "sound: {} documents, {} entries, {} snapshots, {} bytes",
+            report.documents, report.entries, report.snapshots, report.bytes
+        )?,
+    }
+    Ok(())
+}

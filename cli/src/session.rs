@@ -1,0 +1,63 @@
+//! One command's engine: opened over the store, closed before the command ends.
+
+use syncline::transports::{Hybrid, Transport, WebSocket};
+use syncline::{Document, Engine, OpenError, SqliteStorage, storage};
+use syncline_core::event::DocumentError;
+use syncline_core::wire::MAX_FRAME_BYTES;
+
+use crate::args::Global;
+use crate::failure::Failure;
+
+/// Longest wait between attempts to reach a relay, in milliseconds: somebody sits in front of the terminal.
+const LONGEST_WAIT: u64 = 1_000;
+
+/// Opens the store alone.
+pub fn open_store(global: &Global) -> Result<SqliteStorage, Failure> {
+    let options = storage::Options { durability: global.durability(), ..storage::Options::default() };
+    Ok(SqliteStorage::open(&global.store, options)?)
+}
+
+/// An engine that connects to nobody.
+pub fn offline(global: &Global) -> Result<Engine, Failure> {
+    // Some later command may have a relay, so what none has acknowledged is kept apart.
+    let builder = Engine::builder(open_store(global)?).keeps_unacknowledged(true);
+    Ok(builder.user(&global.user).open()?)
+}
+
+/// An engine connected to the relays of the command line, if there are any.
+pub fn online(global: &Global) -> Result<Engine, Failure> {
+    match global.relay.is_empty() {
+        true => offline(global),
+        false => with_transport(global, open_store(global)?, relays(global)),
+    }
+}
+
+/// An engine over this store and transport.
+pub fn with_transport(
+    global: &Global,
+    store: SqliteStorage,
+    transport: impl Transport + 'static,
+) -> Result<Engine, Failure> {
+    let builder = Engine::builder(store).user(&global.user).encoding(global.encoding());
+    let builder = builder.compression(global.compression()).longest_wait(LONGEST_WAIT);
+    Ok(builder.relay(transport).open()?)
+}
+
+/// The relays in order of preference.
+pub fn relays(global: &Global) -> Box<dyn Transport> {
+    let mut relays = global.relay.iter().map(|url| -> Box<dyn Transport> {
+        Box::new(WebSocket::new(url.as_str()).max_frame_bytes(MAX_FRAME_BYTES))
+    });
+    match (relays.next(), relays.len()) {
+        (Some(only), 0) => only,
+        (first, _) => Box::new(Hybrid::new(first.into_iter().chain(relays).collect())),
+    }
+}
+
+/// Opens a document of the store.
+pub async fn document(engine: &Engine, name: &str) -> Result<Document, Failure> {
+    match engine.existing(name).await {
+        Err(OpenError::Document(DocumentError::NotFound { .. })) => Err(Failure::NoDocument(name.to_owned())),
+        opened => Ok(opened?),
+    }
+}

@@ -1,0 +1,115 @@
+//! Commands that talk to a relay.
+
+use std::io::Write;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use syncline::{Document, Engine, Operation, Path, Saved, Value, diff};
+use tokio::time::timeout;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::{operations, session};
+
+/// How long `status` waits for a relay to answer.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// Brings documents and relay together.
+pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), Failure> {
+    if global.relay.is_empty() {
+        return Err(Failure::NoRelay);
+    }
+    let engine = session::online(global)?;
+    let done = timeout(Duration::from_secs(seconds), sync_all(&engine, docs)).await;
+    let state = describe(&engine);
+    engine.close().await;
+    match done {
+        Ok(result) => result,
+        Err(_) => Err(Failure::NotSynced(format!(
+            "not synchronised within {seconds} s: {state}; nothing is lost, run it again when the relay can be reached"
+        ))),
+    }
+}
+
+async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
+    engine.connected().await;
+    let stored: Vec<String> = engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect();
+    let names = if docs.is_empty() { &stored } else { docs };
+    let mut documents = Vec::new();
+    for name in names {
+        documents.push(match stored.contains(name) {
+            true => engine.existing(name).await?,
+            false => fetch(engine, name).await?,
+        });
+    }
+    for document in documents {
+        document.in_sync().await?;
+        document.saved(Saved::Local).await?;
+    }
+    Ok(())
+}
+
+/// A document that is not in the store: the relay says what it is.
+async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
+    let spec = engine.describe(name).await?.ok_or_else(|| Failure::NoDocument(name.to_owned()))?;
+    Ok(engine.document(name, spec).await?)
+}
+
+fn describe(engine: &Engine) -> String {
+    let status = engine.status();
+    let connections: Vec<String> = status.connections.iter().map(ToString::to_string).collect();
+    format!("{}, {} edits pending", connections.join(", "), status.pending)
+}
+
+/// Waits a moment for a connection and says in words how that went.
+pub async fn try_connect(engine: &Engine, global: &Global) -> String {
+    if global.relay.is_empty() {
+        return "none named".to_owned();
+    }
+    // The words tell whether it was in time.
+    let _in_time = timeout(GLANCE, engine.connected()).await;
+    engine.status().connections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Prints changes as they come, until interrupted or until nobody reads them.
+pub async fn watch(global: &Global, doc: &str) -> Result<(), Failure> {
+    let engine = session::online(global)?;
+    let document = match session::document(&engine, doc).await {
+        Err(Failure::NoDocument(_)) if !global.relay.is_empty() => {
+            engine.connected().await;
+            fetch(&engine, doc).await?
+        }
+        opened => opened?,
+    };
+    let result = tokio::select! {
+        result = print_changes(&document) => result,
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::from),
+    };
+    engine.close().await;
+    match result {
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+async fn print_changes(document: &Document) -> Result<(), Failure> {
+    let whole = || document.value(&Path::root()).unwrap_or(Value::Map([].into()));
+    let mut changes = document.changes();
+    let mut before = Value::Map([].into());
+    loop {
+        let after = whole();
+        print(&diff::changes(&before, &after))?;
+        before = after;
+        if changes.next().await.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn print(operations: &[Operation]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for operation in operations {
+        writeln!(out, "{}", operations::to_json(operation))?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,169 @@
+//! One block of a Yjs v1 update: a run of one client's operations, with what it refers to.
+
+use super::reader::{Id, Reader, malformed};
+use crate::crdt::GateError;
+
+/// The shortest block: a kind and a length.
+pub(super) const MIN_BLOCK_BYTES: usize = 2;
+
+/// In UTF-8, characters beyond U+FFFF are those that start with such a byte or a higher one.
+const FIRST_ASTRAL_BYTE: u8 = 0xf0;
+
+const HAS_ORIGIN: u8 = 0b1000_0000;
+const HAS_RIGHT_ORIGIN: u8 = 0b0100_0000;
+const HAS_PARENT_SUB: u8 = 0b0010_0000;
+const UNUSED_BIT: u8 = 0b0001_0000;
+const CONTENT: u8 = 0b0000_1111;
+
+/// What a gate must know of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block<'a> {
+    /// How many clocks it takes; never zero.
+    pub len: u32,
+    pub origin: Option<Id>,
+    pub right_origin: Option<Id>,
+    /// What it is inside of; `None` if its neighbours are to be asked.
+    pub parent: Option<Parent<'a>>,
+    /// Whether it says itself that it is an entry of a map.
+    pub keyed: bool,
+    pub content: Content,
+}
+
+/// What a block is inside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parent<'a> {
+    /// A top-level type.
+    Root(&'a str),
+    /// The type that this block holds.
+    Item(Id),
+}
+
+/// What a block holds, as far as it matters to other blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Nothing is left of it, not even where it was.
+    Collected,
+    /// Its content is gone; it still has a place.
+    Deleted,
+    /// A shared type, which other blocks may be inside of.
+    Type,
+    /// Characters, some of them beyond U+FFFF or not.
+    Text { astral: bool },
+    /// Formatting, which takes no place in a text.
+    Format,
+    /// JSON-like values.
+    Values,
+    /// Anything else that takes one place.
+    Object,
+}
+
+impl Block<'_> {
+    /// Whether clients make entries of maps of such a block: of one value, or of any number that are gone.
+    pub(super) const fn may_be_entry(&self) -> bool {
+        match self.content {
+            Content::Values | Content::Object | Content::Type => self.len == 1,
+            Content::Deleted => true,
+            Content::Collected | Content::Text { .. } | Content::Format => false,
+        }
+    }
+}
+
+/// Reads one block. Its first byte decides how the rest is read.
+pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Block<'a>, GateError> {
+    match reader.byte()? {
+        0 => {
+            let len = length(reader)?;
+            let content = Content::Collected;
+            Ok(Block { len, origin: None, right_origin: None, parent: None, keyed: false, content })
+        }
+        10 => Err(malformed("it has holes")),
+        info => read_item(reader, info),
+    }
+}
+
+fn read_item<'a>(reader: &mut Reader<'a>, info: u8) -> Result<Block<'a>, GateError> {
+    if info & UNUSED_BIT != 0 {
+        return Err(malformed("an unknown kind of block"));
+    }
+    let origin = (info & HAS_ORIGIN != 0).then(|| reader.id()).transpose()?;
+    let right_origin = (info & HAS_RIGHT_ORIGIN != 0).then(|| reader.id()).transpose()?;
+    let alone = origin.is_none() && right_origin.is_none();
+    let parent = alone.then(|| read_parent(reader)).transpose()?;
+    let keyed = alone && info & HAS_PARENT_SUB != 0;
+    if keyed {
+        reader.string()?;
+    }
+    let (len, content) = read_content(reader, info & CONTENT)?;
+    Ok(Block { len, origin, right_origin, parent, keyed, content })
+}
+
+fn read_parent<'a>(reader: &mut Reader<'a>) -> Result<Parent<'a>, GateError> {
+    match reader.number()? {
+        0 => reader.id().map(Parent::Item),
+        1 => reader.string().map(Parent::Root),
+        _ => Err(malformed("an unknown kind of parent")),
+    }
+}
+
+fn read_content(reader: &mut Reader<'_>, kind: u8) -> Result<(u32, Content), GateError> {
+    match kind {
+        1 => return Ok((length(reader)?, Content::Deleted)),
+        // yrs reads one string more than Yjs wrote.
+        2 => {
+            return Err(malformed("content in the JSON encoding of old Yjs versions, which yrs cannot read"));
+        }
+        3 => drop(reader.buffer()?),
+        4 => {
+            let text = reader.string()?;
+            let astral = text.bytes().any(|byte| byte >= FIRST_ASTRAL_BYTE);
+            return Ok((utf16_len(text)?, Content::Text { astral }));
+        }
+        5 => reader.json()?,
+        6 => {
+            reader.string()?;
+            reader.json()?;
+            return Ok((1, Content::Format));
+        }
+        7 => {
+            read_type(reader)?;
+            return Ok((1, Content::Type));
+        }
+        8 => return Ok((read_values(reader)?, Content::Values)),
+        9 => {
+            reader.string()?;
+            reader.value()?;
+        }
+        _ => return Err(malformed("an unknown kind of content")),
+    }
+    Ok((1, Content::Object))
+}
+
+/// Array, map, text, XML element with its name, fragment, XML text. Hooks are written by Yjs with a name that
+/// yrs does not read; weak links are not compiled in.
+fn read_type(reader: &mut Reader<'_>) -> Result<(), GateError> {
+    match reader.byte()? {
+        0 | 1 | 2 | 4 | 6 => Ok(()),
+        3 => reader.string().map(drop),
+        _ => Err(malformed("an unknown kind of shared type")),
+    }
+}
+
+fn read_values(reader: &mut Reader<'_>) -> Result<u32, GateError> {
+    let count = reader.count(1)?;
+    (0..count).try_for_each(|_| reader.value())?;
+    not_empty(u32::try_from(count).map_err(|_| malformed("too many values"))?)
+}
+
+fn length(reader: &mut Reader<'_>) -> Result<u32, GateError> {
+    not_empty(reader.clock()?)
+}
+
+/// Yjs counts the positions of a text in UTF-16 units: one for a character, two for one beyond U+FFFF.
+fn utf16_len(text: &str) -> Result<u32, GateError> {
+    let units = |byte: u8| u32::from(byte & 0xc0 != 0x80) + u32::from(byte >= FIRST_ASTRAL_BYTE);
+    not_empty(text.bytes().map(units).sum())
+}
+
+fn not_empty(len: u32) -> Result<u32, GateError> {
+    if len == 0 { Err(malformed("an empty block")) } else { Ok(len) }
+}

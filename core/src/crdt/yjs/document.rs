@@ -1,0 +1,289 @@
+//! A Yjs document in memory.
+//!
+//! yrs is used in one way only: one transaction for every operation and every update from elsewhere, nothing
+//! left open, no observers. What it says when it panics is caught; the transaction is then forgotten instead
+//! of dropped, because dropping commits it, and committing what is half done is what must not happen.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use yrs::merge_updates_v1;
+use yrs::updates::decoder::Decode;
+use yrs::{
+    ClientID, Doc, OffsetKind, Options, ReadTxn, StateVector, Transact, Transaction, TransactionMut, Update,
+};
+
+use super::YjsGate;
+use super::edit::Edit;
+use super::gate::Brought;
+use super::node::{Context, Node};
+use super::shape::Shapes;
+use crate::crdt::{Crdt, Damaged, Gate, GateError, Writer};
+use crate::entry::{Family, Kind};
+use crate::id::ReplicaId;
+use crate::operation::{EditError, Operation};
+use crate::path::Path;
+use crate::value::{NodeKind, Value};
+
+/// What yrs calls the transactions that merge something from elsewhere.
+const REMOTE: &str = "remote";
+
+/// The client id of documents that nobody has edited here. Nothing is ever written under it.
+const NOBODY: u64 = 0;
+
+/// A Yjs document, with its gate.
+pub struct Yjs {
+    kind: Kind,
+    doc: Doc,
+    /// The client id that `doc` writes under.
+    client: u64,
+    writer: Option<ReplicaId>,
+    gate: YjsGate,
+    /// What the update that was admitted last will bring; `None` if nothing waits to be applied.
+    coming: Option<Brought>,
+    shapes: RefCell<Shapes>,
+    /// Updates of the edits since the last [`Crdt::take_local`].
+    local: Vec<Vec<u8>>,
+    damaged: Option<Damaged>,
+}
+
+impl Yjs {
+    /// An empty document. Every kind of Yjs document starts empty: top-level types need not be made.
+    #[must_use]
+    pub fn create(kind: Kind) -> Self {
+        Self {
+            kind,
+            doc: new_doc(NOBODY),
+            client: NOBODY,
+            writer: None,
+            gate: YjsGate::new(),
+            coming: None,
+            shapes: RefCell::default(),
+            local: Vec::new(),
+            damaged: None,
+        }
+    }
+
+    /// The document that [`Crdt::snapshot`] saved.
+    pub fn load(kind: Kind, snapshot: &[u8]) -> Result<Self, Damaged> {
+        let mut loaded = Self::create(kind);
+        loaded.admit_snapshot(snapshot).map_err(|error| damaged(error.to_string()))?;
+        loaded.merge(snapshot)?;
+        Ok(loaded)
+    }
+
+    fn integrate(&mut self, update: &[u8]) -> Result<(), Damaged> {
+        match self.coming.take() {
+            Some(brought) => self.shapes.get_mut().keep(brought),
+            None => *self.shapes.get_mut() = Shapes::default(),
+        }
+        self.change(REMOTE, |txn| {
+            let update = Update::decode_v1(update).map_err(|error| damaged(error.to_string()))?;
+            txn.apply_update(update).map_err(|error| damaged(error.to_string()))?;
+            if txn.has_missing_updates() {
+                return Err(damaged("an update depends on something that is missing".to_owned()));
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs one transaction. If anything goes wrong in it, the document is lost.
+    fn change(
+        &mut self,
+        origin: &'static str,
+        body: impl FnOnce(&mut TransactionMut<'_>) -> Result<(), Damaged>,
+    ) -> Result<(), Damaged> {
+        self.check_alive()?;
+        let mut txn = self.doc.transact_mut_with(origin);
+        let done = caught(|| body(&mut txn)).and_then(|done| done);
+        let committed = done.and_then(|()| caught(|| txn.commit()));
+        match committed {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                std::mem::forget(txn);
+                Err(self.give_up(error))
+            }
+        }
+    }
+
+    /// Replaces a document that may be inconsistent by an empty one, which nothing uses.
+    fn give_up(&mut self, error: Damaged) -> Damaged {
+        self.doc = new_doc(NOBODY);
+        self.damaged = Some(error.clone());
+        error
+    }
+
+    fn check_alive(&self) -> Result<(), Damaged> {
+        self.damaged.clone().map_or(Ok(()), Err)
+    }
+
+    /// Gives the document the client id of its writer. yrs cannot change that of a document, so it is made
+    /// again from its snapshot; once after a load, and only if it is edited.
+    fn become_writer(&mut self) -> Result<(), Damaged> {
+        self.check_alive()?;
+        let Some(writer) = self.writer else {
+            return Err(damaged("it is edited before its writer is named".to_owned()));
+        };
+        let client = writer.yjs_client();
+        if client == self.client {
+            return Ok(());
+        }
+        let snapshot = self.encode()?;
+        self.doc = new_doc(client);
+        self.client = client;
+        self.coming = Some(Brought::default());
+        if snapshot == Update::EMPTY_V1 { Ok(()) } else { self.integrate(&snapshot) }
+    }
+
+    fn edit(&mut self, operation: &Operation) -> Result<(), EditError> {
+        self.become_writer()?;
+        let (kind, client) = (self.kind, self.client);
+        let mut shapes = self.shapes.take();
+        let mut outcome = Ok(());
+        let mut update = None;
+        self.change("local", |txn| {
+            let context = Context { kind, shapes: &mut shapes };
+            outcome = Edit { txn, context, client }.perform(operation);
+            update = txn.has_changes().then(|| txn.encode_update_v1());
+            Ok(())
+        })?;
+        self.shapes.replace(shapes);
+        self.local.extend(update);
+        outcome
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut Context<'_>, &Transaction<'_>) -> Option<T>) -> Option<T> {
+        self.check_alive().ok()?;
+        let mut shapes = self.shapes.borrow_mut();
+        let mut context = Context { kind: self.kind, shapes: &mut shapes };
+        caught(|| read(&mut context, &self.doc.transact())).ok()?
+    }
+
+    fn find<T>(
+        &self,
+        path: &Path,
+        read: impl FnOnce(Node, &mut Context<'_>, &Transaction<'_>) -> Option<T>,
+    ) -> Option<T> {
+        self.read(|context, txn| {
+            let node = context.find(path, txn)?;
+            read(node, context, txn)
+        })
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, Damaged> {
+        self.check_alive()?;
+        caught(|| self.doc.transact().encode_diff_v1(&StateVector::default()))
+    }
+
+    fn take_merged(&mut self) -> Result<Option<Vec<u8>>, Damaged> {
+        if self.local.len() <= 1 {
+            return Ok(self.local.pop());
+        }
+        let local = std::mem::take(&mut self.local);
+        let merged = caught(|| merge_updates_v1(local))?;
+        merged.map(Some).map_err(|error| damaged(error.to_string()))
+    }
+}
+
+impl Gate for Yjs {
+    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+        self.gate.admit(writer, update)?;
+        self.coming = Some(self.gate.brought());
+        Ok(())
+    }
+
+    fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError> {
+        self.gate.admit_snapshot(snapshot)?;
+        self.coming = Some(self.gate.brought());
+        Ok(())
+    }
+}
+
+impl Crdt for Yjs {
+    fn write_as(&mut self, replica: ReplicaId) {
+        self.writer = Some(replica);
+    }
+
+    fn apply(&mut self, update: &[u8]) -> Result<(), Damaged> {
+        self.integrate(update)
+    }
+
+    fn merge(&mut self, snapshot: &[u8]) -> Result<(), Damaged> {
+        self.integrate(snapshot)
+    }
+
+    fn perform(&mut self, operation: &Operation) -> Result<(), EditError> {
+        operation.check()?;
+        self.edit(operation)
+    }
+
+    fn take_local(&mut self) -> Result<Option<Bytes>, Damaged> {
+        self.check_alive()?;
+        let Some(update) = self.take_merged()? else { return Ok(None) };
+        let writer = self.writer.map_or(Writer::Foreign, Writer::Replica);
+        self.gate.admit(&writer, &update).map_err(|error| self.give_up(damaged(error.to_string())))?;
+        Ok(Some(update.into()))
+    }
+
+    fn snapshot(&self) -> Result<Bytes, Damaged> {
+        self.encode().map(Bytes::from)
+    }
+
+    fn value(&self, path: &Path) -> Option<Value> {
+        if path.is_root() {
+            return self.read(|context, txn| Some(context.root(txn)));
+        }
+        self.find(path, |node, _, txn| Some(node.value(txn)))
+    }
+
+    fn kind(&self, path: &Path) -> Option<NodeKind> {
+        if path.is_root() {
+            return Some(NodeKind::Map);
+        }
+        self.find(path, |node, _, _| Some(node.kind()))
+    }
+
+    fn len(&self, path: &Path) -> Option<usize> {
+        if path.is_root() {
+            return self.read(|context, txn| Some(context.root_keys(txn).len()));
+        }
+        self.find(path, |node, context, txn| context.len(&node, txn))
+    }
+
+    fn keys(&self, path: &Path) -> Option<Vec<String>> {
+        let keys = if path.is_root() {
+            self.read(|context, txn| Some(context.root_keys(txn)))
+        } else {
+            self.find(path, |node, _, txn| node.keys(txn))
+        };
+        keys.map(|keys| keys.into_iter().collect())
+    }
+}
+
+fn new_doc(client: u64) -> Doc {
+    Doc::with_options(Options {
+        client_id: ClientID::new(client),
+        guid: "".into(),
+        collection_id: None,
+        offset_kind: OffsetKind::Utf16,
+        skip_gc: false,
+        auto_load: false,
+        should_load: true,
+        cleanup_formatting: false,
+    })
+}
+
+fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Damaged> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        damaged(format!("yrs panicked: {}", text.unwrap_or("without a word")))
+    })
+}
+
+const fn damaged(reason: String) -> Damaged {
+    Damaged { family: Family::Yjs, reason }
+}

@@ -1,0 +1,414 @@
+//! The gate in front of yrs: which Yjs v1 updates are allowed to reach it.
+//!
+//! yrs trusts its input. An update whose clocks, origins or parents contradict each other is accepted by its
+//! safe interface and corrupts memory, overflows the stack, or leaves a document that can never be saved
+//! again. So an update is first read here, twice. The first reading is about form: every length lies within
+//! the bytes, every client occurs once, every block is of a known kind and takes at least one clock. The second
+//! one plays the update through in the order in which yrs will: each block after everything it refers to. It
+//! refuses what refers to something unknown or to itself, what is inside of something that holds nothing, and
+//! what is nested so deep that yrs would run out of stack. An admitted update therefore integrates
+//! completely; nothing is ever left pending.
+//!
+//! Honest clients send nothing that is refused here, with three exceptions that yrs cannot read either: the
+//! JSON content of Yjs before version 13, XML hooks and weak links.
+
+use super::block::{self, Block, Content, MIN_BLOCK_BYTES, Parent};
+use super::known::{Container, Known, MAX_TYPE_DEPTH, Mark, Place, Roots, Runs};
+use super::reader::{Id, MAX_CLOCK, Reader, malformed};
+use crate::crdt::{Gate, GateError, Writer};
+use crate::entry::MAX_UPDATE_BYTES;
+
+/// The shortest section of one client: number of blocks, client, clock and a block.
+const MIN_SECTION_BYTES: usize = 3 + MIN_BLOCK_BYTES;
+
+/// The shortest part of a delete set: client, number of ranges and a range.
+const MIN_DELETIONS_BYTES: usize = 2 + MIN_RANGE_BYTES;
+
+const MIN_RANGE_BYTES: usize = 2;
+
+/// Most clients in one update. yrs recurses over them when all of them are done out of turn.
+const MAX_CLIENTS: usize = 1 << 16;
+
+/// Most steps that yrs may spend on finding the next block: while it waits for a block of one client, each
+/// block of another costs it a look at everything that waits.
+const MAX_WAITING_STEPS: u64 = 1 << 27;
+
+/// How many sections and deletions are kept as working memory between updates.
+const KEPT_SECTIONS: usize = 64;
+
+/// Admits Yjs v1 updates. On its own it knows no document, only how far each client's history is held and
+/// how deep its blocks lie.
+#[derive(Clone, Debug, Default)]
+pub struct YjsGate {
+    known: Known,
+    roots: Roots,
+    /// Working memory, without meaning between updates.
+    sections: Vec<Section>,
+    clients: Vec<u64>,
+    waiting: Vec<(usize, u32)>,
+    brought: Brought,
+}
+
+/// The blocks of one client in the update that is being read.
+#[derive(Clone, Debug)]
+struct Section {
+    client: u64,
+    /// The clock behind its last block.
+    end: u32,
+    /// How far it was played through: the next clock and where its block begins.
+    clock: u32,
+    at: usize,
+    /// The marks of what was not known before, as far as it was played through.
+    runs: Runs,
+    waits: bool,
+}
+
+/// What sorts of content an admitted update brings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Brought {
+    pub text: bool,
+    /// Characters beyond U+FFFF.
+    pub astral: bool,
+    pub values: bool,
+    /// Shared types, embedded objects and whatever else takes one place.
+    pub objects: bool,
+}
+
+impl Brought {
+    fn note(&mut self, content: Content) {
+        match content {
+            Content::Text { astral } => {
+                self.text = true;
+                self.astral |= astral;
+            }
+            Content::Values => self.values = true,
+            Content::Type | Content::Object => self.objects = true,
+            Content::Collected | Content::Deleted | Content::Format => {}
+        }
+    }
+}
+
+/// Whether a block can be integrated now.
+enum Step {
+    Integrated(Mark),
+    /// After a block of another section.
+    After(Id),
+}
+
+impl YjsGate {
+    /// A gate that knows an empty document.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the update that was admitted last brought with it.
+    pub(super) const fn brought(&self) -> Brought {
+        self.brought
+    }
+
+    fn check(&mut self, author: Option<u64>, update: &[u8]) -> Result<(), GateError> {
+        let mut reader = Reader::new(update, 0);
+        self.read_sections(&mut reader, author)?;
+        self.read_deletions(&mut reader)?;
+        if reader.left() > 0 {
+            return Err(malformed("something follows its end"));
+        }
+        self.play(update)
+    }
+
+    /// Checks an update and takes note of it, or leaves everything as it was.
+    fn take(&mut self, author: Option<u64>, update: &[u8]) -> Result<(), GateError> {
+        let verdict = self.check(author, update);
+        self.roots.settle(verdict.is_ok());
+        if verdict.is_ok() {
+            self.note();
+        }
+        verdict
+    }
+
+    fn note(&mut self) {
+        for section in &self.sections {
+            self.known.extend(section.client, section.end, &section.runs);
+        }
+        self.sections.truncate(KEPT_SECTIONS);
+        self.clients.truncate(KEPT_SECTIONS);
+        self.waiting.truncate(KEPT_SECTIONS);
+    }
+
+    fn read_sections(&mut self, reader: &mut Reader<'_>, author: Option<u64>) -> Result<(), GateError> {
+        self.sections.clear();
+        self.brought = Brought::default();
+        let count = reader.count(MIN_SECTION_BYTES)?;
+        if count > MAX_CLIENTS {
+            return Err(GateError::Limit {
+                what: "the number of clients in an update",
+                limit: MAX_CLIENTS as u64,
+            });
+        }
+        for _ in 0..count {
+            let section = self.read_section(reader, author)?;
+            self.sections.push(section);
+        }
+        self.sections.sort_unstable_by_key(|section| section.client);
+        if self.sections.windows(2).any(|pair| pair[0].client == pair[1].client) {
+            return Err(malformed("a client occurs twice"));
+        }
+        Ok(())
+    }
+
+    fn read_section(&mut self, reader: &mut Reader<'_>, author: Option<u64>) -> Result<Section, GateError> {
+        let blocks = reader.count(MIN_BLOCK_BYTES)?;
+        let client = reader.number()?;
+        let start = reader.clock()?;
+        self.check_start(client, start, author)?;
+        let at = reader.position();
+        let mut end = start;
+        for _ in 0..blocks {
+            let block = block::read(reader)?;
+            if author.is_some() && block.content == Content::Collected {
+                return Err(malformed("a replica does not send what it has forgotten"));
+            }
+            self.brought.note(block.content);
+            end += block.len;
+            if end >= MAX_CLOCK {
+                return Err(malformed("a clock is too large"));
+            }
+        }
+        if end == start {
+            return Err(malformed("a client without blocks"));
+        }
+        Ok(Section { client, end, clock: start, at, runs: Runs::default(), waits: false })
+    }
+
+    fn check_start(&self, client: u64, start: u32, author: Option<u64>) -> Result<(), GateError> {
+        let known = self.known.clock(client);
+        if start > known {
+            return Err(GateError::Gap { reason: format!("clocks {known} to {start} of client {client}") });
+        }
+        match author {
+            Some(author) if author != client => {
+                Err(GateError::Impostor { reason: format!("its author is client {author}, not {client}") })
+            }
+            Some(_) if start < known => Err(malformed("it repeats an earlier one")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn read_deletions(&mut self, reader: &mut Reader<'_>) -> Result<(), GateError> {
+        self.clients.clear();
+        for _ in 0..reader.count(MIN_DELETIONS_BYTES)? {
+            let client = reader.number()?;
+            let end = self.section(client).map_or(0, |section| section.end).max(self.known.clock(client));
+            read_ranges(reader, client, end)?;
+            self.clients.push(client);
+        }
+        self.clients.sort_unstable();
+        if self.clients.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(malformed("deletions of a client occur twice"));
+        }
+        Ok(())
+    }
+
+    fn section(&self, client: u64) -> Option<&Section> {
+        self.section_index(client).map(|index| &self.sections[index])
+    }
+
+    fn section_index(&self, client: u64) -> Option<usize> {
+        match &*self.sections {
+            [only] => (only.client == client).then_some(0),
+            sections => sections.binary_search_by_key(&client, |section| section.client).ok(),
+        }
+    }
+
+    /// Integrates every block after what it refers to, highest client first, as yrs does.
+    fn play(&mut self, update: &[u8]) -> Result<(), GateError> {
+        let mut steps = 0;
+        for first in (0..self.sections.len()).rev() {
+            self.waiting.clear();
+            self.wait_for(first, self.sections[first].end);
+            while let Some(&(index, until)) = self.waiting.last() {
+                if self.sections[index].clock >= until {
+                    self.sections[index].waits = false;
+                    self.waiting.pop();
+                    continue;
+                }
+                self.advance(index, update)?;
+                steps += self.waiting.len() as u64 - 1;
+                if steps > MAX_WAITING_STEPS {
+                    return Err(GateError::Limit {
+                        what: "the disorder of an update",
+                        limit: MAX_WAITING_STEPS,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for(&mut self, index: usize, until: u32) {
+        self.sections[index].waits = true;
+        self.waiting.push((index, until));
+    }
+
+    /// Integrates the next block of a section, or turns to the section it waits for.
+    fn advance(&mut self, index: usize, update: &[u8]) -> Result<(), GateError> {
+        let section = &self.sections[index];
+        let mut reader = Reader::new(update, section.at);
+        let block = block::read(&mut reader)?;
+        match self.step(index, &block)? {
+            Step::Integrated(mark) => {
+                let known = self.known.clock(self.sections[index].client);
+                let section = &mut self.sections[index];
+                section.clock += block.len;
+                section.at = reader.position();
+                if section.clock > known {
+                    section.runs.push(section.clock, mark);
+                }
+            }
+            Step::After(id) => {
+                let Some(other) = self.section_index(id.client).filter(|other| !self.sections[*other].waits)
+                else {
+                    return Err(malformed("blocks wait for each other"));
+                };
+                self.wait_for(other, id.clock + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, index: usize, block: &Block<'_>) -> Result<Step, GateError> {
+        if block.content == Content::Collected {
+            return Ok(Step::Integrated(Mark::Collected));
+        }
+        let section = &self.sections[index];
+        let left = match self.look_up(section, block.origin)? {
+            Ok(left) => left,
+            Err(after) => return Ok(after),
+        };
+        let right = match self.look_up(section, block.right_origin)? {
+            Ok(right) => right,
+            Err(after) => return Ok(after),
+        };
+        let inside = match block.parent {
+            Some(Parent::Item(parent)) => match self.look_up(section, Some(parent))? {
+                Ok(mark) => inside_of(parent, mark, block.keyed)?,
+                Err(after) => return Ok(after),
+            },
+            Some(Parent::Root(name)) => {
+                let parent = Container::Root(self.roots.number(name));
+                Some(Place { parent, keyed: block.keyed, depth: 1 })
+            }
+            None => None,
+        };
+        let place = agree([inside, place_of(left), place_of(right), self.known_half(index, block)])?;
+        check_entry(block, place, right)?;
+        let may_be_parent = matches!(block.content, Content::Type | Content::Deleted);
+        Ok(Step::Integrated(place.map_or(Mark::Collected, |place| Mark::Placed { place, may_be_parent })))
+    }
+
+    /// Where the first half of a block is, if that half is known and the second one is not.
+    fn known_half(&self, index: usize, block: &Block<'_>) -> Option<Place> {
+        let section = &self.sections[index];
+        let known = self.known.clock(section.client);
+        let straddles = section.clock < known && known < section.clock + block.len;
+        place_of(straddles.then(|| self.known.mark(Id { client: section.client, clock: known - 1 }))?)
+    }
+
+    /// The mark of a block that another one refers to, or the step that must come first.
+    fn look_up(&self, from: &Section, id: Option<Id>) -> Result<Result<Option<Mark>, Step>, GateError> {
+        let Some(id) = id else { return Ok(Ok(None)) };
+        if let Some(mark) = self.known.mark(id) {
+            return Ok(Ok(Some(mark)));
+        }
+        let to = if id.client == from.client { Some(from) } else { self.section(id.client) };
+        let to = to.filter(|to| id.clock < to.end).ok_or_else(|| missing(id))?;
+        if id.clock < to.clock {
+            return to.runs.get(id.clock).map(|mark| Ok(Some(mark))).ok_or_else(|| missing(id));
+        }
+        Ok(Err(Step::After(id)))
+    }
+}
+
+const fn place_of(mark: Option<Mark>) -> Option<Place> {
+    match mark {
+        Some(Mark::Placed { place, .. }) => Some(place),
+        Some(Mark::Collected) | None => None,
+    }
+}
+
+/// The place of what is directly inside of a type; `None` if nothing is left of the type.
+fn inside_of(parent: Id, mark: Option<Mark>, keyed: bool) -> Result<Option<Place>, GateError> {
+    match mark {
+        Some(Mark::Placed { may_be_parent: false, .. }) => {
+            Err(malformed("a block is inside of plain content"))
+        }
+        Some(Mark::Placed { place, .. }) if place.depth >= MAX_TYPE_DEPTH => Err(too_deep()),
+        Some(Mark::Placed { place, .. }) => {
+            Ok(Some(Place { parent: Container::Type(parent), keyed, depth: place.depth + 1 }))
+        }
+        Some(Mark::Collected) | None => Ok(None),
+    }
+}
+
+/// The one place that all of these say a block is at.
+fn agree(places: [Option<Place>; 4]) -> Result<Option<Place>, GateError> {
+    let mut places = places.into_iter().flatten();
+    let first = places.next();
+    if places.all(|place| Some(place) == first) {
+        Ok(first)
+    } else {
+        Err(malformed("a block is in two places"))
+    }
+}
+
+/// Entries of maps hold one value and have nothing to their right.
+fn check_entry(block: &Block<'_>, place: Option<Place>, right: Option<Mark>) -> Result<(), GateError> {
+    let keyed = place.is_some_and(|place| place.keyed);
+    if keyed && (right.is_some() || !block.may_be_entry()) {
+        return Err(malformed("an entry of a map that no map holds"));
+    }
+    Ok(())
+}
+
+impl Gate for YjsGate {
+    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+        if update.len() > MAX_UPDATE_BYTES {
+            return Err(GateError::Limit { what: "an update", limit: MAX_UPDATE_BYTES as u64 });
+        }
+        let author = match writer {
+            Writer::Replica(replica) => Some(replica.yjs_client()),
+            Writer::Foreign => None,
+        };
+        self.take(author, update)
+    }
+
+    fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError> {
+        self.take(None, snapshot)
+    }
+}
+
+/// Ranges of one client, in order, within what is known.
+fn read_ranges(reader: &mut Reader<'_>, client: u64, known: u32) -> Result<(), GateError> {
+    let mut last_end = 0;
+    for _ in 0..reader.count(MIN_RANGE_BYTES)? {
+        let start = reader.clock()?;
+        let len = reader.clock()?;
+        if len == 0 || start < last_end {
+            return Err(malformed("deleted ranges are empty or out of order"));
+        }
+        last_end = start + len;
+        if last_end > known {
+            return Err(missing(Id { client, clock: last_end - 1 }));
+        }
+    }
+    Ok(())
+}
+
+fn missing(id: Id) -> GateError {
+    GateError::Gap { reason: format!("clock {} of client {}", id.clock, id.client) }
+}
+
+fn too_deep() -> GateError {
+    GateError::Limit { what: "the nesting of shared types", limit: u64::from(MAX_TYPE_DEPTH) }
+}

@@ -1,0 +1,131 @@
+//! What a gate knows of a document: how far each client's history is held, and for every block what it is
+//! inside of, how deep, and whether other blocks may be inside of it. Equal neighbours are one run, so a text
+//! of any length costs a few bytes and a board a few a card.
+
+use std::collections::BTreeMap;
+
+use super::reader::Id;
+
+/// Deepest nesting of shared types. yrs recurses when it deletes one; Syncline's own documents stay within
+/// [`crate::path::MAX_DEPTH`], and so does whatever people write by hand.
+pub(super) const MAX_TYPE_DEPTH: u8 = 100;
+
+/// What is known of one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Nothing is left of it, nor of anything in it.
+    Collected,
+    /// It has a place in the document.
+    Placed {
+        place: Place,
+        /// Whether other blocks may be inside of it: it is a shared type, or was one.
+        may_be_parent: bool,
+    },
+}
+
+/// Where a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub parent: Container,
+    /// Whether it is an entry of a map, and not an element of a sequence.
+    pub keyed: bool,
+    /// How many types it is inside of.
+    pub depth: u8,
+}
+
+/// What a block is inside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Container {
+    /// A top-level type, by its number in [`Roots`].
+    Root(u32),
+    /// The type in this block.
+    Type(Id),
+}
+
+/// Numbers for the names of top-level types.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Roots {
+    numbers: BTreeMap<String, u32>,
+    /// The names that the update at hand brought.
+    new: Vec<String>,
+}
+
+impl Roots {
+    pub(super) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.numbers.len()).expect("every name takes bytes in an update");
+        self.numbers.insert(name.to_owned(), number);
+        self.new.push(name.to_owned());
+        number
+    }
+
+    /// Keeps the names of an update that is admitted, or forgets those of one that is refused.
+    pub(super) fn settle(&mut self, admitted: bool) {
+        for name in self.new.drain(..) {
+            if !admitted {
+                self.numbers.remove(&name);
+            }
+        }
+    }
+}
+
+/// The marks of consecutive clocks, from some clock on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runs(Vec<(u32, Mark)>);
+
+impl Runs {
+    /// Notes that the clocks up to `end` have this mark.
+    pub(super) fn push(&mut self, end: u32, mark: Mark) {
+        match self.0.last_mut() {
+            Some((last, same)) if *same == mark => *last = end,
+            _ => self.0.push((end, mark)),
+        }
+    }
+
+    /// The mark of a clock that was noted.
+    pub(super) fn get(&self, clock: u32) -> Option<Mark> {
+        let run = match &*self.0 {
+            [one] => one,
+            runs => runs.get(runs.partition_point(|(end, _)| *end <= clock))?,
+        };
+        Some(run.1)
+    }
+
+    fn append(&mut self, later: &Self) {
+        later.0.iter().for_each(|(end, mark)| self.push(*end, *mark));
+    }
+}
+
+/// The state vector of a document, with marks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known(BTreeMap<u64, Client>);
+
+#[derive(Clone, Debug, Default)]
+struct Client {
+    clock: u32,
+    runs: Runs,
+}
+
+impl Known {
+    /// The first clock of a client that is not held.
+    pub(super) fn clock(&self, client: u64) -> u32 {
+        self.0.get(&client).map_or(0, |client| client.clock)
+    }
+
+    /// The mark of a block, if it is held.
+    pub(super) fn mark(&self, id: Id) -> Option<Mark> {
+        let client = self.0.get(&id.client)?;
+        if id.clock < client.clock { client.runs.get(id.clock) } else { None }
+    }
+
+    /// Notes that a client's history is held up to `clock`; `runs` are the marks of what is new.
+    pub(super) fn extend(&mut self, client: u64, clock: u32, runs: &Runs) {
+        let client = self.0.entry(client).or_default();
+        if clock > client.clock {
+            client.clock = clock;
+            client.runs.append(runs);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A document's log in memory: what it was compacted into, the entries behind that, and how far it is on disk.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::entry::{Cursor, Digest, Entry};
+use crate::event::{Snapshot, StoredDocument, StoredEntry};
+use crate::id::{Epoch, Have};
+
+/// An append-only log. Offsets count from 1; the base stands for the first [`Log::base_offset`] of them.
+#[derive(Clone, Debug)]
+pub struct Log {
+    epoch: Epoch,
+    base: Option<Arc<Snapshot>>,
+    entries: VecDeque<StoredEntry>,
+    have: Have,
+    durable: u64,
+    tail_bytes: usize,
+}
+
+impl Log {
+    /// A log without entries.
+    #[must_use]
+    pub fn new(epoch: Epoch) -> Self {
+        Self { epoch, base: None, entries: VecDeque::new(), have: Have::default(), durable: 0, tail_bytes: 0 }
+    }
+
+    /// The log as a store holds it, or the offset at which the stored log contradicts itself.
+    pub fn restore(stored: StoredDocument) -> Result<Self, u64> {
+        let mut log = Self::new(stored.epoch);
+        log.rebase(stored.snapshot, Vec::new());
+        for stored in stored.entries {
+            let expected = log.next(stored.entry.clone(), None);
+            let dense = stored.entry.id.counter == log.have.counter(&stored.entry.id.replica) + 1;
+            if (stored.offset, stored.digest) != (expected.offset, expected.digest) || !dense {
+                return Err(stored.offset);
+            }
+            log.push(stored);
+        }
+        log.durable = log.head();
+        Ok(log)
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// What the beginning of the log was merged into.
+    #[must_use]
+    pub const fn base(&self) -> Option<&Arc<Snapshot>> {
+        self.base.as_ref()
+    }
+
+    /// How many offsets the base stands for.
+    #[must_use]
+    pub fn base_offset(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| base.offset)
+    }
+
+    /// The offset of the last entry.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.base_offset() + self.entries.len() as u64
+    }
+
+    /// The offset up to which the log is on disk.
+    #[must_use]
+    pub const fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Notes that the log is on disk up to `offset`.
+    pub fn set_durable(&mut self, offset: u64) {
+        self.durable = self.durable.max(offset).min(self.head());
+    }
+
+    /// Which entries the log contains.
+    #[must_use]
+    pub const fn have(&self) -> &Have {
+        &self.have
+    }
+
+    /// Size of the entries behind the base, in bytes.
+    #[must_use]
+    pub const fn tail_bytes(&self) -> usize {
+        self.tail_bytes
+    }
+
+    /// The digest at an offset that is still told apart: the base's or a later one.
+    #[must_use]
+    pub fn digest(&self, offset: u64) -> Option<Digest> {
+        match offset.checked_sub(self.base_offset())? {
+            0 => Some(self.base.as_ref().map_or_else(Digest::default, |base| base.digest)),
+            index => self.entries.get(usize::try_from(index - 1).ok()?).map(|entry| entry.digest),
+        }
+    }
+
+    /// The position at an offset, for a peer to come back with.
+    #[must_use]
+    pub fn cursor(&self, offset: u64) -> Option<Cursor> {
+        self.digest(offset).map(|digest| Cursor { epoch: self.epoch, offset, digest })
+    }
+
+    /// Whether the cursor was given out by this very log, and what follows it is still here.
+    #[must_use]
+    pub fn fits(&self, cursor: &Cursor) -> bool {
+        self.cursor(cursor.offset) == Some(*cursor)
+    }
+
+    /// The entries behind an offset, in order; nothing may be missing between it and the base.
+    pub fn after(&self, offset: u64) -> impl DoubleEndedIterator<Item = &StoredEntry> {
+        let skip = offset.saturating_sub(self.base_offset());
+        self.entries.range(usize::try_from(skip).unwrap_or(usize::MAX).min(self.entries.len())..)
+    }
+
+    /// The entry with its place at the end of the log, not yet appended.
+    #[must_use]
+    pub fn next(&self, entry: Arc<Entry>, operations: Option<Bytes>) -> StoredEntry {
+        let digest = self.digest(self.head()).unwrap_or_default().chain(&entry.id);
+        StoredEntry { offset: self.head() + 1, digest, entry, operations }
+    }
+
+    /// Appends an entry made by [`Log::next`].
+    pub fn push(&mut self, stored: StoredEntry) {
+        debug_assert_eq!(stored.offset, self.head() + 1, "a log has no holes");
+        self.have.insert(stored.entry.id);
+        self.tail_bytes += stored.entry.cost();
+        self.entries.push_back(stored);
+    }
+
+    /// Drops the entries that a snapshot of this log stands for.
+    pub fn compact(&mut self, snapshot: Arc<Snapshot>) {
+        let dropped = snapshot.offset.saturating_sub(self.base_offset());
+        for stored in
+            self.entries.drain(..usize::try_from(dropped).unwrap_or(usize::MAX).min(self.entries.len()))
+        {
+            self.tail_bytes -= stored.entry.cost();
+        }
+        self.base = Some(snapshot);
+    }
+
+    /// Replaces everything by a base and the entries behind it, none of it on disk yet. Offsets go on counting,
+    /// so the base's offset lies behind the old head.
+    pub fn rebase(&mut self, base: Option<Arc<Snapshot>>, entries: Vec<StoredEntry>) {
+        self.have = base.as_ref().map(|base| base.covers.clone()).unwrap_or_default();
+        self.durable = 0;
+        self.base = base;
+        self.entries.clear();
+        self.tail_bytes = 0;
+        entries.into_iter().for_each(|stored| self.push(stored));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Body, Seen};
+    use crate::id::{EntryId, Principal, ReplicaId};
+    use crate::time::Time;
+
+    fn log(count: u64) -> Log {
+        let mut log = Log::new(Epoch::new([7; 16]));
+        for counter in 1..=count {
+            let stored = log.next(entry(1, counter), None);
+            log.push(stored);
+        }
+        log
+    }
+
+    fn entry(replica: u8, counter: u64) -> Arc<Entry> {
+        Arc::new(Entry {
+            id: EntryId { replica: ReplicaId::new([replica; 16]), counter },
+            author: Principal::new("ada").unwrap(),
+            time: Time(0),
+            seen: Seen::default(),
+            touched: Vec::new(),
+            body: Body::Update(Bytes::from_static(b"x")),
+        })
+    }
+
+    fn snapshot_at(log: &Log, offset: u64) -> Arc<Snapshot> {
+        let covers =
+            log.after(0).take(usize::try_from(offset).unwrap()).map(|stored| stored.entry.id).collect();
+        let digest = log.digest(offset).unwrap();
+        Arc::new(Snapshot { offset, digest, covers, state: Bytes::new() })
+    }
+
+    #[test]
+    fn cursors_fit_the_log_that_gave_them_out_and_no_other() {
+        let (log, mut other) = (log(3), Log::new(Epoch::new([7; 16])));
+        let stored = other.next(entry(2, 1), None);
+        other.push(stored);
+        assert!(log.fits(&log.cursor(0).unwrap()) && log.fits(&log.cursor(3).unwrap()));
+        assert!(!log.fits(&other.cursor(1).unwrap()));
+        assert!(!other.fits(&log.cursor(3).unwrap()));
+    }
+
+    #[test]
+    fn compaction_keeps_offsets_and_digests() {
+        let mut log = log(5);
+        let (head, at_four) = (log.cursor(5), log.cursor(4).unwrap());
+        log.compact(snapshot_at(&log, 3));
+        assert_eq!((log.base_offset(), log.head(), log.cursor(5)), (3, 5, head));
+        assert!(log.fits(&at_four) && log.digest(2).is_none());
+        assert_eq!(log.after(3).count(), 2);
+        assert_eq!(log.have().counter(&ReplicaId::new([1; 16])), 5);
+    }
+}

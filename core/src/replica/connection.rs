@@ -1,0 +1,373 @@
+//! One link to one peer: the greeting, what both sides speak, and where messages go.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::context::Context;
+use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
+use crate::event::{DocumentError, Event, Output, PeerInfo, Side};
+use crate::id::{ConnectionId, DocId};
+use crate::time::Time;
+use crate::wire::{
+    Codec, Compression, Encoded, Encoding, ErrorCode, Frame, Hello, Message, OLDEST_VERSION, VERSION,
+    WireError,
+};
+
+/// How long a peer may take to greet, in milliseconds.
+pub const GREETING_TIMEOUT: u64 = 10_000;
+
+/// How long after a document was given up on a link it is opened there again, in milliseconds.
+pub const RETRY_WAIT: u64 = 5_000;
+
+/// Most control messages that wait for one link; a peer that asks for more without reading is cut off.
+pub const MAX_WAITING_MESSAGES: usize = 65_536;
+
+/// A link and what has been said on it.
+pub(super) struct Connection {
+    phase: Phase,
+    codec: Codec,
+    /// Encoded messages that go in front of entries.
+    waiting: VecDeque<Encoded>,
+    /// Whether the link takes a frame.
+    writable: bool,
+    /// Documents that may have entries for the peer.
+    dirty: BTreeSet<DocId>,
+    /// Documents that are open on the link.
+    open: BTreeSet<DocId>,
+    /// Documents that were shut from this side. Until the peer has shut them too, what it says of them belongs
+    /// to the past, and they cannot be opened again.
+    closing: BTreeSet<DocId>,
+}
+
+enum Phase {
+    /// The peer has not said hello.
+    Greeting { deadline: Time, side: Side },
+    /// Both have.
+    Greeted(Greeted),
+}
+
+/// What is known once both sides have said hello.
+#[derive(Clone, Debug)]
+pub(super) struct Greeted {
+    pub info: PeerInfo,
+    /// Whether the peer wants to be told how far its log is held.
+    pub wants_acks: bool,
+    /// Whether this replica dialled.
+    pub side: Side,
+}
+
+impl Connection {
+    fn new(now: Time, side: Side, encoding: Encoding) -> Self {
+        Self {
+            phase: Phase::Greeting { deadline: now.after(GREETING_TIMEOUT), side },
+            codec: Codec { encoding, compression: Compression::None },
+            waiting: VecDeque::new(),
+            writable: true,
+            dirty: BTreeSet::new(),
+            open: BTreeSet::new(),
+            closing: BTreeSet::new(),
+        }
+    }
+
+    /// When the link is cut for want of a greeting.
+    pub const fn deadline(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Greeting { deadline, .. } => Some(*deadline),
+            Phase::Greeted(_) => None,
+        }
+    }
+
+    /// What the peer said of itself, once it did.
+    pub const fn info(&self) -> Option<&Greeted> {
+        match &self.phase {
+            Phase::Greeting { .. } => None,
+            Phase::Greeted(greeted) => Some(greeted),
+        }
+    }
+
+    pub const fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Whether a frame can be made and taken.
+    pub fn is_ready(&self) -> bool {
+        self.writable && !(self.waiting.is_empty() && self.dirty.is_empty())
+    }
+
+    /// Whether the link has taken everything that was said.
+    pub fn is_drained(&self) -> bool {
+        self.writable && self.waiting.is_empty()
+    }
+
+    pub fn say(&mut self, message: &Message) {
+        self.waiting.push_back(self.codec.encode(message));
+    }
+
+    pub fn mark(&mut self, doc: DocId) {
+        self.dirty.insert(doc);
+    }
+
+    pub fn take_waiting(&mut self) -> VecDeque<Encoded> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub fn put_back(&mut self, rest: VecDeque<Encoded>) {
+        self.waiting = rest;
+    }
+
+    pub fn take_dirty(&mut self) -> BTreeSet<DocId> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    pub fn is_closing(&self, doc: &DocId) -> bool {
+        self.closing.contains(doc)
+    }
+
+    pub const fn sent(&mut self) {
+        self.writable = false;
+    }
+}
+
+/// The error as a message about a document.
+pub(super) fn failure(doc: &DocId, error: &DocumentError) -> Message {
+    let code = match error {
+        DocumentError::NotFound { .. } => ErrorCode::NotFound,
+        DocumentError::SpecMismatch { .. } => ErrorCode::SpecMismatch,
+        DocumentError::Store { .. } | DocumentError::Damaged { .. } => ErrorCode::Unavailable,
+    };
+    Message::Failure { doc: Some(doc.clone()), code, message: error.to_string() }
+}
+
+fn hello(context: &Context) -> Message {
+    let config = &context.config;
+    Message::Hello(Hello {
+        oldest: OLDEST_VERSION,
+        newest: VERSION,
+        agent: config.agent.clone(),
+        relay: config.policy.relay,
+        acks: !config.policy.relay,
+        compression: config.compression.clone(),
+    })
+}
+
+impl Replica {
+    pub(super) fn on_connected(&mut self, id: ConnectionId, side: Side) {
+        let mut connection = Connection::new(self.context.now, side, self.context.config.encoding);
+        if side == Side::Dialed {
+            connection.say(&hello(&self.context));
+        }
+        self.connections.insert(id, connection);
+        if self.fault.is_some() {
+            self.shut_connection(id, "the store cannot be written");
+        }
+    }
+
+    pub(super) fn on_writable(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.writable = true;
+        }
+    }
+
+    pub(super) fn on_disconnected(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        self.retries.retain(|(link, _), _| *link != id);
+        for doc in connection.open {
+            if let Some(document) = self.documents.get_mut(&doc) {
+                document.shut(id);
+            }
+            self.drop_idle(&doc);
+        }
+        if connection.phase.is_greeted() {
+            self.context.tell(Event::Peer { connection: id, peer: None });
+        }
+    }
+
+    pub(super) fn on_tick(&mut self) {
+        let now = self.context.now;
+        let late = |connection: &Connection| connection.deadline().is_some_and(|deadline| deadline <= now);
+        let late: Vec<_> = self.connections.iter().filter(|(_, c)| late(c)).map(|(id, _)| *id).collect();
+        late.into_iter().for_each(|id| self.shut_connection(id, "no greeting in time"));
+        self.retry();
+    }
+
+    /// Opens again what could not be opened a while ago.
+    fn retry(&mut self) {
+        let due = self.retries.extract_if(.., |_, time| *time <= self.context.now);
+        let due: BTreeSet<DocId> = due.map(|((_, doc), _)| doc).collect();
+        due.iter().for_each(|doc| self.open_on_every_link(doc));
+    }
+
+    /// Plans to open a document again that was given up on a link, by either side.
+    pub(super) fn retry_later(&mut self, id: ConnectionId, doc: &DocId) {
+        if !self.context.config.policy.relay {
+            self.retries.insert((id, doc.clone()), self.context.now.after(RETRY_WAIT));
+        }
+    }
+
+    /// Cuts a link from this side.
+    pub(super) fn shut_connection(&mut self, id: ConnectionId, reason: &str) {
+        self.flush();
+        self.on_disconnected(id);
+        self.context.emit(Output::Close { connection: id, reason: reason.to_owned() });
+    }
+
+    /// Tells the peer what it did wrong and cuts the link.
+    pub(super) fn refuse_connection(&mut self, id: ConnectionId, code: ErrorCode, message: String) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.say(&Message::Failure { doc: None, code, message: message.clone() });
+            connection.writable = true;
+        }
+        self.shut_connection(id, &message);
+    }
+
+    pub(super) fn on_received(&mut self, id: ConnectionId, frame: &Frame) {
+        let messages = match Codec::decode(frame) {
+            Ok(messages) => messages,
+            Err(error) => return self.on_undecodable(id, frame, &error),
+        };
+        for message in messages {
+            if !self.connections.contains_key(&id) {
+                return;
+            }
+            self.on_message(id, frame, message);
+        }
+    }
+
+    fn on_undecodable(&mut self, id: ConnectionId, frame: &Frame, error: &WireError) {
+        if let Some(connection) =
+            self.connections.get_mut(&id).filter(|connection| connection.info().is_none())
+        {
+            connection.codec.encoding = Codec::detect(frame);
+        }
+        self.refuse_connection(id, error.code(), error.to_string());
+    }
+
+    fn on_message(&mut self, id: ConnectionId, frame: &Frame, message: Message) {
+        let greeted = self.connections.get(&id).is_some_and(|connection| connection.phase.is_greeted());
+        match message {
+            Message::Hello(hello) if !greeted => self.on_hello(id, frame, &hello),
+            Message::Hello(_) => self.unexpected(id, "a second hello"),
+            Message::Failure { doc: None, code, message } => {
+                self.context.tell(Event::PeerError { connection: id, doc: None, code, message });
+            }
+            _ if !greeted => self.unexpected(id, "a message before hello"),
+            Message::Goodbye { retry_after } => {
+                self.context.tell(Event::Goodbye { connection: id, retry_after })
+            }
+            Message::Ping { token } => self.context.post(id, Message::Pong { token }),
+            Message::Pong { .. } => {}
+            Message::Describe { ref doc }
+            | Message::Described { ref doc, .. }
+            | Message::Open { ref doc, .. }
+            | Message::Resume { ref doc }
+            | Message::NeedHave { ref doc }
+            | Message::Have { ref doc, .. }
+            | Message::Entries { ref doc, .. }
+            | Message::Durable { ref doc, .. }
+            | Message::Ack { ref doc, .. }
+            | Message::SnapshotPart { ref doc, .. }
+            | Message::Refused { ref doc, .. }
+            | Message::Shut { ref doc }
+            | Message::Failure { doc: Some(ref doc), .. } => {
+                let doc = doc.clone();
+                self.on_document_message(id, doc, message);
+            }
+        }
+    }
+
+    fn unexpected(&mut self, id: ConnectionId, what: &str) {
+        self.refuse_connection(id, ErrorCode::Unexpected, format!("{what} was not expected here"));
+    }
+
+    fn on_hello(&mut self, id: ConnectionId, frame: &Frame, hello: &Hello) {
+        let version = hello.newest.min(VERSION);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Phase::Greeting { side, .. } = connection.phase else { return };
+        if side == Side::Accepted {
+            connection.codec.encoding = Codec::detect(frame);
+            connection.say(&self::hello(&self.context));
+        }
+        if version < hello.oldest.max(OLDEST_VERSION) {
+            let message = format!(
+                "this side speaks versions {OLDEST_VERSION} to {VERSION} of the protocol, the peer {} to {}; \
+                 update the older one",
+                hello.oldest, hello.newest
+            );
+            return self.refuse_connection(id, ErrorCode::Version, message);
+        }
+        connection.codec.compression = hello.compression.first().copied().unwrap_or_default();
+        let info = PeerInfo { agent: hello.agent.clone(), relay: hello.relay, version };
+        connection.phase = Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side });
+        self.context.tell(Event::Peer { connection: id, peer: Some(info) });
+        if side == Side::Dialed {
+            self.open_everything(id);
+        }
+    }
+
+    fn open_everything(&mut self, id: ConnectionId) {
+        let Some(info) = self.connections.get(&id).and_then(Connection::info) else { return };
+        for document in self.documents.values_mut() {
+            document.open_at(&mut self.context, id, info);
+        }
+    }
+
+    /// Notes that the peer has a document open; false if it has too many.
+    pub(super) fn note_open(&mut self, id: ConnectionId, doc: &DocId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        if connection.open.len() >= MAX_DOCUMENTS_PER_CONNECTION && !connection.open.contains(doc) {
+            let message = format!("more than {MAX_DOCUMENTS_PER_CONNECTION} documents on one link");
+            connection.say(&Message::Failure { doc: Some(doc.clone()), code: ErrorCode::TooMany, message });
+            return false;
+        }
+        connection.open.insert(doc.clone());
+        true
+    }
+
+    /// Shuts a document on links from this side.
+    pub(super) fn shut_on(&mut self, links: BTreeSet<ConnectionId>, doc: &DocId) {
+        for id in links {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            connection.open.remove(doc);
+            connection.closing.insert(doc.clone());
+            self.context.post(id, Message::Shut { doc: doc.clone() });
+        }
+    }
+
+    /// The peer shut a document: of its own accord, which is answered in kind, or in answer.
+    pub(super) fn on_shut(&mut self, id: ConnectionId, doc: &DocId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.open.remove(doc);
+        if connection.closing.remove(doc) {
+            return self.open_on_every_link(doc);
+        }
+        if let Some(document) = self.documents.get_mut(doc) {
+            document.shut(id);
+        }
+        self.context.post(id, Message::Shut { doc: doc.clone() });
+        self.drop_idle(doc);
+    }
+
+    /// Hands the mail of the machines to the links it is for.
+    pub(super) fn deliver(&mut self) {
+        while let Some((id, message)) = self.context.next_mail() {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            if let Message::Open { doc, .. } = &message {
+                connection.open.insert(doc.clone());
+            }
+            connection.say(&message);
+            if connection.waiting.len() > MAX_WAITING_MESSAGES {
+                self.shut_connection(id, "the peer asks without reading the answers");
+            }
+        }
+        for (id, docs) in self.context.take_wakes() {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                docs.into_iter().for_each(|doc| connection.mark(doc));
+            }
+        }
+    }
+}
+
+impl Phase {
+    const fn is_greeted(&self) -> bool {
+        matches!(self, Self::Greeted(_))
+    }
+}

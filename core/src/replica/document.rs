@@ -1,0 +1,219 @@
+//! One document from opening to closing.
+
+use std::collections::BTreeSet;
+
+use super::connection::Greeted;
+use super::content::Content;
+use super::context::Context;
+use super::live::Live;
+use super::peer::Portion;
+use crate::entry::Spec;
+use crate::event::{DocumentError, Event, Output, Progress, StoreFault, StoredDocument, Write};
+use crate::id::{ConnectionId, DocId, Epoch, WriteId};
+use crate::log::Log;
+use crate::wire::Message;
+
+/// Most messages about a document that wait for it to be loaded.
+pub const MAX_WAITING_FOR_LOAD: usize = 4_096;
+
+/// A document and who uses it.
+pub(super) struct Document {
+    doc: DocId,
+    phase: Phase,
+    /// Whether the application has it open; otherwise only peers do.
+    wanted: bool,
+}
+
+/// A message that came before the document was loaded.
+pub(super) type Waiting = Vec<(ConnectionId, Message)>;
+
+enum Phase {
+    /// The store has been asked for it.
+    Loading { spec: Option<Spec>, waiting: Waiting },
+    /// It is in memory.
+    Live(Box<Live>),
+}
+
+impl Document {
+    /// Asks the store for the document.
+    pub fn load(context: &mut Context, doc: &DocId, spec: Option<Spec>, wanted: bool) -> Self {
+        context.emit(Output::Load { doc: doc.clone() });
+        Self { doc: doc.clone(), phase: Phase::Loading { spec, waiting: Vec::new() }, wanted }
+    }
+
+    /// The application opens a document that is, or is about to be, in memory.
+    pub fn open_again(&mut self, context: &mut Context, wanted: Option<Spec>) {
+        self.wanted = true;
+        match &mut self.phase {
+            Phase::Loading { spec, .. } => *spec = spec.or(wanted),
+            Phase::Live(live) => {
+                let doc = self.doc.clone();
+                context.tell(match check_spec(&self.doc, wanted, live.spec()) {
+                    Ok(()) => Event::Opened { doc },
+                    Err(error) => Event::Failed { doc, error },
+                });
+            }
+        }
+    }
+
+    /// Takes the store's answer. Returns the messages that waited for it.
+    pub fn on_loaded(
+        &mut self,
+        context: &mut Context,
+        result: Result<Option<StoredDocument>, StoreFault>,
+    ) -> Result<Waiting, (DocumentError, Waiting)> {
+        let Phase::Loading { spec, waiting } = &mut self.phase else { return Ok(Vec::new()) };
+        let (spec, waiting) = (*spec, std::mem::take(waiting));
+        match Self::make(context, &self.doc, spec, self.wanted, result) {
+            Ok(live) => {
+                self.phase = Phase::Live(Box::new(live));
+                if self.wanted {
+                    context.tell(Event::Opened { doc: self.doc.clone() });
+                }
+                Ok(waiting)
+            }
+            Err(error) => Err((error, waiting)),
+        }
+    }
+
+    fn make(
+        context: &mut Context,
+        doc: &DocId,
+        asked: Option<Spec>,
+        wanted: bool,
+        result: Result<Option<StoredDocument>, StoreFault>,
+    ) -> Result<Live, DocumentError> {
+        match result {
+            Err(fault) => Err(DocumentError::Store { doc: doc.clone(), fault }),
+            Ok(Some(stored)) => {
+                check_spec(doc, asked.filter(|_| wanted), stored.spec)?;
+                Live::restore(context, doc, stored)
+            }
+            Ok(None) => {
+                let spec = asked.ok_or_else(|| DocumentError::NotFound { doc: doc.clone() })?;
+                Live::begin(context, doc, spec)
+            }
+        }
+    }
+
+    /// Keeps a message until the document is loaded; false if too many wait already.
+    pub fn wait(&mut self, connection: ConnectionId, message: Message) -> bool {
+        let Phase::Loading { spec, waiting } = &mut self.phase else { return false };
+        if let Message::Open { spec: theirs, .. } = &message {
+            *spec = spec.or(Some(*theirs));
+        }
+        if waiting.len() >= MAX_WAITING_FOR_LOAD {
+            return false;
+        }
+        waiting.push((connection, message));
+        true
+    }
+
+    pub const fn is_loading(&self) -> bool {
+        matches!(self.phase, Phase::Loading { .. })
+    }
+
+    /// The document in memory.
+    pub fn live(&self) -> Option<&Live> {
+        match &self.phase {
+            Phase::Loading { .. } => None,
+            Phase::Live(live) => Some(live),
+        }
+    }
+
+    /// The document in memory, to work on.
+    pub fn live_mut(&mut self) -> Option<&mut Live> {
+        match &mut self.phase {
+            Phase::Loading { .. } => None,
+            Phase::Live(live) => Some(live),
+        }
+    }
+
+    pub fn spec(&self) -> Option<Spec> {
+        self.live().map(Live::spec)
+    }
+
+    pub fn log(&self) -> Option<&Log> {
+        self.live().map(Live::log)
+    }
+
+    pub fn content(&self) -> Option<&Content> {
+        self.live().map(Live::content)
+    }
+
+    pub fn progress(&self) -> Option<Progress> {
+        self.live().map(Live::progress)
+    }
+
+    pub fn in_sync(&self, connection: ConnectionId) -> bool {
+        self.live().is_some_and(|live| live.in_sync(connection))
+    }
+
+    /// Opens the document on a link where the peer has greeted.
+    pub fn open_at(&mut self, context: &mut Context, connection: ConnectionId, greeted: &Greeted) {
+        if let Some(live) = self.live_mut() {
+            live.open_at(context, connection, greeted);
+        }
+    }
+
+    /// A link is gone, or the peer has shut the document.
+    pub fn shut(&mut self, connection: ConnectionId) {
+        match &mut self.phase {
+            Phase::Loading { waiting, .. } => waiting.retain(|(from, _)| *from != connection),
+            Phase::Live(live) => live.shut(connection),
+        }
+    }
+
+    /// The application lets go: once all is written the document may be dropped. Returns the links on which it
+    /// was open.
+    pub fn close(&mut self) -> BTreeSet<ConnectionId> {
+        self.wanted = false;
+        let Some(live) = self.live_mut() else { return BTreeSet::new() };
+        let links = live.connections();
+        links.iter().for_each(|link| live.shut(*link));
+        links
+    }
+
+    /// Whether nobody uses the document and nothing of it waits for the disk.
+    pub fn is_idle(&self) -> bool {
+        !self.wanted && self.live().is_some_and(Live::is_idle)
+    }
+
+    pub fn on_written(&mut self, context: &mut Context, write: WriteId) {
+        if let Some(live) = self.live_mut() {
+            live.on_written(context, write);
+        }
+    }
+
+    pub fn compact_now(&mut self, context: &mut Context) {
+        if let Some(live) = self.live_mut() {
+            live.compact(context, true);
+        }
+    }
+
+    /// What the document has for a peer, up to about `budget` bytes.
+    pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {
+        self.live_mut()?.portion(connection, budget)
+    }
+}
+
+pub(super) fn check_spec(doc: &DocId, wanted: Option<Spec>, found: Spec) -> Result<(), DocumentError> {
+    match wanted {
+        Some(wanted) if wanted != found => {
+            Err(DocumentError::SpecMismatch { doc: doc.clone(), wanted, found, place: "here" })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Live {
+    /// A new log, named afresh.
+    fn begin(context: &mut Context, doc: &DocId, spec: Spec) -> Result<Self, DocumentError> {
+        let epoch = Epoch::new(context.random.bytes());
+        context.write(Write::Create { doc: doc.clone(), spec, epoch });
+        let log = Log::new(epoch);
+        let content = Content::build(spec, context.config.policy.built, &log, &mut BTreeSet::new())
+            .map_err(|damaged| DocumentError::Damaged { doc: doc.clone(), reason: damaged.to_string() })?;
+        Ok(Self::new(doc.clone(), spec, log, content))
+    }
+}

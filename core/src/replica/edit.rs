@@ -1,0 +1,228 @@
+//! Edits by the application: performed at once, one entry for each edit.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::Replica;
+use super::context::Context;
+use super::live::Live;
+use crate::crdt::{Crdt, Damaged};
+use crate::entry::{Body, Entry, MAX_TOUCHED, MAX_UPDATE_BYTES, Touch, TouchKind};
+use crate::event::{Event, StoreFault};
+use crate::id::{DocId, EntryId, ReplicaId};
+use crate::operation::{EditError, MAX_OPERATIONS, Operation};
+use crate::time::Time;
+use crate::value::NodeKind;
+use crate::wire::encode_operations;
+
+/// Most writes that may wait for the disk before edits are refused.
+pub const MAX_UNWRITTEN: usize = 65_536;
+
+/// An edit that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edited<T> {
+    /// What the closure returned.
+    pub value: T,
+    /// The edit's ticket, to be found in [`Progress`](crate::event::Progress); `None` if nothing changed.
+    pub ticket: Option<u64>,
+}
+
+/// An edit that was not made; the document is as it was.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EditFailure<E> {
+    /// The document is not open, or is held without its content.
+    #[error("document {0:?} is not open for editing")]
+    NotOpen(DocId),
+    /// The store cannot be written, so nothing could be saved.
+    #[error("nothing can be saved at the moment: {0}; edits are accepted again once that is mended")]
+    Stopped(StoreFault),
+    /// Too many edits wait for the disk.
+    #[error("{MAX_UNWRITTEN} edits wait for the disk; try again when some are saved")]
+    Busy,
+    /// The update made of the edit is too large for one entry.
+    #[error(
+        "the edit makes an update of {bytes} bytes, {MAX_UPDATE_BYTES} are allowed; make several smaller ones"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The library failed; the document was rebuilt from its log.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// The closure returned an error.
+    #[error("{0}")]
+    Rejected(E),
+}
+
+/// A document during an edit.
+pub struct Editor<'a> {
+    document: &'a mut dyn Crdt,
+    operations: Vec<Operation>,
+    touched: Vec<Touch>,
+}
+
+impl Editor<'_> {
+    /// The document, with what was performed so far.
+    #[must_use]
+    pub fn document(&self) -> &dyn Crdt {
+        self.document
+    }
+
+    /// Performs one operation. An error leaves the document as it was before the operation; returning it from
+    /// the closure takes back the whole edit.
+    pub fn perform(&mut self, operation: Operation) -> Result<(), EditError> {
+        if self.operations.len() >= MAX_OPERATIONS {
+            return Err(EditError::Limit {
+                what: "the number of operations in one edit",
+                limit: MAX_OPERATIONS,
+            });
+        }
+        operation.check()?;
+        let touch = touch(&operation, self.document);
+        self.document.perform(&operation)?;
+        self.touched.extend(touch.filter(|_| self.touched.len() < MAX_TOUCHED));
+        self.operations.push(operation);
+        Ok(())
+    }
+}
+
+/// What the operation does to a register or container; nothing for edits inside texts, lists and counters.
+pub(super) fn touch(operation: &Operation, document: &dyn Crdt) -> Option<Touch> {
+    let what = match operation {
+        Operation::Put { value, .. } if value.kind() == NodeKind::Register => TouchKind::Wrote,
+        Operation::Put { .. } => TouchKind::Created,
+        Operation::Remove { .. } => TouchKind::Removed,
+        Operation::Splice { path, .. } | Operation::Increment { path, .. } => {
+            return document
+                .kind(path)
+                .is_none()
+                .then(|| Touch { path: path.clone(), what: TouchKind::Created });
+        }
+        Operation::Insert { .. } => return None,
+    };
+    Some(Touch { path: operation.path().clone(), what })
+}
+
+impl Replica {
+    /// Runs the closure on the document and makes one entry of what it performed. The edit is visible at once
+    /// and on its way to the disk; [`Replica::progress`] tells when its ticket is saved.
+    ///
+    /// If the closure fails or panics, nothing of the edit remains.
+    pub fn edit<T, E>(
+        &mut self,
+        now: Time,
+        doc: &DocId,
+        edit: impl FnOnce(&mut Editor<'_>) -> Result<T, E>,
+    ) -> Result<Edited<T>, EditFailure<E>> {
+        self.context.set_clock(now);
+        if let Some(fault) = &self.fault {
+            return Err(EditFailure::Stopped(fault.clone()));
+        }
+        if self.context.unwritten() >= MAX_UNWRITTEN {
+            return Err(EditFailure::Busy);
+        }
+        let live = self.documents.get_mut(doc).and_then(super::Document::live_mut);
+        let live =
+            live.filter(|live| live.content.is_built()).ok_or_else(|| EditFailure::NotOpen(doc.clone()))?;
+        let edited = live.edit(&mut self.context, edit);
+        self.deliver();
+        edited
+    }
+}
+
+impl Live {
+    fn edit<T, E>(
+        &mut self,
+        context: &mut Context,
+        edit: impl FnOnce(&mut Editor<'_>) -> Result<T, E>,
+    ) -> Result<Edited<T>, EditFailure<E>> {
+        let writer = self.writer(context);
+        let Some(document) = self.content.document_mut() else {
+            return Err(EditFailure::NotOpen(self.doc.clone()));
+        };
+        let mut editor = Editor { document: &mut **document, operations: Vec::new(), touched: Vec::new() };
+        let outcome = catch_unwind(AssertUnwindSafe(|| edit(&mut editor)));
+        let Editor { operations, touched, .. } = editor;
+        match outcome {
+            Ok(Ok(value)) if operations.is_empty() => Ok(Edited { value, ticket: None }),
+            Ok(Ok(value)) => {
+                let ticket = self.conclude(context, writer, &operations, touched)?;
+                Ok(Edited { value, ticket })
+            }
+            Ok(Err(error)) => {
+                self.take_back(context, &operations);
+                Err(EditFailure::Rejected(error))
+            }
+            Err(panic) => {
+                self.take_back(context, &operations);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// The id this replica writes under, named to the document the first time.
+    pub(super) fn writer(&mut self, context: &mut Context) -> ReplicaId {
+        *self.writer.get_or_insert_with(|| {
+            let writer = ReplicaId::new(context.random.bytes());
+            if let Some(document) = self.content.document_mut() {
+                document.write_as(writer);
+            }
+            writer
+        })
+    }
+
+    fn take_back(&mut self, context: &mut Context, performed: &[Operation]) {
+        if !performed.is_empty() {
+            self.rebuild(context);
+        }
+    }
+
+    fn conclude<E>(
+        &mut self,
+        context: &mut Context,
+        writer: ReplicaId,
+        operations: &[Operation],
+        touched: Vec<Touch>,
+    ) -> Result<Option<u64>, EditFailure<E>> {
+        let Some(document) = self.content.document_mut() else { return Ok(None) };
+        let update = match document.take_local() {
+            Ok(None) => return Ok(None),
+            Ok(Some(update)) if update.len() <= MAX_UPDATE_BYTES => update,
+            Ok(Some(update)) => {
+                self.rebuild(context);
+                return Err(EditFailure::TooLarge { bytes: update.len() });
+            }
+            Err(damaged) => {
+                self.rebuild(context);
+                return Err(damaged.into());
+            }
+        };
+        let entry = self.own_entry(context, writer, touched, Body::Update(update));
+        let cost = entry.cost();
+        let offset = self.append(context, Arc::new(entry), Some(encode_operations(operations)));
+        context.tell(Event::Changed { doc: self.doc.clone(), local: true });
+        Ok(Some(self.pending.push(offset, cost)))
+    }
+
+    /// The next entry of this replica.
+    pub(super) fn own_entry(
+        &self,
+        context: &Context,
+        writer: ReplicaId,
+        touched: Vec<Touch>,
+        body: Body,
+    ) -> Entry {
+        Entry {
+            id: EntryId { replica: writer, counter: self.log.have().counter(&writer) + 1 },
+            author: context.config.principal.clone(),
+            time: context.clock,
+            seen: self.seen(),
+            touched,
+            body,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! A document in memory: its log, its content, and the peers it is open with.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::content::Content;
+use super::context::Context;
+use super::peer::{Peer, Portion};
+use super::pending::Pending;
+use crate::entry::{Body, Entry, MAX_SEEN_BEYOND, Seen, Spec};
+use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, StoredDocument, Write};
+use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
+use crate::log::Log;
+use crate::wire::Message;
+
+/// A document in memory. The files beside this one add what it does: [`super::sync`] talks to peers,
+/// [`super::edit`] serves the application, [`super::refusal`], [`super::snapshot`] and [`super::compaction`]
+/// rebuild the log.
+pub(super) struct Live {
+    pub(super) doc: DocId,
+    pub(super) spec: Spec,
+    pub(super) log: Log,
+    pub(super) content: Content,
+    /// Entries of the log that are not applied: quarantined or void.
+    pub(super) skip: BTreeSet<EntryId>,
+    pub(super) fences: BTreeMap<ReplicaId, Fence>,
+    /// What is known of every peer's log, as it is on disk or on its way there.
+    pub(super) known: BTreeMap<Epoch, PeerCursor>,
+    pub(super) peers: BTreeMap<ConnectionId, Peer>,
+    pub(super) pending: Pending,
+    /// Under which id this replica writes; drawn at the first edit.
+    pub(super) writer: Option<ReplicaId>,
+    /// Entries of others that no relay's durable cursor is known to cover: the highest of each replica.
+    pub(super) recent: BTreeMap<ReplicaId, u64>,
+    /// What follows from writes.
+    after_write: VecDeque<(WriteId, Then)>,
+}
+
+/// What a write makes true.
+enum Then {
+    /// The log is on disk up to an offset.
+    Durable(u64),
+    /// A peer may be told something.
+    Tell(ConnectionId, Message),
+}
+
+/// What became of an entry that a peer sent.
+pub(super) enum Accepted {
+    /// It is in the log, at this offset.
+    Appended(u64),
+    /// It was in the log before.
+    Known,
+    /// It is not wanted.
+    Refused(Refusal),
+    /// Entries of its replica in front of it are missing.
+    Gap,
+}
+
+impl Live {
+    pub fn new(doc: DocId, spec: Spec, log: Log, content: Content) -> Self {
+        Self {
+            doc,
+            spec,
+            log,
+            content,
+            skip: BTreeSet::new(),
+            fences: BTreeMap::new(),
+            known: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            pending: Pending::default(),
+            writer: None,
+            recent: BTreeMap::new(),
+            after_write: VecDeque::new(),
+        }
+    }
+
+    /// The document as the store holds it.
+    pub fn restore(
+        context: &mut Context,
+        doc: &DocId,
+        stored: StoredDocument,
+    ) -> Result<Self, DocumentError> {
+        let damaged = |reason: String| DocumentError::Damaged { doc: doc.clone(), reason };
+        let (spec, fences, known) = (stored.spec, stored.fences.clone(), stored.peers.clone());
+        let quarantined: BTreeSet<EntryId> = stored.quarantined.iter().copied().collect();
+        let log = Log::restore(stored)
+            .map_err(|offset| damaged(format!("entry {offset} of its log is not in line")))?;
+        let mut skip = &quarantined | &voided(&log);
+        let content = Content::build(spec, context.config.policy.built, &log, &mut skip)
+            .map_err(|error| damaged(error.to_string()))?;
+        let mut live = Self::new(doc.clone(), spec, log, content);
+        live.fences = fences.into_iter().map(|fence| (fence.replica, fence)).collect();
+        live.known = known.into_iter().map(|cursor| (cursor.epoch(), cursor)).collect();
+        skip.difference(&quarantined).for_each(|id| live.quarantine(context, *id, "it could not be applied"));
+        live.skip = skip;
+        live.recall_pending();
+        Ok(live)
+    }
+
+    /// Finds the own edits that no relay has acknowledged: those with operations beside them, past the
+    /// farthest acknowledgement.
+    fn recall_pending(&mut self) {
+        let saved = self.known.values().filter(|cursor| cursor.relay).map(|cursor| cursor.covered).max();
+        let own = self.log.after(saved.unwrap_or(0)).filter(|stored| stored.operations.is_some());
+        own.for_each(|stored| {
+            self.pending.push(stored.offset, stored.entry.cost());
+        });
+        self.pending.on_local(self.log.durable());
+    }
+
+    pub const fn spec(&self) -> Spec {
+        self.spec
+    }
+
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub const fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.pending.progress()
+    }
+
+    pub fn connections(&self) -> BTreeSet<ConnectionId> {
+        self.peers.keys().copied().collect()
+    }
+
+    pub fn in_sync(&self, connection: ConnectionId) -> bool {
+        self.peers.get(&connection).is_some_and(|peer| peer.in_sync(&self.log))
+    }
+
+    pub fn shut(&mut self, connection: ConnectionId) {
+        self.peers.remove(&connection);
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.peers.is_empty() && self.after_write.is_empty()
+    }
+
+    pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {
+        self.peers.get_mut(&connection)?.portion(&self.doc, &self.log, budget)
+    }
+
+    /// Puts an entry at the end of the log, on its way to disk and to every peer.
+    pub fn append(&mut self, context: &mut Context, entry: Arc<Entry>, operations: Option<Bytes>) -> u64 {
+        let stored = self.log.next(entry, operations);
+        let offset = stored.offset;
+        self.log.push(stored.clone());
+        let write = context.write(Write::Append { doc: self.doc.clone(), entry: stored });
+        self.after_write.push_back((write, Then::Durable(offset)));
+        self.peers.values_mut().for_each(|peer| peer.announced = false);
+        if context.config.policy.relay {
+            self.wake_peers(context);
+        }
+        offset
+    }
+
+    /// Takes an entry from a peer.
+    pub fn accept(&mut self, context: &mut Context, entry: &Arc<Entry>) -> Accepted {
+        if self.log.have().covers(&entry.id) {
+            return Accepted::Known;
+        }
+        if let Some(fence) =
+            self.fences.get(&entry.id.replica).filter(|fence| fence.counter <= entry.id.counter)
+        {
+            return Accepted::Refused(Refusal::Fenced(fence.reason.clone()));
+        }
+        if entry.id.counter != self.log.have().counter(&entry.id.replica) + 1 {
+            return Accepted::Gap;
+        }
+        match self.admit(context, entry) {
+            Ok(()) => Accepted::Appended(self.take(context, entry)),
+            Err(refusal) if context.config.policy.relay || self.builds_on_refused(entry) => {
+                Accepted::Refused(refusal)
+            }
+            Err(refusal) => {
+                self.quarantine(context, entry.id, &refusal.to_string());
+                Accepted::Appended(self.append(context, entry.clone(), None))
+            }
+        }
+    }
+
+    fn admit(&mut self, context: &Context, entry: &Entry) -> Result<(), Refusal> {
+        (context.config.policy.accepts)(&self.doc, entry).map_err(Refusal::Policy)?;
+        Ok(self.content.admit(entry)?)
+    }
+
+    /// Appends and applies an admitted entry.
+    fn take(&mut self, context: &mut Context, entry: &Arc<Entry>) -> u64 {
+        let offset = self.append(context, entry.clone(), None);
+        self.recent.insert(entry.id.replica, entry.id.counter);
+        if let Body::Void(id) = entry.body {
+            self.void(context, id);
+        } else if let Err(damaged) = self.content.apply(entry) {
+            self.quarantine(context, entry.id, &damaged.to_string());
+            self.rebuild(context);
+        }
+        context.tell(Event::Changed { doc: self.doc.clone(), local: false });
+        offset
+    }
+
+    /// Notes for good that an entry is not to be applied.
+    pub fn quarantine(&mut self, context: &mut Context, id: EntryId, reason: &str) {
+        self.skip.insert(id);
+        context.write(Write::Quarantine { doc: self.doc.clone(), id });
+        context.tell(Event::Quarantined { doc: self.doc.clone(), id, reason: reason.to_owned() });
+    }
+
+    /// Makes the content anew from the log. What it was in memory is dropped, damaged or not.
+    pub fn rebuild(&mut self, context: &mut Context) {
+        let before = self.skip.clone();
+        match Content::build(self.spec, self.content.is_built(), &self.log, &mut self.skip) {
+            Ok(content) => self.content = content,
+            // The base was verified when it was made; a library that can no longer load it cannot be helped here.
+            Err(damaged) => context.tell(Event::Failed {
+                doc: self.doc.clone(),
+                error: DocumentError::Damaged { doc: self.doc.clone(), reason: damaged.to_string() },
+            }),
+        }
+        let found: Vec<EntryId> = self.skip.difference(&before).copied().collect();
+        found.into_iter().for_each(|id| self.quarantine(context, id, "it could not be applied"));
+        self.writer = None;
+    }
+
+    /// The causal context of an edit made now.
+    pub fn seen(&self) -> Seen {
+        let relays = self.known.values().filter(|cursor| cursor.relay);
+        let cursor = relays.max_by_key(|cursor| cursor.theirs.offset).map(|cursor| cursor.theirs);
+        let beyond =
+            self.recent.iter().map(|(replica, counter)| EntryId { replica: *replica, counter: *counter });
+        Seen { cursor, beyond: beyond.take(MAX_SEEN_BEYOND).collect() }
+    }
+
+    /// Remembers something to say to a peer once `write` is on disk.
+    pub fn tell_after(&mut self, write: WriteId, connection: ConnectionId, message: Message) {
+        self.after_write.push_back((write, Then::Tell(connection, message)));
+    }
+
+    /// Keeps the document in memory until `write` is on disk, and the log durable up to `offset` then.
+    pub fn durable_after(&mut self, write: WriteId, offset: u64) {
+        self.after_write.push_back((write, Then::Durable(offset)));
+    }
+
+    pub fn on_written(&mut self, context: &mut Context, write: WriteId) {
+        let before = self.log.durable();
+        while let Some((_, then)) = self.after_write.pop_front_if(|(id, _)| *id <= write) {
+            match then {
+                Then::Durable(offset) => self.log.set_durable(offset),
+                Then::Tell(connection, message) => context.post(connection, message),
+            }
+        }
+        if self.log.durable() > before {
+            self.on_durable(context);
+        }
+    }
+
+    fn on_durable(&mut self, context: &mut Context) {
+        let before = self.pending.progress().local;
+        self.pending.on_local(self.log.durable());
+        if self.pending.progress().local > before {
+            self.tell_progress(context);
+        }
+        self.wake_peers(context);
+        self.compact(context, false);
+    }
+
+    pub fn tell_progress(&self, context: &mut Context) {
+        context.tell(Event::Saved { doc: self.doc.clone(), progress: self.pending.progress() });
+    }
+
+    pub fn wake_peers(&self, context: &mut Context) {
+        self.peers.keys().for_each(|connection| context.wake(*connection, &self.doc));
+    }
+}
+
+/// The entries that void entries of the log name.
+pub(super) fn voided(log: &Log) -> BTreeSet<EntryId> {
+    let void = |entry: &Entry| match entry.body {
+        Body::Void(id) => Some(id),
+        Body::Update(_) => None,
+    };
+    log.after(log.base_offset()).filter_map(|stored| void(&stored.entry)).collect()
+}

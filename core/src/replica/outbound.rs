@@ -1,0 +1,115 @@
+//! Frames out: what waits for a link, the messages of one tick in one frame, encoded once for all who get the same.
+
+use super::Replica;
+use super::peer::Stretch;
+use crate::event::Output;
+use crate::id::{ConnectionId, DocId};
+use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
+
+/// Size at which a frame is full and the rest waits for the link to take it. It bounds what a slow peer costs.
+pub const FULL_FRAME_BYTES: usize = 64 << 10;
+
+/// Frames made in one pass, for the links that get the same one.
+#[derive(Default)]
+struct Shared(Vec<(DocId, Stretch, Codec, Frame)>);
+
+impl Replica {
+    /// Gives a frame to every link that takes one and has something coming.
+    pub(super) fn flush(&mut self) {
+        self.deliver();
+        let ready: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.is_ready()).map(|(id, _)| *id).collect();
+        let mut shared = Shared::default();
+        for id in ready {
+            if let Some(frame) = self.next_frame(id, &mut shared) {
+                self.context.emit(Output::Send { connection: id, frame });
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.sent();
+                }
+            }
+        }
+    }
+
+    fn next_frame(&mut self, id: ConnectionId, shared: &mut Shared) -> Option<Frame> {
+        let connection = self.connections.get_mut(&id)?;
+        let codec = connection.codec();
+        let mut batch = Batch::default();
+        let mut waiting = connection.take_waiting();
+        while let Some(message) = waiting.pop_front_if(|message| batch.has_room_for(message)) {
+            batch.push(message);
+        }
+        connection.put_back(waiting);
+        let dirty = connection.take_dirty();
+        if let (true, Some(doc), 1) = (batch.is_empty(), dirty.first(), dirty.len()) {
+            return self.frame_of_one(id, doc, codec, shared);
+        }
+        for doc in dirty {
+            if batch.is_full() || self.append(id, &doc, codec, &mut batch) {
+                self.connections.get_mut(&id)?.mark(doc);
+            }
+        }
+        (!batch.is_empty()).then(|| codec.frame(&batch.messages))
+    }
+
+    /// Adds what a document has for a peer; true if more is to come.
+    fn append(&mut self, id: ConnectionId, doc: &DocId, codec: Codec, batch: &mut Batch) -> bool {
+        let Some(document) = self.documents.get_mut(doc) else { return false };
+        let Some(portion) = document.portion(id, FULL_FRAME_BYTES.saturating_sub(batch.bytes)) else {
+            return false;
+        };
+        portion.messages.iter().for_each(|message| batch.push(codec.encode(message)));
+        portion.more
+    }
+
+    /// The frame for a peer that one document has something for; the usual case, and the one worth sharing.
+    fn frame_of_one(
+        &mut self,
+        id: ConnectionId,
+        doc: &DocId,
+        codec: Codec,
+        shared: &mut Shared,
+    ) -> Option<Frame> {
+        let portion = self.documents.get_mut(doc)?.portion(id, FULL_FRAME_BYTES)?;
+        if portion.more {
+            self.connections.get_mut(&id)?.mark(doc.clone());
+        }
+        let known = |(d, s, c, _): &&(DocId, Stretch, Codec, Frame)| {
+            d == doc && Some(*s) == portion.stretch && *c == codec
+        };
+        if let Some((.., frame)) = shared.0.iter().find(known) {
+            return Some(frame.clone());
+        }
+        let encoded: Vec<Encoded> = portion.messages.iter().map(|message| codec.encode(message)).collect();
+        let frame = codec.frame(&encoded);
+        if let Some(stretch) = portion.stretch {
+            shared.0.push((doc.clone(), stretch, codec, frame.clone()));
+        }
+        Some(frame)
+    }
+}
+
+/// The messages of one frame.
+#[derive(Default)]
+struct Batch {
+    messages: Vec<Encoded>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, message: Encoded) {
+        self.bytes += message.len();
+        self.messages.push(message);
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    const fn is_full(&self) -> bool {
+        self.bytes >= FULL_FRAME_BYTES || self.messages.len() >= MAX_FRAME_MESSAGES
+    }
+
+    fn has_room_for(&self, message: &Encoded) -> bool {
+        self.is_empty() || (!self.is_full() && self.bytes + message.len() < MAX_FRAME_BYTES)
+    }
+}

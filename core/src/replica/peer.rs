@@ -1,0 +1,298 @@
+//! One document on one link: how far each side holds the other's log, and what goes out next.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::connection::Greeted;
+use crate::entry::{Cursor, Digest};
+use crate::event::{PeerCursor, Snapshot};
+use crate::id::{DocId, EntryId, Epoch, Have};
+use crate::log::Log;
+use crate::wire::{MAX_SNAPSHOT_PART_BYTES, Message, Numbered};
+
+/// What a document and a peer know of each other, for as long as the link lasts.
+pub(super) struct Peer {
+    pub greeted: Greeted,
+    /// Whether entries are passed on before they are on this disk, as a relay does.
+    forwards: bool,
+    pub sending: Sending,
+    pub receiving: Receiving,
+    /// Entries the peer said it holds, or sent itself.
+    pub held: Have,
+    /// What will be remembered of the peer's log. The epoch is right once the peer has opened.
+    pub cursor: PeerCursor,
+    /// What was known of logs when the document was opened here, in the order in which they were named to the
+    /// peer. A log that was copied has two owners, and what is learned of one in the meantime is not true of
+    /// the other.
+    pub named: Vec<PeerCursor>,
+    /// The end of the peer's log when it opened the document.
+    pub their_log: u64,
+    /// The end of our log when we did: at least that far the peer waits to be told that it has everything.
+    pub our_log: u64,
+    /// Entries the peer sent that it has not called durable: their offset there, here, and their name.
+    pub unsettled: VecDeque<(u64, u64, EntryId)>,
+    /// Offsets of our log beyond `cursor.covered` that are durable at the peer.
+    settled: BTreeSet<u64>,
+    /// How often the peer sent entries without those in front of them.
+    pub gaps: u32,
+    /// Whether the application was told that both are in sync.
+    pub announced: bool,
+}
+
+/// Our log on its way to the peer.
+pub(super) enum Sending {
+    /// The peer has not opened the document.
+    Closed,
+    /// The peer's cursor fits; what it thinks of ours decides where to begin.
+    Awaiting { from: u64 },
+    /// The peer's cursor does not fit; it was asked what it holds.
+    AskedHave,
+    /// The peer lacks entries that only a snapshot holds.
+    Snapshot { snapshot: Arc<Snapshot>, sent: usize },
+    /// Entries follow one another.
+    Live {
+        /// Everything up to here was sent or skipped.
+        next: u64,
+        /// The peer knows that this much is durable; `None` until the first `Durable` after a `Have`.
+        confirmed: Option<u64>,
+        /// Whether something was sent that a `Durable` must cover.
+        owes: bool,
+    },
+}
+
+/// The peer's log on its way to us.
+pub(super) enum Receiving {
+    /// The peer has not said from where it sends.
+    Waiting {
+        /// Whether it was told what we hold, rather than a cursor.
+        told_have: bool,
+    },
+    /// Entries follow one another.
+    Live {
+        /// Whether they follow what we told we hold, so that a snapshot may come first.
+        told_have: bool,
+    },
+    /// A snapshot comes in pieces.
+    Snapshot { cursor: Cursor, covers: Have, total: u64, state: Vec<u8> },
+}
+
+/// Which part of a log a portion holds, if it holds all of it: equal stretches are equal messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    from: u64,
+    to: u64,
+    durable: Option<u64>,
+}
+
+/// Some messages for a peer.
+#[derive(Default)]
+pub(super) struct Portion {
+    pub messages: Vec<Message>,
+    pub stretch: Option<Stretch>,
+    /// Whether there is more where this came from.
+    pub more: bool,
+}
+
+impl Peer {
+    pub fn new(greeted: Greeted, forwards: bool) -> Self {
+        let nowhere = Cursor { epoch: Epoch::new([0; 16]), offset: 0, digest: Digest::default() };
+        let relay = greeted.info.relay;
+        Self {
+            greeted,
+            forwards,
+            sending: Sending::Closed,
+            receiving: Receiving::Waiting { told_have: false },
+            held: Have::default(),
+            cursor: PeerCursor { theirs: nowhere, relay, acked: 0, covered: 0 },
+            named: Vec::new(),
+            their_log: 0,
+            our_log: 0,
+            unsettled: VecDeque::new(),
+            settled: BTreeSet::new(),
+            gaps: 0,
+            announced: false,
+        }
+    }
+
+    /// Goes on from the peer's cursor, or from an entry further on that it is known to hold: then it is told so,
+    /// as its cursor has not heard of that, or its acknowledgement got lost.
+    pub fn resume_from(&mut self, cursor: u64, held: u64) {
+        let next = cursor.max(held);
+        let unacknowledged = self.cursor.covered < next;
+        let confirmed = if next == cursor && unacknowledged { cursor.saturating_sub(1) } else { cursor };
+        self.sending =
+            Sending::Live { next, confirmed: Some(confirmed), owes: unacknowledged || next > cursor };
+    }
+
+    /// Starts at an offset of which the peer has no cursor.
+    fn start_from(&mut self, offset: u64) {
+        self.sending = Sending::Live { next: offset, confirmed: None, owes: true };
+    }
+
+    /// The peer holds these entries, and what it lacks of the base comes as a snapshot.
+    pub fn send_missing(&mut self, log: &Log, have: Have) {
+        self.held = have;
+        match log.base() {
+            Some(base) if !self.held.includes(&base.covers) => {
+                self.sending = Sending::Snapshot { snapshot: base.clone(), sent: 0 };
+            }
+            _ => {
+                self.start_from(log.base_offset());
+            }
+        }
+    }
+
+    /// Notes that an entry of our log is durable at the peer.
+    pub fn settle(&mut self, offset: u64) {
+        if offset > self.cursor.covered {
+            self.settled.insert(offset);
+            self.cover();
+        }
+    }
+
+    /// Notes that our log up to `offset` is durable at the peer.
+    pub fn cover_to(&mut self, offset: u64) {
+        self.cursor.covered = self.cursor.covered.max(offset);
+        self.cover();
+    }
+
+    fn cover(&mut self) {
+        while self.settled.first().is_some_and(|offset| *offset <= self.cursor.covered + 1) {
+            self.cursor.covered = self.cursor.covered.max(self.settled.pop_first().unwrap_or_default());
+        }
+    }
+
+    /// Forgets what was known of our log at the peer: it was renumbered, or the peer lost it.
+    pub fn uncover(&mut self, offset: u64) {
+        for cursor in &mut self.named {
+            (cursor.acked, cursor.covered) = (cursor.acked.min(offset), cursor.covered.min(offset));
+        }
+        self.cursor.acked = self.cursor.acked.min(offset);
+        self.cursor.covered = self.cursor.covered.min(offset);
+        self.settled.clear();
+        self.unsettled.clear();
+    }
+
+    /// Whether the entry at an offset of our log was sent on this link, or skipped as the peer holds it.
+    pub const fn was_sent(&self, offset: u64) -> bool {
+        matches!(&self.sending, Sending::Live { next, .. } if offset <= *next)
+    }
+
+    /// The peer starts its log again, so what it sent is not called durable by what it says next: it is asked to
+    /// acknowledge it.
+    pub fn start_again(&mut self) {
+        if !self.unsettled.is_empty() {
+            self.unsettled.clear();
+            self.owe();
+        }
+        self.cursor.theirs.offset = 0;
+    }
+
+    /// How far the peer may acknowledge our log.
+    pub const fn confirmed(&self) -> u64 {
+        match &self.sending {
+            Sending::Live { confirmed: Some(confirmed), .. } => *confirmed,
+            Sending::Live { confirmed: None, .. }
+            | Sending::Closed
+            | Sending::Awaiting { .. }
+            | Sending::AskedHave
+            | Sending::Snapshot { .. } => 0,
+        }
+    }
+
+    /// Makes the next `Durable` leave even if nothing was sent: the peer's acknowledgement is wanted.
+    pub const fn owe(&mut self) {
+        if let Sending::Live { owes, .. } = &mut self.sending {
+            *owes = true;
+        }
+    }
+
+    /// Whether both hold the same entries, as far as both know.
+    pub fn in_sync(&self, log: &Log) -> bool {
+        matches!(self.sending, Sending::Live { .. })
+            && matches!(self.receiving, Receiving::Live { .. })
+            && self.cursor.covered >= log.head()
+            && self.cursor.theirs.offset >= self.their_log
+    }
+
+    /// What goes out next, up to about `budget` bytes.
+    pub fn portion(&mut self, doc: &DocId, log: &Log, budget: usize) -> Option<Portion> {
+        let mut portion = Portion::default();
+        if let Sending::Snapshot { .. } = self.sending {
+            self.snapshot_parts(doc, log, budget, &mut portion);
+        } else if let Sending::Live { next, .. } = self.sending {
+            if next < log.base_offset() {
+                self.sending = Sending::AskedHave;
+                portion.messages.push(Message::NeedHave { doc: doc.clone() });
+            } else {
+                self.entries(doc, log, budget, &mut portion);
+            }
+        }
+        (!portion.messages.is_empty()).then_some(portion)
+    }
+
+    fn snapshot_parts(&mut self, doc: &DocId, log: &Log, budget: usize, portion: &mut Portion) {
+        let Sending::Snapshot { snapshot, sent } = &mut self.sending else { return };
+        let (base, total, mut size) = (snapshot.offset, snapshot.state.len(), 0);
+        while size <= budget {
+            let end = total.min(*sent + MAX_SNAPSHOT_PART_BYTES);
+            portion.messages.push(Message::SnapshotPart {
+                doc: doc.clone(),
+                cursor: Cursor { epoch: log.epoch(), offset: base, digest: snapshot.digest },
+                covers: (*sent == 0).then(|| snapshot.covers.clone()),
+                total: total as u64,
+                bytes: snapshot.state.slice(*sent..end),
+            });
+            size += end - *sent;
+            *sent = end;
+            if end == total {
+                self.start_from(base);
+                break;
+            }
+        }
+        portion.more = true;
+    }
+
+    fn entries(&mut self, doc: &DocId, log: &Log, budget: usize, portion: &mut Portion) {
+        let Sending::Live { next, confirmed, owes } = &mut self.sending else { return };
+        let limit = if self.forwards { log.head() } else { log.durable() };
+        let (from, mut size, mut skipped) = (*next, 0, false);
+        let mut entries = Vec::new();
+        for stored in log.after(*next).take_while(|stored| stored.offset <= limit) {
+            if size > budget {
+                break;
+            }
+            if self.held.covers(&stored.entry.id) {
+                skipped = true;
+                // Nothing the peer is going to say would tell that it is durable there.
+                *owes |= stored.offset > self.cursor.covered
+                    && !self.settled.contains(&stored.offset)
+                    && self.unsettled.binary_search_by_key(&stored.offset, |(_, ours, _)| *ours).is_err();
+                let told = |entry: &(u64, u64, EntryId)| entry.1.cmp(&stored.offset);
+                let durable_there =
+                    stored.offset <= self.cursor.covered || self.settled.contains(&stored.offset);
+                // The peer holds it, but will not say so by itself: its acknowledgement is wanted.
+                *owes |= !durable_there && self.unsettled.binary_search_by(told).is_err();
+            } else {
+                size += stored.entry.cost();
+                entries.push(Numbered { offset: stored.offset, entry: stored.entry.clone() });
+            }
+            *next = stored.offset;
+        }
+        *owes |= !entries.is_empty() || (skipped && from < self.our_log);
+        portion.more = *next < limit;
+        if !entries.is_empty() {
+            portion.messages.push(Message::Entries { doc: doc.clone(), entries });
+        }
+        let durable = log.cursor((*next).min(log.durable()));
+        let news = |cursor: &Cursor| confirmed.is_none_or(|confirmed| cursor.offset > confirmed);
+        let durable = durable.filter(|cursor| news(cursor) && (*owes || self.forwards));
+        portion.stretch =
+            (!skipped).then_some(Stretch { from, to: *next, durable: durable.map(|at| at.offset) });
+        if let Some(cursor) = durable {
+            *confirmed = Some(cursor.offset);
+            *owes = *next > cursor.offset;
+            portion.messages.push(Message::Durable { doc: doc.clone(), cursor });
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Rebuilding a log without entries that the relay refused.
+//!
+//! The refused entry and all later ones of its replica leave the log. What this store made after the refused
+//! entry is made again from the operations kept beside it, each at its old place in the history, under a new
+//! replica id; operations that make no sense any more are lost with the refused ones, and are reported.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::content::Content;
+use super::context::Context;
+use super::edit::touch;
+use super::live::Live;
+use super::sync::Misbehaviour;
+use crate::crdt::{self, Damaged};
+use crate::entry::{Body, Entry, MAX_TOUCHED};
+use crate::event::{DocumentError, Event, Fence, Snapshot, StoredEntry, Write};
+use crate::id::{ConnectionId, EntryId, ReplicaId};
+use crate::log::Log;
+use crate::operation::Operation;
+use crate::wire::{Message, decode_operations, encode_operations};
+
+/// A log being written again.
+struct Rewrite {
+    content: Content,
+    kept: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
+    remade: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
+    lost: usize,
+}
+
+/// From which counter on entries of a replica are left out.
+type Cuts = BTreeMap<ReplicaId, u64>;
+
+/// An entry that cannot stay as it is.
+enum Obstacle {
+    /// It was made here and needs something that was refused.
+    Own(EntryId),
+    /// It was made elsewhere, or cannot be applied at all.
+    Foreign(EntryId),
+}
+
+impl Live {
+    /// A peer does not accept an entry, nor any later one of its replica. The fence is written behind the log that
+    /// was rewritten for it, so that a crash in between leaves something to be refused again.
+    pub(super) fn on_refused(
+        &mut self,
+        context: &mut Context,
+        from: ConnectionId,
+        id: EntryId,
+        reason: String,
+    ) -> Result<(), Misbehaviour> {
+        // It is part of a snapshot, so a relay took it; whoever lacks it gets that snapshot.
+        if self.log.base().is_some_and(|base| base.covers.covers(&id)) {
+            return Ok(());
+        }
+        let held = self.log.have().covers(&id);
+        let fenced = self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
+        if fenced && !held || !self.obeys(from) || self.is_premature(from, id) {
+            return Ok(());
+        }
+        let mut fences = vec![Fence { replica: id.replica, counter: id.counter, reason: reason.clone() }];
+        if held {
+            let given_up = self.rewrite_without(context, id, &reason);
+            fences.extend(given_up.into_iter().map(|(replica, counter)| Fence {
+                replica,
+                counter,
+                reason: format!("made again without entry {id}, which was refused: {reason}"),
+            }));
+        }
+        for fence in fences {
+            self.fence(context, fence, from);
+        }
+        Ok(())
+    }
+
+    /// Whether the peer refuses an entry of this store that it had from elsewhere. Once it is sent on this link
+    /// it is refused again, behind those that it builds on: if one of them is the cause, the entry has been made
+    /// again by then, and is not lost.
+    fn is_premature(&self, from: ConnectionId, id: EntryId) -> bool {
+        let Some(peer) = self.peers.get(&from) else { return false };
+        let mut entries = self.log.after(self.log.base_offset());
+        let own = entries.find(|stored| stored.entry.id == id && stored.operations.is_some());
+        own.is_some_and(|stored| !peer.was_sent(stored.offset))
+    }
+
+    /// Whether an entry that the gate does not admit builds on one that was refused, as far as it says.
+    pub(super) fn builds_on_refused(&self, entry: &Entry) -> bool {
+        let fenced = |id: &EntryId| self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
+        entry.seen.beyond.iter().any(fenced)
+    }
+
+    /// Accepts nothing of a replica from some entry on, and tells everybody who may obey.
+    fn fence(&mut self, context: &mut Context, fence: Fence, from: ConnectionId) {
+        let id = EntryId { replica: fence.replica, counter: fence.counter };
+        let reason = fence.reason.clone();
+        self.fences.insert(fence.replica, fence.clone());
+        let write = context.write(Write::Fence { doc: self.doc.clone(), fence });
+        for connection in self.connections().into_iter().filter(|connection| *connection != from) {
+            let doc = self.doc.clone();
+            self.tell_after(write, connection, Message::Refused { doc, id, reason: reason.clone() });
+        }
+    }
+
+    /// Returns from where on other replicas of this store were given up, as what they wrote was made again.
+    fn rewrite_without(&mut self, context: &mut Context, id: EntryId, reason: &str) -> Cuts {
+        let doc = self.doc.clone();
+        self.writer = None;
+        match self.rewrite(context, id) {
+            Ok((rewrite, cuts)) => {
+                let lost = rewrite.lost;
+                self.replace(context, rewrite);
+                context.tell(Event::Refused { doc: doc.clone(), id, reason: reason.to_owned(), lost });
+                context.tell(Event::Changed { doc, local: false });
+                cuts
+            }
+            Err(damaged) => {
+                let error = DocumentError::Damaged { doc: doc.clone(), reason: damaged.to_string() };
+                context.tell(Event::Failed { doc, error });
+                Cuts::new()
+            }
+        }
+    }
+
+    /// Walks the log, leaving out what is refused and making again what was made after it; once more from the
+    /// beginning whenever an entry turns out not to go without those that were left out.
+    fn rewrite(&mut self, context: &mut Context, refused: EntryId) -> Result<(Rewrite, Cuts), Damaged> {
+        let entries: Vec<StoredEntry> = self.log.after(self.log.base_offset()).cloned().collect();
+        let writer = ReplicaId::new(context.random.bytes());
+        let mut cuts = Cuts::from([(refused.replica, refused.counter)]);
+        loop {
+            match self.try_rewrite(context, refused, writer, &cuts, &entries)? {
+                Ok(rewrite) => {
+                    cuts.remove(&refused.replica);
+                    return Ok((rewrite, cuts));
+                }
+                // Made here after the refused one was seen: it is made again as well.
+                Err(Obstacle::Own(id)) => {
+                    cuts.insert(id.replica, id.counter);
+                }
+                Err(Obstacle::Foreign(id)) => {
+                    self.quarantine(context, id, "it needs an entry that was refused")
+                }
+            }
+        }
+    }
+
+    fn try_rewrite(
+        &mut self,
+        context: &Context,
+        refused: EntryId,
+        writer: ReplicaId,
+        cuts: &Cuts,
+        entries: &[StoredEntry],
+    ) -> Result<Result<Rewrite, Obstacle>, Damaged> {
+        let built = self.content.is_built();
+        let base = self.log.base().cloned();
+        let content = Content::replay(self.spec, built, base.as_deref(), &[], &mut self.skip)?;
+        let mut rewrite = Rewrite { content, kept: Vec::new(), remade: Vec::new(), lost: 0 };
+        for stored in entries {
+            let id = stored.entry.id;
+            let cut = cuts.get(&id.replica).is_some_and(|counter| *counter <= id.counter);
+            if !cut {
+                if let Err(obstacle) = self.keep(&mut rewrite, stored) {
+                    return Ok(Err(obstacle));
+                }
+            } else if let Some(operations) = &stored.operations {
+                let operations = decode_operations(operations).unwrap_or_default();
+                if id == refused {
+                    rewrite.lost += operations.len();
+                } else {
+                    self.remake(context, &mut rewrite, writer, stored.offset, operations)?;
+                }
+            }
+        }
+        Ok(Ok(rewrite))
+    }
+
+    fn keep(&self, rewrite: &mut Rewrite, stored: &StoredEntry) -> Result<(), Obstacle> {
+        let id = stored.entry.id;
+        if !self.skip.contains(&id) {
+            let admitted = rewrite.content.admit(&stored.entry);
+            let obstacle =
+                if stored.operations.is_some() { Obstacle::Own(id) } else { Obstacle::Foreign(id) };
+            admitted.map_err(|_| obstacle)?;
+            rewrite.content.apply(&stored.entry).map_err(|_| Obstacle::Foreign(id))?;
+        }
+        rewrite.kept.push((stored.offset, stored.entry.clone(), stored.operations.clone()));
+        Ok(())
+    }
+
+    fn remake(
+        &mut self,
+        context: &Context,
+        rewrite: &mut Rewrite,
+        writer: ReplicaId,
+        offset: u64,
+        operations: Vec<Operation>,
+    ) -> Result<(), Damaged> {
+        let Some(document) = rewrite.content.document_mut() else { return Ok(()) };
+        document.write_as(writer);
+        let (mut made, mut touched) = (Vec::new(), Vec::new());
+        for operation in operations {
+            let touch = touch(&operation, &**document);
+            if document.perform(&operation).is_ok() {
+                touched.extend(touch.filter(|_| touched.len() < MAX_TOUCHED));
+                made.push(operation);
+            } else {
+                rewrite.lost += 1;
+            }
+        }
+        if let Some(update) = document.take_local()? {
+            let mut entry = self.own_entry(context, writer, touched, Body::Update(update));
+            entry.id.counter = rewrite.remade.len() as u64 + 1;
+            rewrite.remade.push((offset, Arc::new(entry), Some(encode_operations(&made))));
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, context: &mut Context, rewrite: Rewrite) {
+        let Rewrite { content, kept, remade, .. } = rewrite;
+        let state = match self.log.base() {
+            Some(base) => Ok(base.state.clone()),
+            None => crdt::create(self.spec).snapshot(),
+        };
+        let Ok(state) = state else { return };
+        let covers = self.log.base().map(|base| base.covers.clone()).unwrap_or_default();
+        self.content = content;
+        self.renumber(context, state, covers, kept.into_iter().chain(remade).collect());
+    }
+
+    /// Gives the document a new base behind the end of its log, and these entries (with their old offsets)
+    /// behind that, on disk in one step; every peer is asked anew what it holds.
+    pub(super) fn renumber(
+        &mut self,
+        context: &mut Context,
+        state: Bytes,
+        covers: crate::id::Have,
+        entries: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
+    ) {
+        let offset = self.log.head() + 1;
+        let digest = self.log.digest(self.log.head()).unwrap_or_default().replaced(&covers);
+        let snapshot = Arc::new(Snapshot { offset, digest, covers, state });
+        let mut log = Log::new(self.log.epoch());
+        log.rebase(Some(snapshot.clone()), Vec::new());
+        let mut moved = BTreeMap::new();
+        for (old, entry, operations) in entries {
+            let stored = log.next(entry, operations);
+            moved.insert(old, stored.offset);
+            log.push(stored);
+        }
+        let stored = log.after(offset).cloned().collect();
+        let write = context.write(Write::Replace { doc: self.doc.clone(), snapshot, entries: stored });
+        self.durable_after(write, log.head());
+        self.log = log;
+        self.pending.renumber(|old| moved.get(&old).copied());
+        self.renumbered(context);
+    }
+}

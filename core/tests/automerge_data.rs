@@ -1,0 +1,183 @@
+//! Real documents, real concurrent editing, and inputs that make naive programs fall over.
+//!
+//! The data is not part of the project: it is looked for in `$SYNCLINE_DATA`, else beside the workspace.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_types, reason = "the test measures how long hostile input takes")]
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use automerge::Automerge as Library;
+use flate2::read::GzDecoder;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+use syncline_core::crdt::automerge::{Automerge, AutomergeGate};
+use syncline_core::crdt::{Crdt, Gate, GateError, Writer};
+use syncline_core::entry::Kind;
+use syncline_core::path::Path;
+use syncline_core::value::Value;
+
+/// What one input may take at most; they are all small.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many changes are merged at once where all are merged: Automerge walks the whole text for each call.
+const BATCH: usize = 1_000;
+
+fn data() -> Option<PathBuf> {
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
+    let data = std::env::var_os("SYNCLINE_DATA").map_or_else(beside, PathBuf::from);
+    if data.is_dir() {
+        return Some(data);
+    }
+    println!("SKIPPED: no real data in {}; set SYNCLINE_DATA", data.display());
+    None
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn heads(document: &dyn Crdt) -> Vec<String> {
+    let saved = document.snapshot().expect("a document can be saved");
+    let library = Library::load(&saved).expect("what was saved loads");
+    library.get_heads().iter().map(|hash| hex(&hash.0)).collect()
+}
+
+#[test]
+fn fixtures_load_exactly_if_they_should() {
+    let Some(data) = data() else { return };
+    let fixtures = data.join("fixtures/automerge");
+    let expected: Json =
+        serde_json::from_slice(&std::fs::read(fixtures.join("expected.json")).unwrap()).unwrap();
+    for (name, expected) in expected.as_object().unwrap() {
+        let bytes = std::fs::read(fixtures.join(name)).unwrap();
+        let mut gate = AutomergeGate::new(Kind::Tree);
+        let mut document = Automerge::create(Kind::Tree);
+        let admitted = (gate.admit_snapshot(&bytes), document.admit_snapshot(&bytes));
+        if expected["loads"] == json!(true) {
+            assert_eq!(admitted, (Ok(()), Ok(())), "{name}");
+            document.merge(&bytes).unwrap();
+            check_content(name, expected, &document);
+            gate_knows(name, &mut gate, &bytes);
+        } else {
+            assert!(admitted.0.is_err() && admitted.1.is_err(), "{name}");
+            assert!(Automerge::load(Kind::Tree, &bytes).is_err(), "{name}");
+        }
+    }
+}
+
+fn check_content(name: &str, expected: &Json, document: &Automerge) {
+    assert_eq!(json!(heads(document)), expected["heads"], "{name}");
+    let content = tagged(name, &document.value(&Path::root()).unwrap()).to_string();
+    assert_eq!(hex(&Sha256::digest(&content)), expected["jsonSha256"].as_str().unwrap(), "{name}");
+}
+
+/// A gate that has seen the snapshot takes every change in it for known, and none for new.
+fn gate_knows(name: &str, gate: &mut AutomergeGate, snapshot: &[u8]) {
+    let changes = Library::load(snapshot).unwrap().get_changes(&[]);
+    for change in changes {
+        assert_eq!(gate.admit(&Writer::Foreign, change.raw_bytes()), Ok(()), "{name}");
+    }
+}
+
+/// The values in the form that the expected hashes were made from. Timestamps are whole numbers to us.
+fn tagged(key: &str, value: &Value) -> Json {
+    match value {
+        Value::Int(number) if key == "timestamp" => json!({ "$ts": number }),
+        Value::Counter(count) => json!({ "$counter": count }),
+        Value::String(text) => json!({ "$str": text }),
+        Value::Bytes(bytes) => json!({ "$bytes": hex(bytes) }),
+        Value::List(list) => list.iter().map(|value| tagged("", value)).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), tagged(key, value))).collect(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Opaque(_) => value.to_json(),
+    }
+}
+
+#[test]
+fn changes_of_real_documents_are_all_admitted() {
+    let Some(data) = data() else { return };
+    for name in ["exemplar", "documents/brave-ape-49.automerge", "documents/monday-meeting-notes.automerge"] {
+        let document =
+            Library::load(&std::fs::read(data.join("fixtures/automerge").join(name)).unwrap()).unwrap();
+        let mut gate = AutomergeGate::new(Kind::Tree);
+        let mut merged = Automerge::create(Kind::Tree);
+        let changes = document.get_changes(&[]);
+        for batch in changes.chunks(BATCH) {
+            let update: Vec<u8> =
+                batch.iter().flat_map(|change| change.clone().bytes().into_owned()).collect();
+            assert_eq!(gate.admit(&Writer::Foreign, &update), Ok(()), "{name}");
+            assert_eq!(merged.admit(&Writer::Foreign, &update), Ok(()), "{name}");
+            merged.apply(&update).unwrap();
+        }
+        let expected: Vec<_> = document.get_heads().iter().map(|hash| hex(&hash.0)).collect();
+        assert_eq!(heads(&merged), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_real_session_of_two_is_merged_as_recorded() {
+    let Some(data) = data() else { return };
+    let stream = data.join("streams/friendsforever.am-changes.bin.gz");
+    let mut records = Vec::new();
+    GzDecoder::new(std::fs::File::open(stream).unwrap()).read_to_end(&mut records).unwrap();
+    let expected = std::fs::read(data.join("streams/friendsforever.am.json")).unwrap();
+    let expected: Json = serde_json::from_slice(&expected).unwrap();
+
+    let (mut gate, mut document) = (AutomergeGate::new(Kind::Tree), Automerge::create(Kind::Tree));
+    let (mut rest, mut update, mut count) = (&records[..], Vec::new(), 0);
+    while let Some((header, after)) = rest.split_at_checked(12) {
+        let len = u32::from_le_bytes(header[8..].try_into().unwrap()) as usize;
+        let (change, after) = after.split_at(len);
+        gate.admit(&Writer::Foreign, change).unwrap();
+        update.extend(change);
+        count += 1;
+        rest = after;
+        if count % BATCH == 0 || rest.is_empty() {
+            document.admit(&Writer::Foreign, &update).unwrap();
+            document.apply(&update).unwrap();
+            update.clear();
+        }
+    }
+    assert_eq!(json!(count), expected["changes"]);
+    assert_eq!(json!(heads(&document)), expected["heads"]);
+    let Some(Value::Map(root)) = document.value(&Path::root()) else { panic!("a document is a map") };
+    let [Value::Text(text)] = &root.values().collect::<Vec<_>>()[..] else { panic!("one text: {root:?}") };
+    assert_eq!(hex(&Sha256::digest(text)), expected["textSha256"].as_str().unwrap());
+}
+
+#[test]
+fn hostile_inputs_are_refused_in_time() {
+    let Some(data) = data() else { return };
+    for file in std::fs::read_dir(data.join("hostile")).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        if name.starts_with("am") || name.starts_with("sync") {
+            let start = Instant::now();
+            refuse(&name, &std::fs::read(file.path()).unwrap());
+            assert!(start.elapsed() < PATIENCE, "{name} took {:?}", start.elapsed());
+        }
+    }
+}
+
+fn refuse(name: &str, bytes: &[u8]) {
+    let (mut gate, mut document) = (AutomergeGate::new(Kind::Tree), Automerge::create(Kind::Tree));
+    let as_update = [gate.admit(&Writer::Foreign, bytes), document.admit(&Writer::Foreign, bytes)];
+    let as_snapshot = [gate.admit_snapshot(bytes), document.admit_snapshot(bytes)];
+    for result in as_update.iter().chain(&as_snapshot) {
+        assert!(
+            matches!(result, Err(GateError::Malformed { .. } | GateError::Gap { .. })),
+            "{name}: {result:?}"
+        );
+    }
+    assert!(Automerge::load(Kind::Tree, bytes).is_err(), "{name}");
+    // Even behind the gate's back nothing escapes.
+    drop(document.apply(bytes));
+    drop(Automerge::create(Kind::Tree).merge(bytes));
+}

@@ -1,0 +1,87 @@
+//! Keeping a link up: dial, run, wait, dial again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use syncline_core::event::Side;
+use syncline_core::id::ConnectionId;
+use syncline_core::random::Random;
+use syncline_core::replica::{Backoff, LONGEST_WAIT};
+use syncline_transports::Transport;
+
+use crate::node::{Attached, Node};
+use crate::observers::Slot;
+use crate::status::Connection;
+
+/// What is known of a link beyond its being there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinkState {
+    /// Whether the peer has greeted us.
+    pub greeted: bool,
+    /// Milliseconds that the peer wants us to stay away after its goodbye.
+    pub retry_after: Option<u64>,
+}
+
+/// What is known of links, by number.
+pub(crate) type Links = HashMap<ConnectionId, LinkState>;
+
+/// How to dial.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialing {
+    /// Longest wait between attempts, in milliseconds.
+    pub longest_wait: u64,
+    /// Where jitter comes from.
+    pub seed: u64,
+}
+
+impl Default for Dialing {
+    fn default() -> Self {
+        Self { longest_wait: LONGEST_WAIT, seed: 0 }
+    }
+}
+
+/// Dials until dropped, and tells how it goes.
+pub(crate) async fn keep_connected(node: Node, transport: Arc<dyn Transport>, dialing: Dialing, slot: Slot) {
+    let mut backoff = Backoff::up_to(dialing.longest_wait);
+    let mut random = Random::new(dialing.seed);
+    loop {
+        let endpoint = transport.endpoint();
+        slot.set(Connection::Connecting { endpoint: endpoint.clone() });
+        let (error, asked_wait) = match transport.connect().await {
+            Ok(link) => {
+                let endpoint = link.endpoint().to_owned();
+                let attached = node.attach(link, Side::Dialed);
+                let asked_wait = watch_link(attached, endpoint, &slot, &mut backoff).await;
+                ("the connection was lost".to_owned(), asked_wait)
+            }
+            Err(error) => {
+                let asked_wait =
+                    error.retry_after().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+                (error.to_string(), asked_wait)
+            }
+        };
+        let wait = backoff.after_failure(&mut random).max(asked_wait.unwrap_or(0).min(dialing.longest_wait));
+        tracing::debug!(endpoint, error, wait, "not connected");
+        slot.set(Connection::Offline { endpoint, error, retry_in: wait });
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+}
+
+/// Waits for the link's end; returns how long the peer wants us to stay away.
+async fn watch_link(attached: Attached, endpoint: String, slot: &Slot, backoff: &mut Backoff) -> Option<u64> {
+    let Attached { id, mut ended } = attached;
+    let mut links = slot.links();
+    let greeted = |links: &Links| links.get(&id).is_some_and(|link| link.greeted);
+    let is_greeted = tokio::select! {
+        greeted = links.wait_for(greeted) => greeted.is_ok(),
+        _ = &mut ended => false,
+    };
+    if is_greeted {
+        backoff.reset();
+        slot.set(Connection::Connected { endpoint });
+        // The sender is dropped, never used: the error is the news.
+        let _gone = ended.await;
+    }
+    slot.forget_link(id).and_then(|link| link.retry_after)
+}

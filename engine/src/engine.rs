@@ -1,0 +1,256 @@
+//! The engine handle: opening, documents, status, closing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use syncline_core::entry::Spec;
+use syncline_core::event::{Event, Side, StoreFault};
+use syncline_core::id::{DocId, NameError, Principal};
+use syncline_core::replica::{Compaction, Config, Policy};
+use syncline_core::wire::{Compression, Encoding};
+use syncline_storage::{DocumentSummary, Storage};
+use syncline_transports::{Link, Transport};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::dial::{self, Dialing};
+use crate::document::Document;
+use crate::error::OpenError;
+use crate::node::Node;
+use crate::observers::Observers;
+use crate::status::Status;
+
+/// How long `Engine::close` waits for a connected relay to acknowledge what is pending.
+pub const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+/// How long [`Engine::describe`] waits for the relay's answer.
+pub const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Under whose name edits are made unless the application says.
+const ANONYMOUS: &str = "anonymous";
+
+/// An open store and its connections. Cheap to clone; it works until [`Engine::close`] or until the runtime ends.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    node: Node,
+    observers: Arc<Observers>,
+    dialing: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What an engine is made of. See [`Engine::builder`].
+pub struct Builder {
+    storage: Box<dyn Storage>,
+    transports: Vec<Arc<dyn Transport>>,
+    user: String,
+    encoding: Encoding,
+    compression: Vec<Compression>,
+    compaction: Compaction,
+    longest_wait: u64,
+    keeps_unacknowledged: Option<bool>,
+}
+
+impl Builder {
+    /// Adds a relay to stay connected to. Several are all connected at once; for fallback in order of
+    /// preference give one [`Hybrid`](syncline_transports::Hybrid).
+    #[must_use]
+    pub fn relay(mut self, transport: impl Transport + 'static) -> Self {
+        self.transports.push(Arc::new(transport));
+        self
+    }
+
+    /// Under whose name edits are made; a relay that authenticates decides for itself.
+    #[must_use]
+    pub fn user(mut self, name: impl Into<String>) -> Self {
+        self.user = name.into();
+        self
+    }
+
+    /// How frames are written; binary unless told otherwise.
+    #[must_use]
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// Which compressions peers may use towards this engine, best first; gzip unless told otherwise.
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Vec<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
+    /// When logs are merged into snapshots.
+    #[must_use]
+    pub fn compaction(mut self, compaction: Compaction) -> Self {
+        self.compaction = compaction;
+        self
+    }
+
+    /// Longest wait between attempts to connect, in milliseconds.
+    #[must_use]
+    pub fn longest_wait(mut self, millis: u64) -> Self {
+        self.longest_wait = millis;
+        self
+    }
+
+    /// Whether edits that no relay acknowledged are kept apart when logs are compacted. Unless told, they are
+    /// if there is a relay: without one nobody could refuse them.
+    #[must_use]
+    pub fn keeps_unacknowledged(mut self, keeps: bool) -> Self {
+        self.keeps_unacknowledged = Some(keeps);
+        self
+    }
+
+    /// Starts the engine.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn open(self) -> Result<Engine, OpenError> {
+        let principal =
+            Principal::new(&self.user).map_err(|error| OpenError::Name(self.user.clone(), error))?;
+        let awaits_relay = self.keeps_unacknowledged.unwrap_or(!self.transports.is_empty());
+        let config = Config {
+            agent: concat!("syncline/", env!("CARGO_PKG_VERSION")).to_owned(),
+            principal,
+            encoding: self.encoding,
+            compression: self.compression,
+            seed: seed()?,
+            policy: Policy { awaits_relay, compaction: self.compaction, ..Policy::client() },
+        };
+        let observers = Arc::new(Observers::new());
+        let told = observers.clone();
+        let on_event = Box::new(move |node: &Node, event: Event| told.on_event(node, event));
+        let node = Node::start(self.storage, config, on_event)?;
+        let mut dialing = Vec::new();
+        for transport in self.transports {
+            let how = Dialing { longest_wait: self.longest_wait, seed: seed()? };
+            let slot = observers.connection_slot(transport.endpoint());
+            dialing.push(tokio::spawn(dial::keep_connected(node.clone(), transport, how, slot)));
+        }
+        Ok(Engine { inner: Arc::new(Inner { node, observers, dialing: Mutex::new(dialing) }) })
+    }
+}
+
+fn seed() -> Result<u64, StoreFault> {
+    getrandom::u64()
+        .map_err(|error| StoreFault(format!("the operating system gives no random numbers: {error}")))
+}
+
+impl Engine {
+    /// An engine over a store; nothing else is needed.
+    #[must_use]
+    pub fn builder(storage: impl Storage + 'static) -> Builder {
+        Builder {
+            storage: Box::new(storage),
+            transports: Vec::new(),
+            user: ANONYMOUS.to_owned(),
+            encoding: Encoding::Binary,
+            compression: vec![Compression::Gzip],
+            compaction: Compaction::default(),
+            longest_wait: syncline_core::replica::LONGEST_WAIT,
+            keeps_unacknowledged: None,
+        }
+    }
+
+    /// Opens a document, making it if this store does not have it. The spec says what it is; it is never
+    /// changed, and another one than the document has is an error.
+    pub async fn document(&self, name: &str, spec: Spec) -> Result<Document, OpenError> {
+        self.open(name, Some(spec)).await
+    }
+
+    /// Opens a document that this store has.
+    pub async fn existing(&self, name: &str) -> Result<Document, OpenError> {
+        self.open(name, None).await
+    }
+
+    async fn open(&self, name: &str, spec: Option<Spec>) -> Result<Document, OpenError> {
+        let doc = doc_id(name)?;
+        let opened = self.inner.observers.opening(&doc);
+        self.inner.node.open(&doc, spec);
+        opened.await.map_err(|_| OpenError::Closed)??;
+        Ok(Document::new(self.inner.node.clone(), self.inner.observers.channels(&doc), doc))
+    }
+
+    /// Asks the connected relays what they hold under a name; `None` if they hold nothing, or if none is
+    /// connected.
+    pub async fn describe(&self, name: &str) -> Result<Option<Spec>, OpenError> {
+        let doc = doc_id(name)?;
+        let answer = self.inner.observers.describing(&doc);
+        let greeted = self.inner.observers.greeted();
+        if greeted.is_empty() {
+            return Ok(None);
+        }
+        self.inner.node.with(|replica, _| greeted.iter().for_each(|id| replica.describe(*id, &doc)));
+        match tokio::time::timeout(DESCRIBE_TIMEOUT, answer).await {
+            Ok(answer) => answer.map_err(|_| OpenError::Closed),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// What documents the store holds, open or not.
+    pub async fn list(&self) -> Result<Vec<DocumentSummary>, OpenError> {
+        Ok(self.inner.node.list().await?)
+    }
+
+    /// Forgets a document in this store; relays and others keep theirs. Handles to it are dead afterwards.
+    pub fn delete(&self, name: &str) -> Result<(), OpenError> {
+        let doc = doc_id(name)?;
+        self.inner.node.with(|replica, _| replica.delete(&doc));
+        self.inner.observers.forget(&doc);
+        Ok(())
+    }
+
+    /// Takes in a link that somebody else dialled, such as one from
+    /// [`MemoryListener`](syncline_transports::memory::MemoryListener): the peer may open the documents that
+    /// are open here.
+    pub fn accept(&self, link: Link) {
+        self.inner.node.attach(link, Side::Accepted);
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let last_contact = self.inner.node.last_contact();
+        Status { last_contact, ..self.inner.observers.status.borrow().clone() }
+    }
+
+    /// The state, and whenever it changes; [`Status::last_contact`] is only in [`Engine::status`].
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.inner.observers.status.subscribe()
+    }
+
+    /// Waits until a relay is connected.
+    pub async fn connected(&self) {
+        let mut status = self.watch_status();
+        // The sender lives as long as this engine.
+        drop(status.wait_for(Status::is_connected).await);
+    }
+
+    /// Writes everything down, gives a connected relay two seconds to acknowledge what is pending, and
+    /// stops. What is pending then is sent when the store is opened again.
+    pub async fn close(&self) {
+        if self.status().is_connected() {
+            // Running out of time loses nothing: the edits are in the store.
+            let _pending = tokio::time::timeout(CLOSING_TIME, self.all_acknowledged()).await;
+        }
+        let dialing = std::mem::take(&mut *self.inner.dialing.lock().unwrap_or_else(PoisonError::into_inner));
+        dialing.iter().for_each(JoinHandle::abort);
+        self.inner.node.close().await;
+    }
+
+    async fn all_acknowledged(&self) {
+        let done = |status: &Status| status.pending == 0 || !status.is_connected();
+        let mut status = self.watch_status();
+        // The sender lives as long as this engine.
+        drop(status.wait_for(done).await);
+    }
+}
+
+fn doc_id(name: &str) -> Result<DocId, OpenError> {
+    DocId::new(name).map_err(|error: NameError| OpenError::Name(name.to_owned(), error))
+}

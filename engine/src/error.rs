@@ -1,0 +1,60 @@
+//! What can go wrong for an application, and what to do about it.
+
+use syncline_core::event::{DocumentError, StoreFault};
+use syncline_core::id::{DocId, NameError};
+use syncline_core::replica::EditFailure;
+use syncline_storage::StorageError;
+use thiserror::Error;
+
+/// Any error of an application's own.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The document could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name cannot be one.
+    #[error("{0:?} cannot name a document: {1}")]
+    Name(String, NameError),
+    /// See there.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The store could not be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The engine has been closed.
+    #[error("the engine is closed")]
+    Closed,
+}
+
+/// The edit was not made; the document is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EditError<E> {
+    /// See there.
+    #[error(transparent)]
+    Failed(EditFailure<E>),
+    /// The edit was made from inside another edit or read of the same engine.
+    #[error("an edit cannot be made from inside another one")]
+    Reentrant,
+}
+
+/// The edits are not known to be saved.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// The relay does not want them.
+    #[error("the relay refused edits of {doc:?}: {reason}")]
+    Refused {
+        /// The document.
+        doc: DocId,
+        /// The relay's reason.
+        reason: String,
+    },
+    /// The engine was closed before they were.
+    #[error("the engine was closed before the edits were saved")]
+    Closed,
+}

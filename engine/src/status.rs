@@ -1,0 +1,71 @@
+//! What an application can show of the engine's state.
+
+use std::fmt;
+
+use syncline_core::event::StoreFault;
+use syncline_core::time::Time;
+
+/// The state of an engine, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// One for each transport the engine was given, in that order.
+    pub connections: Vec<Connection>,
+    /// Edits in open documents that no relay has acknowledged.
+    pub pending: u64,
+    /// Their size in bytes.
+    pub pending_bytes: u64,
+    /// When anything was last heard from a peer.
+    pub last_contact: Option<Time>,
+    /// What is wrong with the store; edits are refused while something is.
+    pub store: Option<StoreFault>,
+}
+
+impl Status {
+    /// Whether any relay is connected.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connections.iter().any(Connection::is_connected)
+    }
+}
+
+/// The state of one dialled connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// An attempt is under way.
+    Connecting {
+        /// Where to.
+        endpoint: String,
+    },
+    /// The peer has greeted us.
+    Connected {
+        /// Where; a hybrid transport names the one in use.
+        endpoint: String,
+    },
+    /// There will be another attempt.
+    Offline {
+        /// Where to.
+        endpoint: String,
+        /// Why the last one failed.
+        error: String,
+        /// Milliseconds from the failure to the next attempt.
+        retry_in: u64,
+    },
+}
+
+impl Connection {
+    /// Whether the peer has greeted us.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting { endpoint } => write!(f, "connecting to {endpoint}"),
+            Self::Connected { endpoint } => write!(f, "connected to {endpoint}"),
+            Self::Offline { endpoint, error, .. } => write!(f, "offline ({endpoint}: {error})"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Stores of every released format open, and say the same things as when they were written.
+//!
+//! `tests/formats/v1.sql` is what format 1 looks like, as text: the tables and a few documents. It never changes;
+//! a new format adds a file.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use syncline_storage::conformance::{History, assert_same};
+use syncline_storage::{MemoryStorage, Options, SCHEMA_VERSION, SqliteStorage, Storage};
+use tempfile::TempDir;
+
+/// The history that the golden stores were given.
+const SEED: u64 = 1;
+const WRITES: u64 = 40;
+
+fn golden(version: u32) -> String {
+    let path = format!("{}/tests/formats/v{version}.sql", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn writes() -> Vec<syncline_core::event::Write> {
+    let mut history = History::new(SEED);
+    (0..WRITES).map(|_| history.write()).collect()
+}
+
+/// Tables and rows as text, in the form of the golden files.
+fn dump(path: &Path) -> String {
+    let connection = Connection::open(path).unwrap();
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap();
+    let mut text = format!("PRAGMA application_id = {};\n", number("application_id"));
+    text += &format!("PRAGMA user_version = {};\n", number("user_version"));
+    let tables = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid";
+    let mut tables = connection.prepare(tables).unwrap();
+    let tables = tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    for (name, sql) in tables.map(|table| table.unwrap()).collect::<Vec<(String, String)>>() {
+        text += &format!("\n{sql};\n");
+        let columns = format!(
+            "SELECT group_concat('quote(' || name || ')', '||'', ''||') FROM pragma_table_info('{name}')"
+        );
+        let columns: String = connection.query_row(&columns, [], |row| row.get(0)).unwrap();
+        let mut rows = connection.prepare(&format!("SELECT {columns} FROM {name} ORDER BY 1")).unwrap();
+        for row in rows.query_map([], |row| row.get::<_, String>(0)).unwrap() {
+            text += &format!("INSERT INTO {name} VALUES ({});\n", row.unwrap());
+        }
+    }
+    text
+}
+
+#[test]
+fn every_released_format_opens() {
+    let mut model = MemoryStorage::new();
+    model.commit(&writes()).unwrap();
+    for version in 1..=SCHEMA_VERSION {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("app.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&golden(version)).unwrap();
+        old.close().unwrap();
+        let mut storage = SqliteStorage::open(&path, Options::default()).unwrap();
+        for doc in History::new(SEED).names() {
+            assert_same(doc, storage.load(doc).unwrap().as_ref(), model.load(doc).unwrap().as_ref());
+        }
+        assert!(storage.check().unwrap().is_sound());
+    }
+}
+
+#[test]
+fn the_newest_format_is_what_its_golden_file_says() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("app.db");
+    SqliteStorage::open(&path, Options::default()).unwrap().commit(&writes()).unwrap();
+    let (found, golden) = (dump(&path), golden(SCHEMA_VERSION));
+    if let Some(folder) = std::env::var_os("SYNCLINE_WRITE_GOLDEN") {
+        std::fs::write(Path::new(&folder).join(format!("v{SCHEMA_VERSION}.sql")), &found).unwrap();
+    }
+    for (found, golden) in found.lines().zip(golden.lines()) {
+        assert_eq!(found, golden);
+    }
+    assert_eq!(found.lines().count(), golden.lines().count());
+}

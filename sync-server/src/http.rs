@@ -1,0 +1,187 @@
+//! What a browser and an operator see: the page, its numbers, and whether the relay is well.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Json, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::head::HEAD_TIMEOUT;
+use crate::relay::Shared;
+
+/// Longest an HTTP connection may live; the page opens a new one.
+const CONNECTION_TIME: Duration = Duration::from_secs(300);
+
+/// Most documents named on the page.
+const MAX_LISTED_DOCUMENTS: usize = 200;
+
+const PAGE: &str = include_str!("http/page.html");
+
+/// Only what the page itself carries may run or load.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Serves HTTP on a connection of which `read` has been read.
+pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, read: Vec<u8>) {
+    let service = TowerToHyperService::new(router(shared));
+    let io = TokioIo::new(Rewound { read, taken: 0, stream });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(io, service);
+    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIME, connection).await {
+        tracing::debug!(%error, "an HTTP connection broke");
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", get(async || Html(PAGE)))
+        .route("/healthz", get(health))
+        .route("/status.json", get(status))
+        .route("/sync", get(upgrade_required))
+        .layer(axum::middleware::map_response(secured))
+        .with_state(shared)
+}
+
+async fn secured(mut response: Response) -> Response {
+    let fields = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in fields {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.node.look(|replica| replica.fault().cloned()) {
+        None => "ok\n".into_response(),
+        Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
+    }
+}
+
+async fn upgrade_required() -> Response {
+    let upgrade = [(header::UPGRADE, "websocket")];
+    let words = "This is where Syncline clients connect, by WebSocket. For people there is the page at /.\n";
+    (StatusCode::UPGRADE_REQUIRED, upgrade, words).into_response()
+}
+
+/// The numbers behind the page.
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    durability: String,
+    data: String,
+    fault: Option<String>,
+    links: u64,
+    updates: u64,
+    frames_in: u64,
+    bytes_in: u64,
+    frames_out: u64,
+    bytes_out: u64,
+    /// How many documents the store holds; the first of them follow.
+    documents_stored: usize,
+    documents: Vec<DocumentStatus>,
+}
+
+#[derive(Serialize)]
+struct DocumentStatus {
+    name: String,
+    spec: String,
+    entries: u64,
+    bytes: u64,
+    links: usize,
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Response {
+    let stored = match shared.node.list().await {
+        Ok(stored) => stored,
+        Err(fault) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
+    };
+    let documents_stored = stored.len();
+    let listed = stored.into_iter().take(MAX_LISTED_DOCUMENTS);
+    let documents = shared.node.look(|replica| {
+        listed
+            .map(|summary| DocumentStatus {
+                entries: replica.log(&summary.doc).map_or(summary.head, syncline_core::log::Log::head),
+                links: replica.links(&summary.doc),
+                name: summary.doc.to_string(),
+                spec: summary.spec.to_string(),
+                bytes: summary.bytes,
+            })
+            .collect()
+    });
+    let traffic = shared.node.traffic();
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        durability: shared.durability.to_string(),
+        data: shared.data.display().to_string(),
+        fault: shared.node.look(|replica| replica.fault().map(ToString::to_string)),
+        links: traffic.links,
+        updates: shared.updates.load(Ordering::Relaxed),
+        frames_in: traffic.frames_in,
+        bytes_in: traffic.bytes_in,
+        frames_out: traffic.frames_out,
+        bytes_out: traffic.bytes_out,
+        documents_stored,
+        documents,
+    };
+    Json(status).into_response()
+}
+
+/// A stream of which a part was read, and is read again first.
+struct Rewound {
+    read: Vec<u8>,
+    taken: usize,
+    stream: TcpStream,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.taken == self.read.len() {
+            return Pin::new(&mut self.stream).poll_read(context, into);
+        }
+        let count = into.remaining().min(self.read.len() - self.taken);
+        into.put_slice(&self.read[self.taken..self.taken + count]);
+        self.taken += count;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,15 @@
+//! The relay: the replica of `syncline-core` under the policy that connects everybody, over sockets.
+//!
+//! ```text
+//! socket ──► head ──┬─ upgrade of /sync ──► WebSocket link ──► node (the engine's driver loop)
+//!                   └─ anything else ─────► HTTP: /, /healthz, /status.json
+//! ```
+//!
+//! A request is recognised at the socket, before any HTTP machinery exists for it, so an idle WebSocket
+//! connection holds a socket, a lean buffer and nothing else.
+
+mod head;
+mod http;
+mod relay;
+
+pub use relay::{Relay, RelayError, Settings};

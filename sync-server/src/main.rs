@@ -1,0 +1,110 @@
+//! `sync-server`: the relay in one binary.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use syncline::Durability;
+use syncline_server::{Relay, RelayError, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The Syncline relay: connects everybody who edits the same documents, and keeps what they write.
+///
+/// Without a command it serves, and without options it needs nothing: clients connect to
+/// ws://127.0.0.1:4455/sync, and http://127.0.0.1:4455/ shows what is going on.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the relay; the same as no command at all.
+    Serve(Serve),
+}
+
+#[derive(Args, Clone)]
+struct Serve {
+    /// Address and port to listen on; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4455", env = "SYNCLINE_LISTEN")]
+    listen: SocketAddr,
+    /// Folder for the store.
+    #[arg(long, value_name = "FOLDER", default_value = "./syncline-data", env = "SYNCLINE_DATA_DIR")]
+    data: PathBuf,
+    /// What an acknowledged edit survives: a power failure, or only the death of the process.
+    #[arg(long, value_enum, default_value = "full", env = "SYNCLINE_DURABILITY")]
+    durability: Kept,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kept {
+    /// Every commit is synced to the disk before it is acknowledged.
+    Full,
+    /// Faster; a power failure may take the last commits, acknowledged or not.
+    Normal,
+}
+
+fn main() -> ExitCode {
+    let Arguments { command, serve } = Arguments::parse();
+    let serve = match command {
+        Some(Command::Serve(serve)) => serve,
+        None => serve,
+    };
+    let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no threads: {error}")),
+    };
+    match runtime.block_on(run(serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("sync-server: {message}");
+    ExitCode::FAILURE
+}
+
+async fn run(serve: Serve) -> Result<(), RelayError> {
+    let durability = match serve.durability {
+        Kept::Full => Durability::Full,
+        Kept::Normal => Durability::Normal,
+    };
+    let relay = Relay::start(Settings { listen: serve.listen, data: serve.data.clone(), durability }).await?;
+    let address = relay.address();
+    println!("Syncline relay {}", env!("CARGO_PKG_VERSION"));
+    println!("  clients  ws://{address}/sync");
+    println!("  page     http://{address}/");
+    println!("  store    {} (durability {durability})", serve.data.display());
+    stop_asked().await;
+    println!("stopping: clients are told to come back; once more to stop at once");
+    tokio::select! {
+        () = relay.shutdown() => {}
+        () = stop_asked() => {}
+    }
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn stop_asked() {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals cannot be heard; kill the process to stop it");
+            std::future::pending().await
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The relay as a whole: its store, its socket, and going away in good order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use syncline::node::Node;
+use syncline::storage::{self, StorageError};
+use syncline::transports::Link;
+use syncline::transports::websocket::{self, WebSocketSettings};
+use syncline::{Compression, Durability, Encoding, Principal, SqliteStorage};
+use syncline_core::event::{Event, Side};
+use syncline_core::replica::{Config, Policy};
+use syncline_core::wire::MAX_FRAME_BYTES;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::head::{self, Wants};
+use crate::http;
+
+/// Most connections at once, whatever the open-file limit allows.
+pub const MAX_CONNECTIONS: usize = 100_000;
+
+/// Files that are not connections: the store and its companions, standard streams, the listener.
+const FILES_FOR_OURSELVES: u64 = 64;
+
+/// How long clients are asked to stay away when the relay goes, in milliseconds: a restart takes about that.
+pub const RETRY_AFTER: u64 = 500;
+
+/// How long a stopping relay waits for its goodbyes to leave.
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// The name of the store in the data folder.
+const STORE_FILE: &str = "relay.db";
+
+/// How to run a relay.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The folder of the store, made if it is not there.
+    pub data: PathBuf,
+    /// What an acknowledged edit survives.
+    pub durability: Durability,
+}
+
+/// The relay cannot run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RelayError {
+    /// Somebody else listens there, or nobody may.
+    #[error("cannot listen on {address}: {error}; stop what listens there, or choose another --listen")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The data folder cannot be made.
+    #[error("cannot make the folder {}: {error}; choose another --data", .folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The operating system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(String),
+}
+
+/// A running relay.
+pub struct Relay {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+/// What every connection of a relay needs.
+pub(crate) struct Shared {
+    pub node: Node,
+    pub durability: Durability,
+    pub data: PathBuf,
+    /// Entries taken in since the start.
+    pub updates: Arc<AtomicU64>,
+    connections: Arc<Semaphore>,
+}
+
+impl Relay {
+    /// Opens the store and starts to listen.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start(settings: Settings) -> Result<Self, RelayError> {
+        let folder = settings.data.clone();
+        std::fs::create_dir_all(&folder).map_err(|error| RelayError::Folder { folder, error })?;
+        let options = storage::Options { durability: settings.durability, ..storage::Options::default() };
+        let store = SqliteStorage::open(settings.data.join(STORE_FILE), options)?;
+        let cannot = |error| RelayError::Listen { address: settings.listen, error };
+        let listener = TcpListener::bind(settings.listen).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let updates = Arc::new(AtomicU64::new(0));
+        let counted = updates.clone();
+        let node =
+            Node::start(Box::new(store), config()?, Box::new(move |_, event| on_event(&counted, &event)))?;
+        let shared = Arc::new(Shared {
+            node,
+            durability: settings.durability,
+            data: settings.data,
+            updates,
+            connections: Arc::new(Semaphore::new(allowed_connections())),
+        });
+        let accepting = tokio::spawn(accept_all(shared.clone(), listener));
+        Ok(Self { shared, address, accepting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks every client to come back, and stops once everything accepted is written.
+    pub async fn shutdown(self) {
+        self.accepting.abort();
+        self.shared.node.with(|replica, _| replica.goodbye(RETRY_AFTER));
+        // Clients that have heard go by themselves or are closed now; nothing is lost either way.
+        let _late = tokio::time::timeout(GOODBYE_TIME, self.shared.node.drained()).await;
+        self.shared.node.close().await;
+    }
+}
+
+fn config() -> Result<Config, RelayError> {
+    Ok(Config {
+        agent: concat!("sync-server/", env!("CARGO_PKG_VERSION")).to_owned(),
+        principal: Principal::new("relay").map_err(|error| RelayError::Random(error.to_string()))?,
+        encoding: Encoding::Binary,
+        compression: vec![Compression::Gzip, Compression::Brotli],
+        seed: getrandom::u64().map_err(|error| RelayError::Random(error.to_string()))?,
+        policy: Policy::relay(),
+    })
+}
+
+fn on_event(updates: &AtomicU64, event: &Event) {
+    match event {
+        Event::Changed { .. } => {
+            updates.fetch_add(1, Ordering::Relaxed);
+        }
+        Event::Failed { doc, error } => tracing::error!(%doc, %error, "a document cannot be served"),
+        Event::Quarantined { doc, id, reason } => tracing::warn!(%doc, %id, reason, "an entry is skipped"),
+        Event::Peer { connection, peer: Some(peer) } => {
+            tracing::info!(connection = connection.0, agent = peer.agent, "connected");
+        }
+        Event::Peer { connection, peer: None } => tracing::info!(connection = connection.0, "gone"),
+        Event::PeerError { connection, doc, code, message } => {
+            tracing::warn!(connection = connection.0, ?doc, ?code, message, "a client reports an error");
+        }
+        Event::Store { fault: Some(fault) } => tracing::error!(%fault, "the store cannot be written"),
+        Event::Store { fault: None } => tracing::info!("the store can be written again"),
+        Event::Opened { .. }
+        | Event::Saved { .. }
+        | Event::Refused { .. }
+        | Event::InSync { .. }
+        | Event::Described { .. }
+        | Event::Goodbye { .. } => {}
+    }
+}
+
+/// Raises the open-file limit as far as it goes and leaves some files for ourselves.
+fn allowed_connections() -> usize {
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    usize::try_from(files.saturating_sub(FILES_FOR_OURSELVES))
+        .unwrap_or(MAX_CONNECTIONS)
+        .clamp(1, MAX_CONNECTIONS)
+}
+
+async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
+    loop {
+        // Waiting here leaves further clients in the system's queue until somebody goes.
+        let Ok(permit) = shared.connections.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    serve(shared, stream, peer).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
+    // Only a delay is at stake.
+    let _slower = stream.set_nodelay(true);
+    let head = match head::read(&mut stream).await {
+        Ok(head) => head,
+        Err(error) => return tracing::debug!(%peer, %error, "dropped"),
+    };
+    match head.wants {
+        Wants::Http => http::serve(shared, stream, head.bytes).await,
+        Wants::Sync { key, offers_subprotocol, length } => {
+            if head::accept_upgrade(&mut stream, &key, offers_subprotocol).await.is_ok() {
+                let leftover = head.bytes.get(length..).unwrap_or_default().to_vec();
+                let settings = WebSocketSettings::default().max_frame_bytes(MAX_FRAME_BYTES);
+                let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+                run(&shared.node, link).await;
+            }
+        }
+    }
+}
+
+async fn run(node: &Node, link: Link) {
+    // The sender is dropped, never used: the error is the news.
+    let _ended = node.attach(link, Side::Accepted).ended.await;
+}

@@ -1,0 +1,3 @@
+//! Tests that need more than one crate: the simulator, and what scenario tests share.
+
+pub mod sim;

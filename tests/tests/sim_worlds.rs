@@ -1,0 +1,44 @@
+//! Some simulated worlds of every family hold, and a world is the same every time it is played.
+
+use syncline_core::entry::Family;
+use syncline_tests::sim::Run;
+
+/// How many worlds of each family are played here; `cargo xtask sim` plays more.
+const SEEDS: u64 = 25;
+
+/// How many worlds are played twice.
+const TWICE: u64 = 20;
+
+fn play(family: Family, seeds: impl Iterator<Item = u64>) {
+    for seed in seeds {
+        if let Err(failure) = (Run { seed, family, plant: None }).play() {
+            panic!("{failure}");
+        }
+    }
+}
+
+#[test]
+fn worlds_of_toys_hold() {
+    play(Family::Toy, 1..=SEEDS);
+}
+
+#[test]
+fn worlds_of_yjs_documents_hold() {
+    play(Family::Yjs, 1..=SEEDS);
+}
+
+#[test]
+fn worlds_of_automerge_documents_hold() {
+    play(Family::Automerge, 1..=SEEDS);
+}
+
+#[test]
+fn a_seed_names_everything_that_happens() {
+    for family in [Family::Toy, Family::Yjs, Family::Automerge] {
+        for seed in 1..=TWICE {
+            let run = Run { seed, family, plant: None };
+            let (first, second) = (run.play_once(false), run.play_once(true));
+            assert_eq!(first.ok(), second.ok(), "seed {seed} of {family} was not the same twice");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Development tasks: everything that would otherwise be a shell script.
+//!
+//! `cargo xtask test` is the gate: every check that a change must pass, in an order that fails
+//! early, installing the tools it needs where it may. What a machine cannot check is listed at the
+//! end and never passed over in silence. The other tasks run one part of it.
+
+mod command;
+mod coverage;
+mod fuzz;
+mod gate;
+mod install;
+mod layering;
+mod licences;
+mod purity;
+mod rust_source;
+mod steps;
+mod tidy;
+mod tree;
+mod wasm;
+
+use std::process::ExitCode;
+
+use command::{Command, Failure};
+use tree::Tree;
+
+const USAGE: &str = "\
+cargo xtask TASK
+
+  test [STEP…]             the gate: every check, in order; with names, only those steps
+  ci                       the same as test
+  steps                    the names of the gate's steps
+  tidy                     our own checks of the source tree alone
+  sim [--seeds N] [--seed S] [--family yjs|automerge|toy]
+                           the simulator, from seed S on
+  kill [--runs N]          real processes under SIGKILL
+  bench [FILTER]           the benchmarks
+  fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
+  coverage [-p CRATE…]     line coverage of the tests
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\n{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let Some((task, rest)) = arguments.split_first() else {
+        return Err(Failure::new("no task was named", USAGE));
+    };
+    let tree = Tree::open()?;
+    match task.as_str() {
+        "test" | "ci" => gate::run(&tree, rest),
+        "steps" => {
+            steps::ALL.iter().for_each(|step| println!("{:<12} {}", step.name, step.what));
+            Ok(())
+        }
+        "tidy" => gate::run(&tree, &["tidy".to_owned()]),
+        "sim" => tests_binary(&tree, "sim", rest).run("replay the seed that it names"),
+        "kill" => {
+            tests_binary(&tree, "kill", rest).run("the stores of the failed run are kept where it says")
+        }
+        "bench" => bench(&tree, rest),
+        "fuzz" => fuzz::run_one(&tree, rest),
+        "coverage" => coverage::run(&tree, rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!("there is no task `{other}`"), USAGE)),
+    }
+}
+
+/// A binary of the tests crate, in the profile that the tests are built in.
+pub(crate) fn tests_binary(tree: &Tree, name: &str, arguments: &[String]) -> Command {
+    Command::cargo(tree)
+        .args(["run", "--quiet", "--package", "syncline-tests", "--bin", name, "--"])
+        .args(arguments)
+}
+
+fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
+    Command::cargo(tree)
+        .args(["bench", "--package", "syncline-tests", "--"])
+        .args(arguments)
+        .run("a benchmark did not build or run; its error is above")
+}
