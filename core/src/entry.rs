@@ -82,6 +82,16 @@ impl fmt::Display for Spec {
     }
 }
 
+/// What is at fault when an entry is refused, and so what becomes of it at its author's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blame {
+    /// The entry itself: what it does is lost.
+    Entry,
+    /// Something that it follows or builds on: what it does is made again without that.
+    Context,
+}
+
 /// One update in a log: what it does, who did it, and what its author had seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

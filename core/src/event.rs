@@ -11,7 +11,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::crdt::GateError;
-use crate::entry::{Cursor, Digest, Entry, Spec};
+use crate::entry::{Blame, Cursor, Digest, Entry, Spec};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, Have, ReplicaId, WriteId};
 use crate::wire::{ErrorCode, Frame};
 
@@ -419,6 +419,8 @@ pub struct Fence {
     pub replica: ReplicaId,
     /// From which counter on.
     pub counter: u64,
+    /// What is at fault.
+    pub blame: Blame,
     /// Why, in words for a person.
     pub reason: String,
 }
@@ -436,6 +438,31 @@ pub enum Refusal {
     /// The policy of this replica forbids it.
     #[error("{0}")]
     Policy(String),
+}
+
+impl Fence {
+    /// Refuses an entry and all later ones of its replica.
+    #[must_use]
+    pub const fn from(first: EntryId, blame: Blame, reason: String) -> Self {
+        Self { replica: first.replica, counter: first.counter, blame, reason }
+    }
+
+    /// The first entry that is refused.
+    #[must_use]
+    pub const fn first(&self) -> EntryId {
+        EntryId { replica: self.replica, counter: self.counter }
+    }
+}
+
+impl Refusal {
+    /// What is at fault.
+    #[must_use]
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::Gate(GateError::Gap { .. }) | Self::Fenced(_) => Blame::Context,
+            Self::Gate(_) | Self::Policy(_) => Blame::Entry,
+        }
+    }
 }
 
 /// Names a peer's log in the store.

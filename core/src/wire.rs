@@ -28,7 +28,7 @@ pub use limits::{MAX_AGENT_BYTES, MAX_COMPRESSIONS, MAX_ENTRIES_MEMORY, MAX_REAS
 pub use operations::{OPERATIONS_FORMAT, decode_operations, encode_operations};
 pub use stored::{ENTRY_FORMAT, HAVE_FORMAT, decode_entry, decode_have, encode_entry, encode_have};
 
-use crate::entry::{Cursor, Entry, Spec};
+use crate::entry::{Blame, Cursor, Entry, Spec};
 use crate::id::{DocId, EntryId, Have};
 
 /// The newest protocol version this crate speaks.
@@ -173,6 +173,8 @@ pub enum Message {
         doc: DocId,
         /// The first refused entry.
         id: EntryId,
+        /// What is at fault.
+        blame: Blame,
         /// Why, in words for a person.
         reason: String,
     },

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use syncline_core::entry::{Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec, Touch, TouchKind};
+use syncline_core::entry::{Blame, Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec, Touch, TouchKind};
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::operation::Operation;
 use syncline_core::time::Time;
@@ -155,7 +155,12 @@ fn syncing() -> Vec<Golden> {
 fn ending() -> Vec<Golden> {
     vec![
         (
-            Message::Refused { doc: doc(), id: id(0x11, 251), reason: "not allowed".into() },
+            Message::Refused {
+                doc: doc(),
+                id: id(0x11, 251),
+                blame: Blame::Context,
+                reason: "not allowed".into(),
+            },
             "f50100 0c 2b 0b7465616d2f626fc3a4726411111111111111111111111111111111fbfb000b6e6f7420616c6c6f776564",
             r#"{"type":"refused","doc":"team/boärd","id":{"replica":"11111111-1111-1111-1111-111111111111","counter":251},"reason":"not allowed"}"#,
         ),

@@ -11,7 +11,7 @@ use brotli::enc::BrotliEncoderParams;
 use bytes::Bytes;
 use quickcheck::{Gen, QuickCheck};
 use syncline_core::entry::{
-    Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_UPDATE_BYTES,
+    Blame, Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_UPDATE_BYTES,
 };
 use syncline_core::entry::{Seen, Spec, Touch, TouchKind};
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
@@ -250,7 +250,7 @@ fn numbers_that_stand_for_nothing_are_malformed() {
         numbered(vec![(0, entry())]),
         numbered(vec![(2, entry()), (2, entry())]),
         numbered(vec![(3, entry()), (2, entry())]),
-        Message::Refused { doc: doc(), id: id(0), reason: String::new() },
+        Message::Refused { doc: doc(), id: id(0), blame: Blame::Entry, reason: String::new() },
         Message::Have { doc: doc(), have: [id(0)].into_iter().collect() },
         Message::SnapshotPart {
             doc: doc(),
@@ -282,7 +282,8 @@ fn every_limit_holds_in_both_encodings() {
         bytes: vec![0; size].into(),
     };
     let cursors = |number| Message::Open { doc: doc(), spec, log: cursor(), cursors: vec![cursor(); number] };
-    let refused = |size| Message::Refused { doc: doc(), id: id(1), reason: "x".repeat(size) };
+    let refused =
+        |size| Message::Refused { doc: doc(), id: id(1), blame: Blame::Entry, reason: "x".repeat(size) };
     let failure = |size| Message::Failure { doc: None, code: ErrorCode::Gap, message: "x".repeat(size) };
     let agent = |size| Message::Hello(Hello { agent: "x".repeat(size), ..hello() });
     let update = |size: usize| entries(|entry| entry.body = Body::Update(vec![0; size].into()));

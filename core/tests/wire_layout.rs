@@ -252,7 +252,9 @@ fn mirrored(message: &Message) -> (u8, Vec<u8>) {
             let covers = covers.as_ref().map(have);
             (11, bincode((doc.as_str(), self::cursor(cursor), covers, total, bytes.to_vec())))
         }
-        Message::Refused { doc, id, reason } => (12, bincode((doc.as_str(), self::id(id), reason))),
+        Message::Refused { doc, id, blame, reason } => {
+            (12, bincode((doc.as_str(), self::id(id), *blame as u32, reason)))
+        }
         Message::Shut { doc } => (13, bincode(doc.as_str())),
         Message::Failure { doc, code, message } => {
             (14, bincode((doc.as_ref().map(id::DocId::as_str), error_code(*code), message)))

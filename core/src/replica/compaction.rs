@@ -6,7 +6,7 @@ use super::content::Content;
 use super::context::Context;
 use super::live::Live;
 use crate::crdt::{self, Crdt, Damaged};
-use crate::entry::{Body, Entry};
+use crate::entry::{Blame, Body, Entry};
 use crate::event::{Fence, Snapshot, Write};
 use crate::id::{EntryId, Have};
 use crate::path::Path;
@@ -77,7 +77,8 @@ impl Live {
             return;
         }
         let reason = format!("entry {id} cannot be applied");
-        let fence = Fence { replica: id.replica, counter: self.log.have().counter(&id.replica) + 1, reason };
+        let next = EntryId { counter: self.log.have().counter(&id.replica) + 1, ..id };
+        let fence = Fence::from(next, Blame::Context, reason);
         self.fences.insert(id.replica, fence.clone());
         context.write(Write::Fence { doc: self.doc.clone(), fence });
         let writer = self.writer(context);

@@ -34,6 +34,8 @@ pub(super) struct Live {
     pub(super) writer: Option<ReplicaId>,
     /// Entries of others that no relay's durable cursor is known to cover: the highest of each replica.
     pub(super) recent: BTreeMap<ReplicaId, u64>,
+    /// How often entries were made again after refusals since one was last accepted.
+    pub(super) made_in_vain: u32,
     /// What follows from writes.
     after_write: VecDeque<(WriteId, Then)>,
 }
@@ -72,6 +74,7 @@ impl Live {
             pending: Pending::default(),
             writer: None,
             recent: BTreeMap::new(),
+            made_in_vain: 0,
             after_write: VecDeque::new(),
         }
     }

@@ -173,11 +173,6 @@ impl Peer {
         self.unsettled.clear();
     }
 
-    /// Whether the entry at an offset of our log was sent on this link, or skipped as the peer holds it.
-    pub const fn was_sent(&self, offset: u64) -> bool {
-        matches!(&self.sending, Sending::Live { next, .. } if offset <= *next)
-    }
-
     /// The peer starts its log again, so what it sent is not called durable by what it says next: it is asked to
     /// acknowledge it.
     pub fn start_again(&mut self) {
@@ -264,10 +259,6 @@ impl Peer {
             }
             if self.held.covers(&stored.entry.id) {
                 skipped = true;
-                // Nothing the peer is going to say would tell that it is durable there.
-                *owes |= stored.offset > self.cursor.covered
-                    && !self.settled.contains(&stored.offset)
-                    && self.unsettled.binary_search_by_key(&stored.offset, |(_, ours, _)| *ours).is_err();
                 let told = |entry: &(u64, u64, EntryId)| entry.1.cmp(&stored.offset);
                 let durable_there =
                     stored.offset <= self.cursor.covered || self.settled.contains(&stored.offset);

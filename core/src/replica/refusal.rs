@@ -2,7 +2,8 @@
 //!
 //! The refused entry and all later ones of its replica leave the log. What this store made after the refused
 //! entry is made again from the operations kept beside it, each at its old place in the history, under a new
-//! replica id; operations that make no sense any more are lost with the refused ones, and are reported.
+//! replica id; so is the refused one if only what it builds on was at fault. Operations that make no sense any
+//! more are lost with the refused ones, and are reported.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,18 +14,25 @@ use super::content::Content;
 use super::context::Context;
 use super::edit::touch;
 use super::live::Live;
-use super::sync::Misbehaviour;
+use super::sync::{Misbehaviour, refused};
 use crate::crdt::{self, Damaged};
-use crate::entry::{Body, Entry, MAX_TOUCHED};
+use crate::entry::{Blame, Body, Entry, MAX_TOUCHED};
 use crate::event::{DocumentError, Event, Fence, Snapshot, StoredEntry, Write};
 use crate::id::{ConnectionId, EntryId, ReplicaId};
 use crate::log::Log;
 use crate::operation::Operation;
-use crate::wire::{Message, decode_operations, encode_operations};
+use crate::wire::{decode_operations, encode_operations};
+
+/// How often entries are made again after refusals, with nothing accepted in between, before the next refused one is
+/// given up: a gate that contradicts the one here would refuse them for ever.
+pub const MAX_MADE_IN_VAIN: u32 = 64;
 
 /// A log being written again.
 struct Rewrite {
     content: Content,
+    /// What a relay without the document makes of the same entries: it admits what builds on entries that
+    /// nobody can apply.
+    relayed: Content,
     kept: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
     remade: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
     lost: usize,
@@ -35,10 +43,10 @@ type Cuts = BTreeMap<ReplicaId, u64>;
 
 /// An entry that cannot stay as it is.
 enum Obstacle {
-    /// It was made here and needs something that was refused.
+    /// It was made here and needs something that was refused, so a relay refuses it as well.
     Own(EntryId),
-    /// It was made elsewhere, or cannot be applied at all.
-    Foreign(EntryId),
+    /// It was made elsewhere, or cannot be applied at all: it stays in the log, and is skipped.
+    Skipped(EntryId),
 }
 
 impl Live {
@@ -48,70 +56,54 @@ impl Live {
         &mut self,
         context: &mut Context,
         from: ConnectionId,
-        id: EntryId,
-        reason: String,
+        fence: Fence,
     ) -> Result<(), Misbehaviour> {
+        let id = fence.first();
         // It is part of a snapshot, so a relay took it; whoever lacks it gets that snapshot.
         if self.log.base().is_some_and(|base| base.covers.covers(&id)) {
             return Ok(());
         }
         let held = self.log.have().covers(&id);
         let fenced = self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
-        if fenced && !held || !self.obeys(from) || self.is_premature(from, id) {
+        if fenced && !held || !self.obeys(from) {
             return Ok(());
         }
-        let mut fences = vec![Fence { replica: id.replica, counter: id.counter, reason: reason.clone() }];
-        if held {
-            let given_up = self.rewrite_without(context, id, &reason);
-            fences.extend(given_up.into_iter().map(|(replica, counter)| Fence {
-                replica,
-                counter,
-                reason: format!("made again without entry {id}, which was refused: {reason}"),
-            }));
-        }
-        for fence in fences {
-            self.fence(context, fence, from);
+        let given_up = if held { self.rewrite_without(context, &fence) } else { Cuts::new() };
+        let reason = format!("made again without entry {id}, which was refused: {}", fence.reason);
+        self.fence(context, fence, from);
+        for (replica, counter) in given_up {
+            let first = EntryId { replica, counter };
+            self.fence(context, Fence::from(first, Blame::Context, reason.clone()), from);
         }
         Ok(())
     }
 
-    /// Whether the peer refuses an entry of this store that it had from elsewhere. Once it is sent on this link
-    /// it is refused again, behind those that it builds on: if one of them is the cause, the entry has been made
-    /// again by then, and is not lost.
-    fn is_premature(&self, from: ConnectionId, id: EntryId) -> bool {
-        let Some(peer) = self.peers.get(&from) else { return false };
-        let mut entries = self.log.after(self.log.base_offset());
-        let own = entries.find(|stored| stored.entry.id == id && stored.operations.is_some());
-        own.is_some_and(|stored| !peer.was_sent(stored.offset))
-    }
-
     /// Whether an entry that the gate does not admit builds on one that was refused, as far as it says.
     pub(super) fn builds_on_refused(&self, entry: &Entry) -> bool {
-        let fenced = |id: &EntryId| self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
+        let fenced =
+            |id: &EntryId| self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
         entry.seen.beyond.iter().any(fenced)
     }
 
     /// Accepts nothing of a replica from some entry on, and tells everybody who may obey.
     fn fence(&mut self, context: &mut Context, fence: Fence, from: ConnectionId) {
-        let id = EntryId { replica: fence.replica, counter: fence.counter };
-        let reason = fence.reason.clone();
         self.fences.insert(fence.replica, fence.clone());
-        let write = context.write(Write::Fence { doc: self.doc.clone(), fence });
+        let write = context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
         for connection in self.connections().into_iter().filter(|connection| *connection != from) {
-            let doc = self.doc.clone();
-            self.tell_after(write, connection, Message::Refused { doc, id, reason: reason.clone() });
+            self.tell_after(write, connection, refused(&self.doc, fence.clone()));
         }
     }
 
     /// Returns from where on other replicas of this store were given up, as what they wrote was made again.
-    fn rewrite_without(&mut self, context: &mut Context, id: EntryId, reason: &str) -> Cuts {
-        let doc = self.doc.clone();
+    fn rewrite_without(&mut self, context: &mut Context, fence: &Fence) -> Cuts {
+        let (doc, id) = (self.doc.clone(), fence.first());
         self.writer = None;
-        match self.rewrite(context, id) {
+        let lost = (self.blame(fence) == Blame::Entry).then_some(id);
+        match self.rewrite(context, id, lost) {
             Ok((rewrite, cuts)) => {
                 let lost = rewrite.lost;
                 self.replace(context, rewrite);
-                context.tell(Event::Refused { doc: doc.clone(), id, reason: reason.to_owned(), lost });
+                context.tell(Event::Refused { doc: doc.clone(), id, reason: fence.reason.clone(), lost });
                 context.tell(Event::Changed { doc, local: false });
                 cuts
             }
@@ -123,14 +115,28 @@ impl Live {
         }
     }
 
+    /// What is at fault for the refusal. What is made again and refused again, time after time, is at fault itself.
+    fn blame(&mut self, fence: &Fence) -> Blame {
+        let own = self.log.after(self.log.base_offset()).find(|stored| stored.entry.id == fence.first());
+        if own.is_some_and(|stored| stored.operations.is_some()) {
+            self.made_in_vain += 1;
+        }
+        if self.made_in_vain > MAX_MADE_IN_VAIN { Blame::Entry } else { fence.blame }
+    }
+
     /// Walks the log, leaving out what is refused and making again what was made after it; once more from the
     /// beginning whenever an entry turns out not to go without those that were left out.
-    fn rewrite(&mut self, context: &mut Context, refused: EntryId) -> Result<(Rewrite, Cuts), Damaged> {
+    fn rewrite(
+        &mut self,
+        context: &mut Context,
+        refused: EntryId,
+        lost: Option<EntryId>,
+    ) -> Result<(Rewrite, Cuts), Damaged> {
         let entries: Vec<StoredEntry> = self.log.after(self.log.base_offset()).cloned().collect();
         let writer = ReplicaId::new(context.random.bytes());
         let mut cuts = Cuts::from([(refused.replica, refused.counter)]);
         loop {
-            match self.try_rewrite(context, refused, writer, &cuts, &entries)? {
+            match self.try_rewrite(context, lost, writer, &cuts, &entries)? {
                 Ok(rewrite) => {
                     cuts.remove(&refused.replica);
                     return Ok((rewrite, cuts));
@@ -139,8 +145,8 @@ impl Live {
                 Err(Obstacle::Own(id)) => {
                     cuts.insert(id.replica, id.counter);
                 }
-                Err(Obstacle::Foreign(id)) => {
-                    self.quarantine(context, id, "it needs an entry that was refused")
+                Err(Obstacle::Skipped(id)) => {
+                    self.quarantine(context, id, "it cannot be applied without what was left out of the log")
                 }
             }
         }
@@ -149,7 +155,7 @@ impl Live {
     fn try_rewrite(
         &mut self,
         context: &Context,
-        refused: EntryId,
+        lost: Option<EntryId>,
         writer: ReplicaId,
         cuts: &Cuts,
         entries: &[StoredEntry],
@@ -157,7 +163,8 @@ impl Live {
         let built = self.content.is_built();
         let base = self.log.base().cloned();
         let content = Content::replay(self.spec, built, base.as_deref(), &[], &mut self.skip)?;
-        let mut rewrite = Rewrite { content, kept: Vec::new(), remade: Vec::new(), lost: 0 };
+        let relayed = Content::replay(self.spec, false, base.as_deref(), &[], &mut self.skip)?;
+        let mut rewrite = Rewrite { content, relayed, kept: Vec::new(), remade: Vec::new(), lost: 0 };
         for stored in entries {
             let id = stored.entry.id;
             let cut = cuts.get(&id.replica).is_some_and(|counter| *counter <= id.counter);
@@ -167,7 +174,7 @@ impl Live {
                 }
             } else if let Some(operations) = &stored.operations {
                 let operations = decode_operations(operations).unwrap_or_default();
-                if id == refused {
+                if Some(id) == lost {
                     rewrite.lost += operations.len();
                 } else {
                     self.remake(context, &mut rewrite, writer, stored.offset, operations)?;
@@ -179,12 +186,12 @@ impl Live {
 
     fn keep(&self, rewrite: &mut Rewrite, stored: &StoredEntry) -> Result<(), Obstacle> {
         let id = stored.entry.id;
+        let relayed = rewrite.relayed.admit(&stored.entry).is_ok();
         if !self.skip.contains(&id) {
-            let admitted = rewrite.content.admit(&stored.entry);
-            let obstacle =
-                if stored.operations.is_some() { Obstacle::Own(id) } else { Obstacle::Foreign(id) };
-            admitted.map_err(|_| obstacle)?;
-            rewrite.content.apply(&stored.entry).map_err(|_| Obstacle::Foreign(id))?;
+            let own = stored.operations.is_some() && !relayed;
+            let obstacle = if own { Obstacle::Own(id) } else { Obstacle::Skipped(id) };
+            rewrite.content.admit(&stored.entry).map_err(|_| obstacle)?;
+            rewrite.content.apply(&stored.entry).map_err(|_| Obstacle::Skipped(id))?;
         }
         rewrite.kept.push((stored.offset, stored.entry.clone(), stored.operations.clone()));
         Ok(())

@@ -11,7 +11,7 @@ use super::live::{Accepted, Live};
 use super::peer::{Peer, Receiving, Sending};
 use super::{Document, Replica};
 use crate::entry::{Cursor, Spec};
-use crate::event::{DocumentError, Event, Fence, PeerCursor, Side, Write};
+use crate::event::{DocumentError, Event, Fence, PeerCursor, Refusal, Side, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Have};
 use crate::wire::{ErrorCode, MAX_OPEN_CURSORS, Message, Numbered};
 
@@ -125,6 +125,12 @@ impl Replica {
     }
 }
 
+/// The fence as a message about a document.
+pub(super) fn refused(doc: &DocId, fence: Fence) -> Message {
+    let id = fence.first();
+    Message::Refused { doc: doc.clone(), id, blame: fence.blame, reason: fence.reason }
+}
+
 impl Live {
     fn on_message(
         &mut self,
@@ -152,7 +158,9 @@ impl Live {
             Message::SnapshotPart { cursor, covers, total, bytes, .. } => {
                 self.on_snapshot_part(context, id, cursor, covers, total, &bytes)
             }
-            Message::Refused { id: entry, reason, .. } => self.on_refused(context, id, entry, reason),
+            Message::Refused { id: entry, blame, reason, .. } => {
+                self.on_refused(context, id, Fence::from(entry, blame, reason))
+            }
             Message::Hello(_)
             | Message::Described { .. }
             | Message::Shut { .. }
@@ -342,20 +350,18 @@ impl Live {
                     context.wake(id, &self.doc);
                 }
             }
-            Accepted::Refused(refusal) => self.refuse(context, id, entry.id, refusal.to_string()),
+            Accepted::Refused(refusal) => self.refuse(context, id, entry.id, &refusal),
             Accepted::Gap => self.on_gap(context, id, entry.id)?,
         }
         Ok(())
     }
 
     /// Fences the replica and tells the sender once that is on disk.
-    fn refuse(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId, reason: String) {
-        let fence = Fence { replica: entry.replica, counter: entry.counter, reason: reason.clone() };
-        let doc = self.doc.clone();
+    fn refuse(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId, refusal: &Refusal) {
+        let fence = Fence::from(entry, refusal.blame(), refusal.to_string());
         let fence = self.fences.entry(entry.replica).or_insert(fence).clone();
-        let first = EntryId { replica: entry.replica, counter: fence.counter };
-        let write = context.write(Write::Fence { doc: doc.clone(), fence });
-        self.tell_after(write, id, Message::Refused { doc, id: first, reason });
+        let write = context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
+        self.tell_after(write, id, refused(&self.doc, fence));
     }
 
     fn on_gap(
@@ -426,6 +432,7 @@ impl Live {
         peer.cursor.acked = peer.cursor.acked.max(offset);
         peer.cover_to(offset);
         if peer.cursor.relay && self.pending.on_relay(offset) {
+            self.made_in_vain = 0;
             self.tell_progress(context);
         }
         self.remember(context, id);

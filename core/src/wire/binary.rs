@@ -4,7 +4,8 @@
 //! message, with a new number, which older programs skip.
 
 use crate::entry::{
-    Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, Seen, Spec, Touch, TouchKind,
+    Blame, Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, Seen, Spec, Touch,
+    TouchKind,
 };
 use crate::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use crate::path::Path;
@@ -76,7 +77,7 @@ messages! {
     9 => Durable { doc, cursor }
     10 => Ack { doc, offset }
     11 => SnapshotPart { doc, cursor, covers, total, bytes }
-    12 => Refused { doc, id, reason }
+    12 => Refused { doc, id, blame, reason }
     13 => Shut { doc }
     14 => Failure { doc, code, message }
     15 => Goodbye { retry_after }
@@ -93,6 +94,7 @@ record!(Entry { id, author, time, seen, touched, body });
 record!(Numbered { offset, entry });
 
 choice!(Family { 0 => Yjs, 1 => Automerge, 2 => Toy });
+choice!(Blame { 0 => Entry, 1 => Context });
 choice!(Kind { 0 => Tree, 1 => Text });
 choice!(TouchKind { 0 => Wrote, 1 => Created, 2 => Removed });
 choice!(ErrorCode {

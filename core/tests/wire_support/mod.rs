@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quickcheck::{Arbitrary, Gen};
 use syncline_core::entry::{
-    Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, Seen, Spec, Touch, TouchKind,
+    Blame, Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, Seen, Spec, Touch,
+    TouchKind,
 };
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::operation::Operation;
@@ -65,7 +66,12 @@ pub fn message(g: &mut Gen) -> Message {
         8 => Message::Durable { doc, cursor: cursor(g) },
         9 => Message::Ack { doc, offset: u64::arbitrary(g) },
         10 => snapshot_part(g, doc),
-        11 => Message::Refused { doc, id: entry_id(g), reason: text(g) },
+        11 => Message::Refused {
+            doc,
+            id: entry_id(g),
+            blame: *g.choose(&[Blame::Entry, Blame::Context]).unwrap(),
+            reason: text(g),
+        },
         12 => Message::Shut { doc },
         13 => Message::Failure { doc: maybe(g, |_| doc.clone()), code: error_code(g), message: text(g) },
         14 => Message::Goodbye { retry_after: u64::arbitrary(g) },

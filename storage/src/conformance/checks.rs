@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use syncline_core::entry::{
-    Body, Cursor, Digest, Entry, Family, Kind, MAX_UPDATE_BYTES, Seen, Spec, Touch, TouchKind,
+    Blame, Body, Cursor, Digest, Entry, Family, Kind, MAX_UPDATE_BYTES, Seen, Spec, Touch, TouchKind,
 };
 use syncline_core::event::{Fence, PeerCursor, Snapshot, StoredEntry, Write};
 use syncline_core::id::{DocId, EntryId, Epoch, MAX_DOC_ID_BYTES, Principal, ReplicaId};
@@ -126,7 +126,12 @@ fn everything_comes_back(open: &mut Opener) {
         acked: 2,
         covered: 3,
     };
-    let fence = Fence { replica: ReplicaId::new([9; 16]), counter: 4, reason: "no right to write".into() };
+    let fence = Fence {
+        replica: ReplicaId::new([9; 16]),
+        counter: 4,
+        blame: Blame::Context,
+        reason: "no right to write".into(),
+    };
     let mut writes = vec![create("all")];
     writes.extend(log(5).iter().map(|entry| append("all", entry)));
     writes.extend(
@@ -307,7 +312,12 @@ fn replaced_logs_go_on(open: &mut Opener) {
 fn fences_move_back(open: &mut Opener) {
     let fence = |counter, reason: &str| Write::Fence {
         doc: doc("log"),
-        fence: Fence { replica: ReplicaId::new([1; 16]), counter, reason: reason.into() },
+        fence: Fence {
+            replica: ReplicaId::new([1; 16]),
+            counter,
+            blame: Blame::Entry,
+            reason: reason.into(),
+        },
     };
     let mut storage = open();
     commit(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use syncline_core::entry::{Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec};
+use syncline_core::entry::{Blame, Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec};
 use syncline_core::event::{Fence, PeerCursor, Snapshot, StoredEntry, Write};
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::random::Random;
@@ -143,7 +143,8 @@ fn peer(log: &Log, random: &mut Random) -> PeerCursor {
 
 fn fence(random: &mut Random) -> Fence {
     let replica = ReplicaId::new([random.below(PEOPLE) as u8; 16]);
-    Fence { replica, counter: random.below(50), reason: format!("no. {}", random.below(10)) }
+    let blame = if random.chance(0.5) { Blame::Entry } else { Blame::Context };
+    Fence { replica, counter: random.below(50), blame, reason: format!("no. {}", random.below(10)) }
 }
 
 fn quarantined(random: &mut Random) -> EntryId {

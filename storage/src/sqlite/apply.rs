@@ -13,7 +13,7 @@ use syncline_core::wire::{encode_entry, encode_have};
 
 use super::fault::Fault;
 use super::read;
-use super::row::{DocumentRow, entry_sum, fence_sum, peer_sum, quarantine_sum, snapshot_sum};
+use super::row::{DocumentRow, blamed, entry_sum, fence_sum, peer_sum, quarantine_sum, snapshot_sum};
 use super::schema;
 use crate::rules::{self, Head, Verdict};
 
@@ -136,15 +136,16 @@ impl<'c> Batch<'c> {
 
     fn fence(&mut self, doc: &DocId, fence: &Fence) -> Result<(), Fault> {
         const FIND: &str = "SELECT counter FROM fences WHERE doc = ?1 AND replica = ?2";
-        const PUT: &str = "INSERT OR REPLACE INTO fences (doc, replica, counter, reason, sum)
-                           VALUES (?1, ?2, ?3, ?4, ?5)";
+        const PUT: &str = "INSERT OR REPLACE INTO fences (doc, replica, counter, blame, reason, sum)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (connection, Touched { row, changed }) = self.known(doc)?;
         let replica = fence.replica.as_bytes();
         let stored =
             connection.prepare_cached(FIND)?.query_row((row.id, replica), |found| found.get(0)).optional()?;
         if rules::fence(stored.map(i64::cast_unsigned), fence) == Verdict::Apply {
             let (counter, sum) = (fence.counter.cast_signed(), fence_sum(row.id, fence));
-            connection.prepare_cached(PUT)?.execute((row.id, replica, counter, &fence.reason, sum))?;
+            let values = (row.id, replica, counter, blamed(fence), &fence.reason, sum);
+            connection.prepare_cached(PUT)?.execute(values)?;
             row.notes += u64::from(stored.is_none());
             *changed = true;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row};
-use syncline_core::entry::{Cursor, Digest};
+use syncline_core::entry::{Blame, Cursor, Digest};
 use syncline_core::event::{Fence, PeerCursor, Snapshot, StoredDocument, StoredEntry};
 use syncline_core::id::{DocId, EntryId, Epoch, ReplicaId};
 use syncline_core::wire::{decode_entry, decode_have};
@@ -152,15 +152,17 @@ fn peers(connection: &Connection, row: &DocumentRow) -> Result<Vec<PeerCursor>, 
 }
 
 fn fences(connection: &Connection, row: &DocumentRow) -> Result<Vec<Fence>, Fault> {
-    const SQL: &str = "SELECT replica, counter, reason, sum FROM fences WHERE doc = ?1 ORDER BY replica";
+    const SQL: &str =
+        "SELECT replica, counter, blame, reason, sum FROM fences WHERE doc = ?1 ORDER BY replica";
     let mut statement = connection.prepare_cached(SQL)?;
     collect(statement.query([row.id])?, |found| {
         let fence = Fence {
             replica: ReplicaId::new(found.get(0)?),
             counter: unsigned(found, 1)?,
-            reason: found.get(2)?,
+            blame: if found.get(2)? { Blame::Context } else { Blame::Entry },
+            reason: found.get(3)?,
         };
-        checked(found.get(3)?, fence_sum(row.id, &fence), row, "a fence")?;
+        checked(found.get(4)?, fence_sum(row.id, &fence), row, "a fence")?;
         Ok(fence)
     })
 }

@@ -1,7 +1,7 @@
 //! How values stand in columns, and the checksum that every row carries.
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
-use syncline_core::entry::{Digest, Family, Kind, Spec};
+use syncline_core::entry::{Blame, Digest, Family, Kind, Spec};
 use syncline_core::event::{Fence, PeerCursor};
 use syncline_core::id::{DocId, EntryId, Epoch};
 use twox_hash::XxHash3_64;
@@ -169,10 +169,15 @@ pub(super) fn peer_sum(id: i64, cursor: &PeerCursor) -> i64 {
     theirs.number(cursor.relay.into()).number(cursor.acked).number(cursor.covered).finish()
 }
 
+/// Whether what an entry builds on is at fault, as `fences` holds it.
+pub(super) const fn blamed(fence: &Fence) -> bool {
+    matches!(fence.blame, Blame::Context)
+}
+
 /// The checksum of a row of `fences`.
 pub(super) fn fence_sum(id: i64, fence: &Fence) -> i64 {
     let place = Sum::of("fences").number(id.cast_unsigned()).bytes(fence.replica.as_bytes());
-    place.number(fence.counter).bytes(fence.reason.as_bytes()).finish()
+    place.number(fence.counter).number(blamed(fence).into()).bytes(fence.reason.as_bytes()).finish()
 }
 
 /// The checksum of a row of `quarantine`.

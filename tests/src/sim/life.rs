@@ -301,7 +301,8 @@ impl World {
     pub fn read(&mut self, id: NodeId, doc: &DocId) -> Result<(), String> {
         let seen = self.markers(id, doc);
         let Some(app) = self.nodes[id].apps.get_mut(doc) else { return Ok(()) };
-        let missing = |marker: &&u64| seen.binary_search(marker).is_err() && !self.oracle.is_skipped(**marker);
+        let missing =
+            |marker: &&u64| seen.binary_search(marker).is_err() && !self.oracle.is_skipped(**marker);
         if let Some(missing) = app.seen.iter().find(missing) {
             return Err(format!("edit {missing} was visible in {doc} at node {id} and is not any more"));
         }
