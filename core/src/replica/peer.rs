@@ -33,6 +33,9 @@ pub(super) struct Peer {
     pub unsettled: VecDeque<(u64, u64, EntryId)>,
     /// Offsets of our log beyond `cursor.covered` that are durable at the peer.
     settled: BTreeSet<u64>,
+    /// Whether an entry of the peer's log was refused. Its log is then followed no further: should the refusal get
+    /// lost, the entry comes again; once it is obeyed, the peer starts again.
+    pub refused: bool,
     /// How often the peer sent entries without those in front of them.
     pub gaps: u32,
     /// Whether the application was told that both are in sync.
@@ -109,6 +112,7 @@ impl Peer {
             our_log: 0,
             unsettled: VecDeque::new(),
             settled: BTreeSet::new(),
+            refused: false,
             gaps: 0,
             announced: false,
         }
@@ -181,6 +185,7 @@ impl Peer {
             self.owe();
         }
         self.cursor.theirs.offset = 0;
+        self.refused = false;
     }
 
     /// How far the peer may acknowledge our log.

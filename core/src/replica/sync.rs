@@ -361,6 +361,9 @@ impl Live {
         let fence = Fence::from(entry, refusal.blame(), refusal.to_string());
         let fence = self.fences.entry(entry.replica).or_insert(fence).clone();
         let write = context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.refused = true;
+        }
         self.tell_after(write, id, refused(&self.doc, fence));
     }
 
@@ -389,6 +392,7 @@ impl Live {
     ) -> Result<(), Misbehaviour> {
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
         match peer.receiving {
+            Receiving::Live { .. } if peer.refused => return Ok(()),
             Receiving::Live { .. } => {}
             Receiving::Waiting { told_have: true } => return Ok(()),
             Receiving::Waiting { told_have: false } | Receiving::Snapshot { .. } => {

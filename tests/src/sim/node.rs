@@ -32,6 +32,8 @@ pub(super) struct Node {
     pub apps: BTreeMap<DocId, App>,
     /// How many operations were just reported lost to refusals.
     pub lost: BTreeMap<DocId, usize>,
+    /// How many were reported lost before and are not accounted for.
+    pub surplus: BTreeMap<DocId, usize>,
     /// Markers of edits that were reported saved on this disk.
     pub saved: BTreeSet<u64>,
 }
@@ -74,6 +76,7 @@ impl Node {
             tick_at: 0,
             apps: BTreeMap::new(),
             lost: BTreeMap::new(),
+            surplus: BTreeMap::new(),
             saved: BTreeSet::new(),
         }
     }

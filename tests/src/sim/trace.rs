@@ -7,7 +7,7 @@ use std::hash::Hasher;
 use twox_hash::XxHash3_64;
 
 /// How many lines are kept: what happened last is what matters.
-const MAX_LINES: usize = 4_000;
+const MAX_LINES: usize = 100_000;
 
 /// The record of a run.
 #[derive(Default)]
