@@ -163,8 +163,8 @@ impl Live {
         offset
     }
 
-    /// Takes an entry from a peer.
-    pub fn accept(&mut self, context: &mut Context, entry: &Arc<Entry>) -> Accepted {
+    /// Takes an entry from a peer. What a peer holds whose refusals count here is not for this replica to refuse.
+    pub fn accept(&mut self, context: &mut Context, from: ConnectionId, entry: &Arc<Entry>) -> Accepted {
         if self.log.have().covers(&entry.id) {
             return Accepted::Known;
         }
@@ -178,7 +178,9 @@ impl Live {
         }
         match self.admit(context, entry) {
             Ok(()) => Accepted::Appended(self.take(context, entry)),
-            Err(refusal) if context.config.policy.relay || self.builds_on_refused(entry) => {
+            Err(refusal)
+                if context.config.policy.relay || self.builds_on_refused(entry) && !self.obeys(from) =>
+            {
                 Accepted::Refused(refusal)
             }
             Err(refusal) => {

@@ -177,6 +177,12 @@ impl Peer {
         self.unsettled.clear();
     }
 
+    /// Takes the peer's log for one that holds a refused entry.
+    pub const fn stop_following(&mut self) {
+        self.refused = true;
+        self.cursor.theirs.offset = 0;
+    }
+
     /// The peer starts its log again, so what it sent is not called durable by what it says next: it is asked to
     /// acknowledge it.
     pub fn start_again(&mut self) {

@@ -16,7 +16,7 @@ use super::edit::touch;
 use super::live::Live;
 use super::sync::{Misbehaviour, refused};
 use crate::crdt::{self, Damaged};
-use crate::entry::{Blame, Body, Entry, MAX_TOUCHED};
+use crate::entry::{Blame, Body, Cursor, Digest, Entry, MAX_TOUCHED};
 use crate::event::{DocumentError, Event, Fence, Snapshot, StoredEntry, Write};
 use crate::id::{ConnectionId, EntryId, ReplicaId};
 use crate::log::Log;
@@ -68,7 +68,11 @@ impl Live {
         if fenced && !held || !self.obeys(from) {
             return Ok(());
         }
-        let given_up = if held { self.rewrite_without(context, &fence) } else { Cuts::new() };
+        let mut given_up = Cuts::new();
+        if held {
+            self.stop_following(from);
+            given_up = self.rewrite_without(context, &fence);
+        }
         let reason = format!("made again without entry {id}, which was refused: {}", fence.reason);
         self.fence(context, fence, from);
         for (replica, counter) in given_up {
@@ -83,6 +87,19 @@ impl Live {
         let fenced =
             |id: &EntryId| self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
         entry.seen.beyond.iter().any(fenced)
+    }
+
+    /// Follows no log any further that may hold what is about to leave this one, until its owner has been told and
+    /// starts again without it; otherwise that would never come up again, should the refusal get lost. Only the
+    /// peer that refused is known to lack it.
+    fn stop_following(&mut self, from: ConnectionId) {
+        let clean = self.peers.get(&from).map(|peer| peer.cursor.epoch());
+        for cursor in self.known.values_mut().filter(|cursor| Some(cursor.epoch()) != clean) {
+            cursor.theirs = Cursor { epoch: cursor.epoch(), offset: 0, digest: Digest::default() };
+        }
+        for (_, peer) in self.peers.iter_mut().filter(|(id, _)| **id != from) {
+            peer.stop_following();
+        }
     }
 
     /// Accepts nothing of a replica from some entry on, and tells everybody who may obey.

@@ -303,9 +303,14 @@ impl Live {
 
     fn on_have(&mut self, context: &mut Context, id: ConnectionId, have: Have) -> Result<(), Misbehaviour> {
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
+        let clean = !self.fences.values().any(|fence| have.covers(&fence.first()));
+        let stopped = peer.refused;
         peer.send_missing(&self.log, have);
         context.post(id, Message::Resume { doc: self.doc.clone() });
         context.wake(id, &self.doc);
+        if stopped && clean {
+            self.tell_have(context, id);
+        }
         Ok(())
     }
 
@@ -338,7 +343,7 @@ impl Live {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.held.insert(entry.id);
         }
-        match self.accept(context, entry) {
+        match self.accept(context, id, entry) {
             Accepted::Appended(ours) => {
                 if let Some(peer) = self.peers.get_mut(&id) {
                     peer.unsettled.push_back((*theirs, ours, entry.id));
