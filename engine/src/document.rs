@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::Stream;
 use syncline_core::crdt::Crdt;
 use syncline_core::event::{DocumentError, Progress};
-use syncline_core::id::{DocId, EntryId, Have};
+use syncline_core::id::{DocId, EntryId, Have, ReplicaId};
 use syncline_core::operation::{EditError as OperationError, Operation};
 use syncline_core::path::Path;
 use syncline_core::replica::Editor;
@@ -151,6 +151,13 @@ impl Document {
             changes.changed().await.ok()?;
             Some(((), changes))
         }))
+    }
+
+    /// Under which id edits are made here, from the next one on; another one each time that the document is opened.
+    /// `None` if it has been closed.
+    #[must_use]
+    pub fn writer(&self) -> Option<ReplicaId> {
+        self.node.with(|replica, _| replica.writer(&self.doc))
     }
 
     /// The last entry of the document's log here; right after an edit, that edit's.

@@ -6,9 +6,9 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use syncline::node::Node;
 use syncline::transports::{Transport, memory};
-use syncline::{Document, Engine, MemoryStorage, Principal, Saved, Spec};
+use syncline::{Document, Engine, Family, MemoryStorage, Principal, Saved, Spec};
 use syncline_core::event::Side;
-use syncline_core::id::{EntryId, Have};
+use syncline_core::id::{EntryId, Have, ReplicaId};
 use syncline_core::replica::{Config, Policy};
 
 use super::gate::Gate;
@@ -48,7 +48,7 @@ pub async fn play(
             Some(hub) => Box::new(hub.transport.clone()),
             None => session::relays(global),
         };
-        authors.push(Author::start(global, agent, transport, doc, spec).await?);
+        authors.push(Author::start(global, agent, trace.num_agents, transport, doc, spec).await?);
     }
     let started = Instant::now();
     write_all(trace, &mut authors, offline_every).await?;
@@ -128,6 +128,7 @@ impl Author {
     async fn start(
         global: &Global,
         agent: usize,
+        agents: usize,
         transport: Box<dyn Transport>,
         doc: &str,
         spec: Spec,
@@ -137,9 +138,13 @@ impl Author {
         let (gate, gated) = Gate::new(transport);
         let (switch, switched) = Switch::new(gated);
         let engine = session::with_transport(&global, session::open_store(&global)?, switched)?;
-        let document = engine.document(doc, spec).await?;
+        let mut document = engine.document(doc, spec).await?;
         if document.last_entry().is_some() {
             return Err(Failure::Exists(doc.to_owned()));
+        }
+        while document.writer().is_some_and(|writer| rank(&writer, spec.family, agents) != agent) {
+            engine.delete(doc)?;
+            document = engine.document(doc, spec).await?;
         }
         Ok(Self { name: format!("author {agent}"), engine, document, gate, switch, entries: Vec::new() })
     }
@@ -164,6 +169,18 @@ impl Author {
     fn is_own(&self, id: &EntryId) -> bool {
         self.entries.iter().flatten().next().is_none_or(|own| own.replica == id.replica)
     }
+}
+
+/// Where among the authors an id stands, in the order in which concurrent inserts at one place are put by id. The
+/// recorded authors stood in the order of their numbers, and the recorded end depends on it.
+fn rank(writer: &ReplicaId, family: Family, authors: usize) -> usize {
+    let [a, b, c, d, ..] = *writer.as_bytes();
+    let share = match family {
+        // The highest 32 of its 53 bits.
+        Family::Yjs => (writer.yjs_client() >> 21) as u32,
+        Family::Automerge | Family::Toy => u32::from_be_bytes([a, b, c, d]),
+    };
+    (u64::from(share) * authors as u64 >> 32) as usize
 }
 
 /// Each author's store: the named one with the author's number.

@@ -132,6 +132,13 @@ impl Replica {
         self.deliver();
         edited
     }
+
+    /// Under which id edits of a document are made here, from the next one on; another one each time that the
+    /// document is loaded. `None` unless it is open for editing.
+    pub fn writer(&mut self, doc: &DocId) -> Option<ReplicaId> {
+        let live = self.documents.get_mut(doc).and_then(super::Document::live_mut)?;
+        live.content.is_built().then(|| live.writer(&mut self.context))
+    }
 }
 
 impl Live {
