@@ -27,15 +27,10 @@ pub trait Crdt: Gate {
     /// Names the writer of the edits that follow. Called before the first edit after every load.
     fn write_as(&mut self, replica: ReplicaId);
 
-    /// Merges the update of one entry, which [`Gate::admit`] has just admitted. Applying an update a second
-    /// time changes nothing.
-    fn apply(&mut self, update: &[u8]) -> Result<(), Damaged>;
-
-    /// Merges several admitted updates, in their order; the same as applying one after the other. Automerge walks
-    /// a whole text for each call, so that many updates are merged together or not in reasonable time.
-    fn apply_all(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
-        updates.iter().try_for_each(|update| self.apply(update))
-    }
+    /// Merges updates that [`Gate::admit`] has admitted since the last call, all of them and in that order. Applying an
+    /// update a second time changes nothing. One call for many is much cheaper than many calls: Automerge
+    /// walks a whole text in each.
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Damaged>;
 
     /// Merges the snapshot of another replica, which [`Gate::admit_snapshot`] has just admitted.
     fn merge(&mut self, snapshot: &[u8]) -> Result<(), Damaged>;

@@ -114,7 +114,7 @@ fn changes_of_real_documents_are_all_admitted() {
                 batch.iter().flat_map(|change| change.clone().bytes().into_owned()).collect();
             assert_eq!(gate.admit(&Writer::Foreign, &update), Ok(()), "{name}");
             assert_eq!(merged.admit(&Writer::Foreign, &update), Ok(()), "{name}");
-            merged.apply(&update).unwrap();
+            merged.apply(&[&update]).unwrap();
         }
         let expected: Vec<_> = document.get_heads().iter().map(|hash| hex(&hash.0)).collect();
         assert_eq!(heads(&merged), expected, "{name}");
@@ -141,7 +141,7 @@ fn a_real_session_of_two_is_merged_as_recorded() {
         rest = after;
         if count % BATCH == 0 || rest.is_empty() {
             document.admit(&Writer::Foreign, &update).unwrap();
-            document.apply(&update).unwrap();
+            document.apply(&[&update]).unwrap();
             update.clear();
         }
     }
@@ -178,6 +178,6 @@ fn refuse(name: &str, bytes: &[u8]) {
     }
     assert!(Automerge::load(Kind::Tree, bytes).is_err(), "{name}");
     // Even behind the gate's back nothing escapes.
-    drop(document.apply(bytes));
+    drop(document.apply(&[bytes]));
     drop(Automerge::create(Kind::Tree).merge(bytes));
 }

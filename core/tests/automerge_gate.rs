@@ -62,7 +62,7 @@ fn admit(updates: &[(Writer, &[u8])]) -> Result<(), GateError> {
         answer = gate.admit(writer, update);
         assert_eq!(document.admit(writer, update), answer);
         if answer.is_ok() {
-            document.apply(update).unwrap();
+            document.apply(&[update]).unwrap();
         }
     }
     answer
@@ -204,7 +204,7 @@ fn what_was_admitted_counts_before_it_is_applied() {
     for change in &changes {
         assert_eq!(document.admit(&Writer::Foreign, change.raw_bytes()), Ok(()));
     }
-    changes.iter().for_each(|change| document.apply(change.raw_bytes()).unwrap());
+    changes.iter().for_each(|change| document.apply(&[change.raw_bytes()]).unwrap());
     assert_eq!(document.keys(&Path::root()), Some(vec!["a".to_owned(), "b".to_owned()]));
 }
 
@@ -241,7 +241,7 @@ fn edits_in_progress_survive_what_comes_in_between() {
     document.perform(&put("/a", 1)).unwrap();
     let other = join(&foreign(2, &["b"]));
     document.admit(&Writer::Foreign, &other).unwrap();
-    document.apply(&other).unwrap();
+    document.apply(&[&other]).unwrap();
     document.perform(&put("/c", 3)).unwrap();
     let update = document.take_local().unwrap().unwrap();
     assert_eq!(document.take_local(), Ok(None));
@@ -300,9 +300,9 @@ fn what_only_the_document_can_tell_is_contained() {
     let change = Change::from(change);
     let mut document = document(2);
     document.admit(&Writer::Foreign, &before).unwrap();
-    document.apply(&before).unwrap();
+    document.apply(&[&before]).unwrap();
     if document.admit(&Writer::Foreign, change.raw_bytes()).is_ok() {
-        assert!(document.apply(change.raw_bytes()).is_err(), "the list itself is none of its elements");
+        assert!(document.apply(&[change.raw_bytes()]).is_err(), "the list itself is none of its elements");
         assert_eq!(document.value(&Path::root()), None, "the document is lost");
         assert!(matches!(document.perform(&put("/a", 1)), Err(EditError::Damaged(_))));
     }

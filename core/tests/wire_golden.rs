@@ -161,8 +161,8 @@ fn ending() -> Vec<Golden> {
                 blame: Blame::Context,
                 reason: "not allowed".into(),
             },
-            "f50100 0c 2b 0b7465616d2f626fc3a4726411111111111111111111111111111111fbfb000b6e6f7420616c6c6f776564",
-            r#"{"type":"refused","doc":"team/boärd","id":{"replica":"11111111-1111-1111-1111-111111111111","counter":251},"reason":"not allowed"}"#,
+            "f50100 0c 2c 0b7465616d2f626fc3a4726411111111111111111111111111111111fbfb00010b6e6f7420616c6c6f776564",
+            r#"{"type":"refused","doc":"team/boärd","id":{"replica":"11111111-1111-1111-1111-111111111111","counter":251},"blame":"context","reason":"not allowed"}"#,
         ),
         (
             Message::Shut { doc: doc() },

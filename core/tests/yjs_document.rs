@@ -102,10 +102,10 @@ quickcheck! {
             let _ = writer.perform(&operation(&mut random, &root));
             let Some(update) = writer.take_local().unwrap() else { continue };
             reader.admit(&Writer::Replica(replica(1)), &update).unwrap();
-            reader.apply(&update).unwrap();
+            reader.apply(&[&update]).unwrap();
             let before = (root_of(&reader), reader.snapshot().unwrap());
             reader.admit(&Writer::Foreign, &update).unwrap();
-            reader.apply(&update).unwrap();
+            reader.apply(&[&update]).unwrap();
             assert_eq!((root_of(&reader), reader.snapshot().unwrap()), before);
         }
         assert_eq!(root_of(&reader), root_of(&writer));
@@ -160,7 +160,7 @@ fn deliver_one(
     if (0..3).all(|other| seen[who][other] >= needs[other]) {
         let writer = Writer::Replica(replica(u8::try_from(from).unwrap() + 1));
         replicas[who].admit(&writer, update).unwrap();
-        replicas[who].apply(update).unwrap();
+        replicas[who].apply(&[update]).unwrap();
         seen[who][from] += 1;
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Lib0<'a> {
 
 fn foreign(document: &mut Yjs, update: &[u8]) {
     assert_eq!(document.admit(&Writer::Foreign, update), Ok(()), "{update:?}");
-    document.apply(update).unwrap();
+    document.apply(&[update]).unwrap();
 }
 
 fn read(document: &Yjs, pointer: &str) -> Option<Value> {

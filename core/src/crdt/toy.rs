@@ -220,6 +220,19 @@ impl State {
     }
 }
 
+impl Toy {
+    fn apply_one(&mut self, update: &[u8]) -> Result<(), Damaged> {
+        let Update { id, changes, .. } = parse(update).map_err(|error| damaged(&error))?;
+        for change in changes {
+            if matches!(&change, Change::Write(key, ..) if key == POISON_KEY) {
+                return Err(damaged(&"poison"));
+            }
+            self.state.apply(id, change);
+        }
+        Ok(())
+    }
+}
+
 impl Gate for Toy {
     fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
         self.state.gate.admit(writer, update)?;
@@ -240,15 +253,8 @@ impl Crdt for Toy {
         self.fresh = self.state.gate.admitted.clone();
     }
 
-    fn apply(&mut self, update: &[u8]) -> Result<(), Damaged> {
-        let Update { id, changes, .. } = parse(update).map_err(|error| damaged(&error))?;
-        for change in changes {
-            if matches!(&change, Change::Write(key, ..) if key == POISON_KEY) {
-                return Err(damaged(&"poison"));
-            }
-            self.state.apply(id, change);
-        }
-        Ok(())
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
+        updates.iter().try_for_each(|update| self.apply_one(update))
     }
 
     fn merge(&mut self, snapshot: &[u8]) -> Result<(), Damaged> {
@@ -360,7 +366,7 @@ mod tests {
 
     fn receive(toy: &mut Toy, update: &[u8]) {
         toy.admit(&Writer::Foreign, update).unwrap();
-        toy.apply(update).unwrap();
+        toy.apply(&[update]).unwrap();
     }
 
     #[test]
@@ -417,6 +423,6 @@ mod tests {
         let poison = put(&mut toy(ALICE), POISON_KEY, 1);
         let mut bob = toy(BOB);
         assert_eq!(bob.admit(&Writer::Replica(ALICE), &poison), Ok(()));
-        assert!(bob.apply(&poison).is_err());
+        assert!(bob.apply(&[&poison]).is_err());
     }
 }

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::live::Live;
 use crate::crdt::{self, Crdt, Damaged};
 use crate::entry::{Blame, Body, Entry};
-use crate::event::{Fence, Snapshot, Write};
+use crate::event::{Event, Fence, Snapshot, Write};
 use crate::id::{EntryId, Have};
 use crate::path::Path;
 
@@ -91,6 +91,7 @@ impl Live {
         if self.skip.insert(id) {
             self.quarantine(context, id, "the relay found that nobody can apply it");
             self.rebuild(context);
+            context.tell(Event::Changed { doc: self.doc.clone(), local: false });
         }
     }
 }

@@ -2,11 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use crate::crdt::{self, Crdt, Damaged, Gate, GateError, Writer};
 use crate::entry::{Body, Entry, Spec};
 use crate::event::Snapshot;
 use crate::id::EntryId;
 use crate::log::Log;
+
+/// How many entries are merged in one go when a log is replayed.
+const MERGED_AT_ONCE: usize = 10_000;
+
+/// What cannot be taken in.
+enum Poison {
+    /// This entry.
+    Entry(EntryId),
+    /// One of several.
+    Somewhere,
+}
 
 /// What stands behind the log.
 pub(super) enum Content {
@@ -31,14 +44,16 @@ impl Content {
         entries: &[&Entry],
         skip: &mut BTreeSet<EntryId>,
     ) -> Result<Self, Damaged> {
+        let mut at_once = MERGED_AT_ONCE;
         loop {
             let mut content = Self::start(spec, built, base)?;
-            let poison =
-                entries.iter().find(|entry| !skip.contains(&entry.id) && content.take(entry).is_err());
-            match poison {
-                Some(entry) => skip.insert(entry.id),
-                None => return Ok(content),
-            };
+            let wanted: Vec<&Entry> =
+                entries.iter().copied().filter(|entry| !skip.contains(&entry.id)).collect();
+            match wanted.chunks(at_once).try_for_each(|entries| content.take(entries)) {
+                Ok(()) => return Ok(content),
+                Err(Poison::Entry(id)) => drop(skip.insert(id)),
+                Err(Poison::Somewhere) => at_once = 1,
+            }
         }
     }
 
@@ -56,10 +71,13 @@ impl Content {
         }
     }
 
-    /// Admits an entry and applies it.
-    fn take(&mut self, entry: &Entry) -> Result<(), String> {
-        self.admit(entry).map_err(|error| error.to_string())?;
-        self.apply(entry).map_err(|damaged| damaged.to_string())
+    /// Admits entries and merges them.
+    fn take(&mut self, entries: &[&Entry]) -> Result<(), Poison> {
+        entries.iter().try_for_each(|entry| self.admit(entry).map_err(|_| Poison::Entry(entry.id)))?;
+        self.merge(entries).map_err(|_| match entries {
+            [entry] => Poison::Entry(entry.id),
+            _ => Poison::Somewhere,
+        })
     }
 
     /// Asks the gate whether the entry may be applied, and lets it take note.
@@ -72,12 +90,15 @@ impl Content {
         gate.admit(&Writer::Replica(entry.id.replica), update)
     }
 
-    /// Merges an admitted entry. After an error the content is worthless.
-    pub fn apply(&mut self, entry: &Entry) -> Result<(), Damaged> {
-        match (self, &entry.body) {
-            (Self::Built(document), Body::Update(update)) => document.apply(update),
-            (Self::Gated(_), _) | (_, Body::Void(_)) => Ok(()),
-        }
+    /// Merges admitted entries, in the order in which they were admitted. After an error the content is worthless.
+    pub fn merge(&mut self, entries: &[&Entry]) -> Result<(), Damaged> {
+        let Self::Built(document) = self else { return Ok(()) };
+        let update = |entry: &&'_ Entry| match &entry.body {
+            Body::Update(update) => Some(update.clone()),
+            Body::Void(_) => None,
+        };
+        let updates: Vec<Bytes> = entries.iter().filter_map(update).collect();
+        document.apply(&updates.iter().map(|update| &**update).collect::<Vec<_>>())
     }
 
     /// The document, where it is held.

@@ -34,6 +34,8 @@ pub(super) struct Live {
     pub(super) writer: Option<ReplicaId>,
     /// Entries of others that no relay's durable cursor is known to cover: the highest of each replica.
     pub(super) recent: BTreeMap<ReplicaId, u64>,
+    /// Admitted entries of the log that are not merged into the content yet; none when a message was dealt with.
+    unmerged: Vec<Arc<Entry>>,
     /// How often entries were made again after refusals since one was last accepted.
     pub(super) made_in_vain: u32,
     /// What follows from writes.
@@ -74,6 +76,7 @@ impl Live {
             pending: Pending::default(),
             writer: None,
             recent: BTreeMap::new(),
+            unmerged: Vec::new(),
             made_in_vain: 0,
             after_write: VecDeque::new(),
         }
@@ -195,18 +198,28 @@ impl Live {
         Ok(self.content.admit(entry)?)
     }
 
-    /// Appends and applies an admitted entry.
+    /// Appends an admitted entry, to be merged.
     fn take(&mut self, context: &mut Context, entry: &Arc<Entry>) -> u64 {
         let offset = self.append(context, entry.clone(), None);
         self.recent.insert(entry.id.replica, entry.id.counter);
         if let Body::Void(id) = entry.body {
             self.void(context, id);
-        } else if let Err(damaged) = self.content.apply(entry) {
-            self.quarantine(context, entry.id, &damaged.to_string());
+        } else {
+            self.unmerged.push(entry.clone());
+        }
+        offset
+    }
+
+    /// Merges what was taken since the last call, all at once.
+    pub fn merge_taken(&mut self, context: &mut Context) {
+        let entries = std::mem::take(&mut self.unmerged);
+        if entries.is_empty() {
+            return;
+        }
+        if self.content.merge(&entries.iter().map(|entry| &**entry).collect::<Vec<_>>()).is_err() {
             self.rebuild(context);
         }
         context.tell(Event::Changed { doc: self.doc.clone(), local: false });
-        offset
     }
 
     /// Notes for good that an entry is not to be applied.
@@ -219,6 +232,7 @@ impl Live {
     /// Makes the content anew from the log. What it was in memory is dropped, damaged or not.
     pub fn rebuild(&mut self, context: &mut Context) {
         let before = self.skip.clone();
+        self.unmerged.clear();
         match Content::build(self.spec, self.content.is_built(), &self.log, &mut self.skip) {
             Ok(content) => self.content = content,
             // The base was verified when it was made; a library that can no longer load it cannot be helped here.

@@ -208,7 +208,7 @@ impl Live {
             let own = stored.operations.is_some() && !relayed;
             let obstacle = if own { Obstacle::Own(id) } else { Obstacle::Skipped(id) };
             rewrite.content.admit(&stored.entry).map_err(|_| obstacle)?;
-            rewrite.content.apply(&stored.entry).map_err(|_| Obstacle::Skipped(id))?;
+            rewrite.content.merge(&[&stored.entry]).map_err(|_| Obstacle::Skipped(id))?;
         }
         rewrite.kept.push((stored.offset, stored.entry.clone(), stored.operations.clone()));
         Ok(())

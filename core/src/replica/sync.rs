@@ -152,7 +152,11 @@ impl Live {
             Message::Resume { .. } => self.on_resume(context, id),
             Message::NeedHave { .. } => self.on_need_have(context, id),
             Message::Have { have, .. } => self.on_have(context, id, have),
-            Message::Entries { entries, .. } => self.on_entries(context, id, &entries),
+            Message::Entries { entries, .. } => {
+                let taken = self.on_entries(context, id, &entries);
+                self.merge_taken(context);
+                taken
+            }
             Message::Durable { cursor, .. } => self.on_durable_there(context, id, cursor),
             Message::Ack { offset, .. } => self.on_ack(context, id, offset),
             Message::SnapshotPart { cursor, covers, total, bytes, .. } => {

@@ -74,7 +74,7 @@ pub fn read(document: &dyn Crdt) -> Value {
 /// Admits and applies an update of `writer`.
 pub fn receive(document: &mut dyn Crdt, writer: u64, update: &Bytes) {
     document.admit(&Writer::Replica(replica(writer)), update).expect("an update in causal order is admitted");
-    document.apply(update).expect("an admitted update is applied");
+    document.apply(&[update]).expect("an admitted update is applied");
 }
 
 /// The document that its snapshot loads as.

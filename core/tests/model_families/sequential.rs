@@ -78,7 +78,7 @@ impl Run {
         }
         assert_eq!(&read(&*copy), self.model.root(), "after replaying the updates");
         for (_, update) in &self.updates {
-            copy.apply(update).expect("an update may be applied twice");
+            copy.apply(&[update]).expect("an update may be applied twice");
         }
         assert_eq!(&read(&*copy), self.model.root(), "after replaying the updates twice");
     }

@@ -312,11 +312,7 @@ impl Crdt for Automerge {
         }
     }
 
-    fn apply(&mut self, update: &[u8]) -> Result<(), Damaged> {
-        self.apply_all(&[update])
-    }
-
-    fn apply_all(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
         let document = self.committed()?;
         let mut changes = Vec::new();
         for update in updates {

@@ -70,7 +70,7 @@ fn judge(step: &Step, update: &[u8]) -> Verdict {
     if with_document.is_err() {
         return Verdict::Refused;
     }
-    if document.apply(update).is_err() {
+    if document.apply(&[update]).is_err() {
         return Verdict::Contained;
     }
     check_saved(&document);

@@ -73,14 +73,16 @@ impl Yjs {
         Ok(loaded)
     }
 
-    fn integrate(&mut self, update: &[u8]) -> Result<(), Damaged> {
+    fn integrate(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
         match self.coming.take() {
             Some(brought) => self.shapes.get_mut().keep(brought),
             None => *self.shapes.get_mut() = Shapes::default(),
         }
         self.change(REMOTE, |txn| {
-            let update = Update::decode_v1(update).map_err(|error| damaged(error.to_string()))?;
-            txn.apply_update(update).map_err(|error| damaged(error.to_string()))?;
+            for update in updates {
+                let update = Update::decode_v1(update).map_err(|error| damaged(error.to_string()))?;
+                txn.apply_update(update).map_err(|error| damaged(error.to_string()))?;
+            }
             if txn.has_missing_updates() {
                 return Err(damaged("an update depends on something that is missing".to_owned()));
             }
@@ -133,7 +135,7 @@ impl Yjs {
         self.doc = new_doc(client);
         self.client = client;
         self.coming = Some(Brought::default());
-        if snapshot == Update::EMPTY_V1 { Ok(()) } else { self.integrate(&snapshot) }
+        if snapshot == Update::EMPTY_V1 { Ok(()) } else { self.integrate(&[&snapshot]) }
     }
 
     fn edit(&mut self, operation: &Operation) -> Result<(), EditError> {
@@ -189,13 +191,13 @@ impl Yjs {
 impl Gate for Yjs {
     fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
         self.gate.admit(writer, update)?;
-        self.coming = Some(self.gate.brought());
+        self.coming.get_or_insert_default().join(self.gate.brought());
         Ok(())
     }
 
     fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError> {
         self.gate.admit_snapshot(snapshot)?;
-        self.coming = Some(self.gate.brought());
+        self.coming.get_or_insert_default().join(self.gate.brought());
         Ok(())
     }
 }
@@ -205,12 +207,12 @@ impl Crdt for Yjs {
         self.writer = Some(replica);
     }
 
-    fn apply(&mut self, update: &[u8]) -> Result<(), Damaged> {
-        self.integrate(update)
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
+        self.integrate(updates)
     }
 
     fn merge(&mut self, snapshot: &[u8]) -> Result<(), Damaged> {
-        self.integrate(snapshot)
+        self.integrate(&[snapshot])
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), EditError> {

@@ -75,6 +75,14 @@ pub(super) struct Brought {
 }
 
 impl Brought {
+    /// Takes in what another update brings as well.
+    pub(super) const fn join(&mut self, other: Self) {
+        self.text |= other.text;
+        self.astral |= other.astral;
+        self.values |= other.values;
+        self.objects |= other.objects;
+    }
+
     fn note(&mut self, content: Content) {
         match content {
             Content::Text { astral } => {
