@@ -47,7 +47,6 @@ impl Live {
         if state.len() as u64 == *total {
             let (state, covers) = (Bytes::from(std::mem::take(state)), std::mem::take(covers));
             peer.receiving = Receiving::Live { told_have: true };
-            peer.cursor.theirs = Cursor { epoch: peer.cursor.theirs.epoch, ..cursor };
             peer.held.merge(&covers);
             // What it holds may have come over another link in the meantime.
             if !self.log.have().includes(&covers) {
