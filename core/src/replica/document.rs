@@ -165,13 +165,17 @@ impl Document {
     }
 
     /// The application lets go: once all is written the document may be dropped. Returns the links on which it
-    /// was open.
+    /// was open, or waits to be.
     pub fn close(&mut self) -> BTreeSet<ConnectionId> {
         self.wanted = false;
-        let Some(live) = self.live_mut() else { return BTreeSet::new() };
-        let links = live.connections();
-        links.iter().for_each(|link| live.shut(*link));
-        links
+        match &mut self.phase {
+            Phase::Loading { waiting, .. } => waiting.drain(..).map(|(link, _)| link).collect(),
+            Phase::Live(live) => {
+                let links = live.connections();
+                links.iter().for_each(|link| live.shut(*link));
+                links
+            }
+        }
     }
 
     /// Whether nobody uses the document and nothing of it waits for the disk.

@@ -1,6 +1,6 @@
 //! What must hold once faults have stopped: soon everybody is in sync, and everything is where it should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::crdt::Crdt;
 use syncline_core::event::Input;
@@ -150,7 +150,9 @@ impl World {
 
     /// Why this world is not at rest, if it is not.
     fn unsettled(&self) -> Option<String> {
-        if let Some(route) = self.network.routes.iter().find(|route| route.link.is_none()) {
+        let whole = self.network.whole_links();
+        let parted = |route: &&Route| route.link.is_none_or(|link| !whole.contains(&link));
+        if let Some(route) = self.network.routes.iter().find(parted) {
             return Some(format!("node {} is not linked to {}", route.dialer, route.target()));
         }
         for (id, node) in self.nodes.iter().enumerate() {
@@ -284,8 +286,8 @@ impl World {
         let Some(document) = clients.filter_map(|node| node.replica.as_ref()?.document(doc)).next() else {
             return Ok(());
         };
-        let expected = self.expected(doc, have)?;
-        let found = Effects {
+        let (expected, unclear) = self.expected(doc, have)?;
+        let mut found = Effects {
             markers: count(workload::numbered(document, family, 'e')),
             unique: count(workload::numbered(document, family, 'd')),
             counters: std::array::from_fn(|n| match document.value(&workload::counter(n)) {
@@ -293,6 +295,7 @@ impl World {
                 Some(_) | None => 0,
             }),
         };
+        found.unique.retain(|unique, _| !unclear.contains(unique));
         if read(document).contains(workload::FORBIDDEN) {
             return Err(format!("{doc} holds what relays refuse"));
         }
@@ -304,9 +307,11 @@ impl World {
         ))
     }
 
-    fn expected(&self, doc: &DocId, have: &Have) -> Result<Effects, String> {
+    /// What must be there, and which values may be there or not: those that were put by several entries, as two
+    /// copies of a store made the same refused edit again, and were removed by somebody who knew only one of them.
+    fn expected(&self, doc: &DocId, have: &Have) -> Result<(Effects, BTreeSet<u64>), String> {
         let mut effects = Effects::default();
-        let mut removed = Vec::new();
+        let (mut removed, mut unclear) = (BTreeSet::new(), BTreeSet::new());
         for last in have.iter() {
             for counter in 1..=last.counter {
                 let key = (doc.clone(), EntryId { counter, ..last });
@@ -316,15 +321,18 @@ impl World {
                     continue;
                 }
                 effects.markers.extend(known.marker.map(|marker| (marker, 1)));
-                effects
-                    .unique
-                    .extend(known.operations.iter().filter_map(workload::unique_put).map(|n| (n, 1)));
+                for put in known.operations.iter().filter_map(workload::unique_put) {
+                    if effects.unique.insert(put, 1).is_some() {
+                        unclear.insert(put);
+                    }
+                }
                 removed.extend(known.operations.iter().filter_map(workload::unique_removed));
                 known.operations.iter().for_each(|operation| effects.count(operation));
             }
         }
+        unclear.retain(|unique| removed.contains(unique));
         effects.unique.retain(|unique, _| !removed.contains(unique));
-        Ok(effects)
+        Ok((effects, unclear))
     }
 }
 

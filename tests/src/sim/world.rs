@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use syncline_core::entry::{Entry, Spec};
-use syncline_core::event::{Input, Output, Side};
+use syncline_core::event::{Event, Input, Output, Side};
 use syncline_core::id::{ConnectionId, DocId, Principal};
 use syncline_core::random::Random;
 use syncline_core::replica::{Config, Policy, Replica};
@@ -221,8 +221,10 @@ impl World {
         self.perform(node)
     }
 
-    /// Performs everything a replica asks for.
+    /// Performs everything a replica asks for. What it says is saved is looked at last: tickets of edits that are
+    /// reported lost in the same breath count as done.
     pub fn perform(&mut self, node: NodeId) -> Result<(), String> {
+        let mut saved = Vec::new();
         while let Some(output) = self.nodes[node].replica.as_mut().and_then(Replica::poll) {
             match output {
                 Output::Write { id, write } => {
@@ -241,11 +243,15 @@ impl World {
                 Output::Close { connection, reason } => self.close(node, connection, &reason),
                 Output::Event(event) => {
                     self.note(node, &[2], &[], || format!("tells {event:?}"));
-                    self.on_event(node, event)?;
+                    match event {
+                        Event::Saved { .. } => saved.push(event),
+                        event => self.on_event(node, event)?,
+                    }
                 }
             }
         }
         self.check_lost(node)?;
+        saved.into_iter().try_for_each(|event| self.on_event(node, event))?;
         self.begin_disk(node);
         self.plan_tick(node);
         Ok(())
