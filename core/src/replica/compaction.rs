@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Compaction;
 use super::content::Content;
 use super::context::Context;
 use super::live::Live;
@@ -10,6 +11,9 @@ use crate::entry::{Blame, Body, Entry};
 use crate::event::{Event, Fence, Snapshot, Write};
 use crate::id::{EntryId, Have};
 use crate::path::Path;
+
+/// A compaction merges at least this part of as many entries as the base was made of: half.
+const LEAST_GROWTH: u64 = 2;
 
 impl Live {
     /// Compacts the log if it is worth it, or as far as it may be if `forced`. Entries that no relay is known to
@@ -23,10 +27,7 @@ impl Live {
         }
         if !forced {
             end = end.min(self.log.head().saturating_sub(policy.compaction.keep_entries));
-            let base_bytes = self.log.base().map_or(0, |base| base.state.len());
-            let worthwhile =
-                policy.compaction.least_bytes.max(base_bytes.saturating_mul(policy.compaction.ratio));
-            if self.log.tail_bytes() < worthwhile {
+            if !self.is_worthwhile(&policy.compaction, end) {
                 return;
             }
         }
@@ -35,11 +36,25 @@ impl Live {
         }
     }
 
+    /// Whether merging the log up to `end` is worth what it costs: bytes in proportion to the base's, and time in
+    /// proportion to the entries that the base was made of, which may be far more than its bytes tell.
+    fn is_worthwhile(&self, policy: &Compaction, end: u64) -> bool {
+        let base_bytes = self.log.base().map_or(0, |base| base.state.len());
+        let base_entries =
+            self.log.base().map_or(0, |base| base.covers.iter().map(|last| last.counter).sum());
+        let entries = end.saturating_sub(self.log.base_offset());
+        self.log.tail_bytes() >= policy.least_bytes.max(base_bytes.saturating_mul(policy.ratio))
+            && entries >= self.not_before
+            && entries.saturating_mul(LEAST_GROWTH) >= base_entries.saturating_mul(policy.ratio as u64)
+    }
+
     fn compact_to(&mut self, context: &mut Context, end: u64) {
         let before = self.skip.clone();
         let (Ok(Some(state)), Some(digest)) = (self.state_at(end), self.log.digest(end)) else {
+            self.not_before = 2 * (end - self.log.base_offset());
             return;
         };
+        self.not_before = 0;
         let snapshot = Arc::new(Snapshot { offset: end, digest, covers: self.covers_at(end), state });
         context.write(Write::Compact { doc: self.doc.clone(), snapshot: snapshot.clone() });
         self.log.compact(snapshot);

@@ -34,6 +34,8 @@ pub(super) struct Live {
     pub(super) writer: Option<ReplicaId>,
     /// Entries of others that no relay's durable cursor is known to cover: the highest of each replica.
     pub(super) recent: BTreeMap<ReplicaId, u64>,
+    /// How many entries the next compaction must merge, as one of half as many could not be verified.
+    pub(super) not_before: u64,
     /// Admitted entries of the log that are not merged into the content yet; none when a message was dealt with.
     unmerged: Vec<Arc<Entry>>,
     /// How often entries were made again after refusals since one was last accepted.
@@ -76,6 +78,7 @@ impl Live {
             pending: Pending::default(),
             writer: None,
             recent: BTreeMap::new(),
+            not_before: 0,
             unmerged: Vec::new(),
             made_in_vain: 0,
             after_write: VecDeque::new(),
