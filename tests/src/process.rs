@@ -9,13 +9,13 @@ pub mod child;
 pub mod http;
 pub mod kill;
 pub mod load;
-// pub mod memory;
-// pub mod proxy;
-// pub mod raw;
+pub mod memory;
+pub mod proxy;
+pub mod raw;
 pub mod relay;
 pub mod store;
 pub mod terminal;
-// pub mod trace;
+pub mod trace;
 
 use std::path::PathBuf;
 use std::time::Duration;
