@@ -9,7 +9,7 @@ use std::process::Command;
 use syncline_tests::process::child::{Ended, Running};
 use syncline_tests::process::relay::{self, Relay};
 use syncline_tests::process::terminal::Terminal;
-use syncline_tests::process::{binary, http};
+use syncline_tests::process::{binary, http, load, store};
 use tempfile::TempDir;
 
 /// Runs a relay that must refuse to start, and returns its complaint.
@@ -112,6 +112,37 @@ fn asked_to_stop_it_tells_clients_to_come_back_and_loses_nothing() {
         ada.ok(["set", "d", "/b", "2"]);
         ada.ok(["sync"]);
         watching.wait_for("what was written after the restart", |line| line.contains("/b").then_some(()));
+    }
+}
+
+#[tokio::test]
+async fn stopped_under_load_it_keeps_what_it_acknowledged_and_ends_well() {
+    for family in ["yjs", "automerge"] {
+        let mut relay = Relay::start();
+        load::prepare(&relay.url(), "d", load::spec(family).unwrap()).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let mut command = Command::new(binary::path("load"));
+        command.arg("--store").arg(folder.path().join("app.db")).args([
+            "--relay",
+            &relay.url(),
+            "--user",
+            "ada",
+        ]);
+        command.args(["--doc", "d", "--family", family, "--generation", "1", "--pause", "500"]);
+        let mut client = Running::start(&mut command);
+        let relayed = |line: &str| line.strip_prefix("relay ").and_then(|number| number.parse::<u64>().ok());
+        client.wait_for("many edits saved", |line| relayed(line).filter(|number| *number > 100));
+        let ended = relay.stop();
+        assert!(ended.status.success(), "{ended:?}");
+        let acknowledged = client.lines().filter_map(|line| relayed(&line)).max().unwrap_or(100);
+        let held = load::edits(&store::read(&relay.store(), "d").await.unwrap()).unwrap();
+        let lost = (1..=acknowledged).find(|number| !held.contains(&format!("ada.1.{number}")));
+        assert_eq!(lost, None, "{family}: {acknowledged} were acknowledged");
+        relay.restart();
+        client.tell("stop");
+        let state = client.wait_for("its last state", |line| line.strip_prefix("state ").map(str::to_owned));
+        let entries = relay.status()["documents"][0]["entries"].as_u64().unwrap();
+        assert!(entries > held.len() as u64, "{state}: it went on after the restart");
     }
 }
 

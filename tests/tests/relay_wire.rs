@@ -17,6 +17,9 @@ use syncline_tests::process::proxy::Proxy;
 use syncline_tests::process::raw::{Raw, hello};
 use syncline_tests::process::relay::Relay;
 
+/// What `docs/limits.md` says of clients of a relay that stops, in milliseconds.
+const RETRY_AFTER: u64 = 500;
+
 const FAMILIES: [Family; 2] = [Family::Yjs, Family::Automerge];
 
 fn text(family: Family) -> Spec {
@@ -186,6 +189,22 @@ async fn what_is_no_frame_is_refused_with_a_code_and_others_are_served() {
     let document = client.document("d", text(Family::Yjs)).await.unwrap();
     insert(&document, "served");
     document.saved(Saved::Relay).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stopping_relay_says_goodbye_and_when_to_come_back() {
+    let mut relay = Relay::start();
+    for encoding in [Encoding::Json, Encoding::Binary] {
+        let mut raw = Raw::greeted(relay.address(), encoding).await;
+        assert!(relay.stop().status.success());
+        let wait = |message: &Message| match message {
+            Message::Goodbye { retry_after } => Some(*retry_after),
+            _ => None,
+        };
+        assert_eq!(raw.wait_for("goodbye", wait).await, RETRY_AFTER);
+        assert!(raw.frame().await.is_none(), "the connection is closed");
+        relay.restart();
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 //!
 //! An edit of generation G sets `/edits/USER.G.N` and counts one up at `/count`, so that an edit that was lost shows
 //! as a missing key and one that was applied twice as a wrong count. Told `stop` on standard input, it edits no
-//! more, and from then on prints a digest of the content (`state D KEYS`) whenever that has changed.
+//! more, and from then on prints a digest of the content (`state D KEYS`) whenever that has changed. Told `end`, it
+//! closes its store and goes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use syncline::{BoxError, Document, Engine, Operation, Progress, SqliteStorage, s
 use syncline_core::random::Random;
 use syncline_tests::process::load::{COUNT, EDITS, digest, keys, spec, whole};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::watch;
 
 /// Longest wait between attempts to reach the relay, in milliseconds: it is back soon.
 const LONGEST_WAIT: u64 = 500;
@@ -37,7 +39,7 @@ struct Arguments {
     #[arg(long)]
     generation: u64,
     /// Mean pause between two edits, in microseconds
-    #[arg(long, default_value_t = 3_000)]
+    #[arg(long, default_value_t = 10_000)]
     pause: u64,
     /// What the store's commits survive: full or normal
     #[arg(long, default_value = "full")]
@@ -76,11 +78,22 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     // The containers were made by whoever set the run up; two that are made at once would hide each other.
     until(&document, |keys| keys.is_some()).await;
     println!("ready");
-    let stop = tokio::spawn(told_to_stop());
-    edit(&arguments, &document, stop).await?;
-    document.saved(syncline::Saved::Relay).await?;
-    println!("stopped");
-    tell_states(&document).await;
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    let (stop, stopped) = watch::channel(false);
+    let listening = tokio::spawn(async move {
+        while let Ok(Some(order)) = orders.next_line().await {
+            match order.as_str() {
+                "stop" => _ = stop.send_replace(true),
+                _ => return,
+            }
+        }
+    });
+    edit(&arguments, &document, stopped).await?;
+    tokio::select! {
+        () = tell_states(&document) => {}
+        _ = listening => {}
+    }
+    engine.close().await;
     Ok(())
 }
 
@@ -92,25 +105,16 @@ async fn until(document: &Document, mut enough: impl FnMut(Option<usize>) -> boo
     }
 }
 
-async fn told_to_stop() {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if line == "stop" {
-            return;
-        }
-    }
-}
-
 /// Edits until told to stop, and says meanwhile what is saved.
 async fn edit(
     arguments: &Arguments,
     document: &Document,
-    stop: tokio::task::JoinHandle<()>,
+    stopped: watch::Receiver<bool>,
 ) -> Result<(), BoxError> {
     let mut random = Random::new(arguments.generation ^ u64::from(std::process::id()));
     let saying = tokio::spawn(say_saved(document.clone(), document.progress().made));
     for number in 1..=arguments.edits {
-        if stop.is_finished() {
+        if *stopped.borrow() {
             break;
         }
         let id = format!("{}.{}.{number}", arguments.user, arguments.generation);

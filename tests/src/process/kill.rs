@@ -163,9 +163,10 @@ impl Scene {
         }
     }
 
-    /// Kills everybody once more, and finds everything reported saved in every store.
+    /// Ends the clients, which then hold on disk what they showed, kills the relay once more, and finds everything
+    /// reported saved in every store.
     async fn verify(&mut self) -> Result<usize, String> {
-        self.clients.iter_mut().for_each(Client::kill);
+        self.clients.iter_mut().try_for_each(Client::end)?;
         self.relay.kill();
         let everything = self.check_relay().await?;
         for index in 0..self.clients.len() {
@@ -227,6 +228,17 @@ impl Client {
         if let Some(mut process) = self.process.take() {
             let ended = process.kill();
             ended.lines.iter().for_each(|line| self.hear(line));
+        }
+    }
+
+    /// Lets it close its store.
+    fn end(&mut self) -> Result<(), String> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        process.tell("end");
+        let ended = process.wait();
+        match ended.status.success() {
+            true => Ok(()),
+            false => Err(format!("{} ended with {}: {}", self.user, ended.status, ended.errors)),
         }
     }
 
