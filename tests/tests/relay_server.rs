@@ -73,7 +73,7 @@ fn it_shows_what_is_going_on() {
     terminal.ok(["create", "team/board", "--crdt", "automerge"]);
     terminal.ok(["set", "team/board", "/a", "1"]);
     terminal.ok(["sync"]);
-    let mut watching = terminal.start(["watch", "team/board"]);
+    let watching = terminal.start(["watch", "team/board"]);
     watching.line();
     let status = loop {
         let status = relay.status();
