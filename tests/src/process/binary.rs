@@ -7,6 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// Packages that every binary is made of.
+const LIBRARIES: [&str; 4] = ["core", "storage", "transports", "engine"];
+
 /// The path of a binary of this workspace.
 ///
 /// # Panics
@@ -17,7 +20,7 @@ pub fn path(name: &str) -> PathBuf {
     let remedy = "build it with `cargo build --workspace --bins`";
     let built = modified(&binary);
     assert!(built.is_some(), "there is no {}; {remedy}", binary.display());
-    if let Some(source) = sources(&binary).into_iter().find(|source| modified(source) > built) {
+    if let Some(source) = sources(name).into_iter().find(|source| modified(source) > built) {
         panic!("{} is older than {}; {remedy}", binary.display(), source.display());
     }
     binary
@@ -37,10 +40,25 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
-/// What cargo noted beside the binary: `binary: source source …`, with blanks escaped.
-fn sources(binary: &Path) -> Vec<PathBuf> {
-    let noted = std::fs::read_to_string(binary.with_extension("d")).unwrap_or_default();
-    let list = noted.split_once(": ").map_or("", |(_, list)| list).trim();
-    let names = list.replace("\\ ", "\0");
-    names.split(' ').filter(|name| !name.is_empty()).map(|name| name.replace('\0', " ").into()).collect()
+/// The sources that go into a binary.
+fn sources(name: &str) -> Vec<PathBuf> {
+    let own = match name {
+        "syncline" => "cli",
+        "sync-server" => "sync-server",
+        _ => "tests",
+    };
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = LIBRARIES.into_iter().chain([own]).map(|package| workspace.join(package).join("src"));
+    let is_part = |path: &PathBuf| {
+        let of_another_binary = path.parent().is_some_and(|folder| folder.ends_with("bin"))
+            && path.file_stem().is_some_and(|stem| stem != name);
+        // Modules of unit tests are in no binary.
+        !of_another_binary && !path.ends_with("tests.rs")
+    };
+    folders.flat_map(|folder| files(&folder)).filter(is_part).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
