@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::{operations, session};
+use crate::{operations, progress, session};
 
 /// How long `status` waits for a relay to answer.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -41,14 +41,19 @@ async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
     for name in here {
         documents.push(engine.existing(name).await?);
     }
+    let bar = progress::bar(names.len(), "documents in sync {msg}").with_message("connecting");
+    bar.tick();
     engine.connected().await;
+    bar.set_message("");
     for name in there {
         documents.push(fetch(engine, name).await?);
     }
     for document in documents {
         document.in_sync().await?;
         document.saved(Saved::Local).await?;
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! The command line and a real relay: sync, watch and status across processes.
 
+use std::process::Command;
+
+use syncline_tests::process::binary;
 use syncline_tests::process::child::Signal;
 use syncline_tests::process::relay::Relay;
 use syncline_tests::process::terminal::Terminal;
@@ -92,6 +95,24 @@ fn a_sync_that_cannot_be_done_says_so_with_its_code() {
     assert!(Terminal::new().fails(1, ["sync"]).contains("no relay is named"));
     let wrong = Terminal::with_relay("http://127.0.0.1:1/").fails(3, ["sync", "--timeout", "1"]);
     assert!(wrong.contains("ws://"), "{wrong}");
+}
+
+#[test]
+fn long_work_shows_a_bar_to_a_terminal_and_nothing_to_a_pipe() {
+    let relay = Relay::start();
+    let ada = Terminal::with_relay(relay.url());
+    ada.ok(["create", "d"]);
+    ada.ok(["set", "d", "/a", "1"]);
+    let mut attended = Command::new("script");
+    attended.args(["-qec", &format!("{} sync", binary::path("syncline").display()), "/dev/null"]);
+    attended.current_dir(ada.folder()).env("SYNCLINE_RELAY", relay.url()).env("TERM", "xterm");
+    let Ok(shown) = attended.output() else {
+        return println!("SKIPPED: there is no `script` (Debian's bsdutils) to give the command a terminal");
+    };
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("1/1 documents in sync"), "{shown:?}");
+    // `ok` sees to it that nothing is said on the standard error of a pipe.
+    assert_eq!(ada.ok(["sync"]), "");
 }
 
 #[test]
