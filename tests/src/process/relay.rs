@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::child::{Ended, Running, Signal};
-use super::{binary, http};
+use super::{PATIENCE, binary, http};
 
 /// A relay: its folder, its address, and its process while it runs.
 pub struct Relay {
@@ -54,10 +55,19 @@ impl Relay {
 
     fn run(&mut self, command: &mut Command) {
         drop(self.process.take());
-        let mut process = Running::start(command.env("SYNCLINE_LOG", "debug"));
-        self.address = process.wait_for("its address", |line| {
-            line.trim().strip_prefix("clients  ws://")?.strip_suffix("/sync")?.parse().ok()
-        });
+        command.env("SYNCLINE_LOG", "debug");
+        let since = Instant::now();
+        let process = loop {
+            let mut process = Running::start(command);
+            if let Some(address) = address(&process) {
+                self.address = address;
+                break process;
+            }
+            let Ended { status, errors, .. } = process.wait();
+            // While the relay was away, the system may have lent its port to an outgoing connection.
+            let may_pass = errors.contains("cannot listen on") && since.elapsed() < PATIENCE;
+            assert!(may_pass, "the relay ended with {status}: {errors}");
+        };
         self.process = Some(process);
     }
 
@@ -145,6 +155,17 @@ impl Relay {
     #[must_use]
     pub fn count(&self, name: &str) -> u64 {
         self.status()[name].as_u64().unwrap_or_else(|| panic!("there is no number {name:?} in the status"))
+    }
+}
+
+/// The address that a relay prints; `None` if it ends instead.
+fn address(process: &Running) -> Option<SocketAddr> {
+    loop {
+        let line = process.line()?;
+        let address = line.trim().strip_prefix("clients  ws://").and_then(|rest| rest.strip_suffix("/sync"));
+        if let Some(address) = address {
+            return Some(address.parse().expect("it prints where it listens"));
+        }
     }
 }
 
