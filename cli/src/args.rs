@@ -28,7 +28,7 @@ Exit codes:
 /// What every command understands, before or after its name.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// The store: one file, made when it is first used.
+    /// The store: one file, made by the first `create`, `sync`, `watch` or `replay`.
     #[arg(long, global = true, value_name = "FILE", default_value = "syncline.db", env = "SYNCLINE_STORE")]
     pub store: PathBuf,
     /// A relay, as in ws://127.0.0.1:4455/sync; several in order of preference.
@@ -219,11 +219,14 @@ pub enum Command {
 
 #[derive(Subcommand)]
 pub enum TextCommand {
-    /// Replace a range of a text: `text splice DOC [PATH] POS DEL INS`, counted in Unicode code points.
+    /// Replace a range of a text, counted in Unicode code points; without PATH, of a text document's text.
+    ///
+    /// A text that begins with a hyphen needs a `--` before, as in `text splice note -- 0 0 --`.
+    #[command(override_usage = "syncline text splice [OPTIONS] <DOC> [PATH] <POS> <DEL> <INS>")]
     Splice {
         doc: String,
-        /// [PATH] POS DEL INS; without PATH, the text of a text document.
-        #[arg(num_args = 3..=4, required = true, value_names = ["PATH", "POS", "DEL", "INS"], allow_hyphen_values = true)]
+        /// [PATH] POS DEL INS: from which character, how many of them go, and what comes there.
+        #[arg(num_args = 3..=4, required = true, value_name = "[PATH] POS DEL INS", allow_negative_numbers = true)]
         rest: Vec<String>,
     },
 }

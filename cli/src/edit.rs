@@ -8,7 +8,7 @@ use crate::session;
 
 /// Makes a document.
 pub async fn create(global: &Global, doc: &str, kind: Kind, family: Family) -> Result<(), Failure> {
-    let engine = session::offline(global)?;
+    let engine = session::offline(global, session::open_store(global)?)?;
     let stored = engine.list().await?;
     if stored.iter().any(|summary| summary.doc.as_str() == doc) {
         return Err(Failure::Exists(doc.to_owned()));
@@ -20,7 +20,7 @@ pub async fn create(global: &Global, doc: &str, kind: Kind, family: Family) -> R
 
 /// Performs one operation.
 pub async fn perform(global: &Global, doc: &str, operation: Operation) -> Result<(), Failure> {
-    let engine = session::online(global)?;
+    let engine = session::online(global, session::existing_store(global)?)?;
     let document = session::document(&engine, doc).await?;
     document.perform(operation)?;
     document.saved(Saved::Local).await?;
@@ -63,7 +63,7 @@ fn parse(value: &str) -> Result<Value, Failure> {
 
 /// Forgets a document here.
 pub async fn delete(global: &Global, doc: &str) -> Result<(), Failure> {
-    let engine = session::offline(global)?;
+    let engine = session::offline(global, session::existing_store(global)?)?;
     session::document(&engine, doc).await?;
     engine.delete(doc)?;
     engine.close().await;

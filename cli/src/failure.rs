@@ -1,8 +1,9 @@
 //! Why a command failed, in words and in a code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use syncline::{OpenError, SaveError};
+use syncline::{OpenError, SaveError, Spec};
 use thiserror::Error;
 
 /// A command's failure.
@@ -22,6 +23,12 @@ pub enum Failure {
     Json(#[from] serde_json::Error),
     #[error("there is no document {0:?} in this store; make it with `create`, or fetch it with `sync`")]
     NoDocument(String),
+    #[error("neither this store nor the relay has a document {0:?}; make it with `create`")]
+    NotAtRelay(String),
+    #[error("there is no store {}; name another one with --store, or make it with `create` or `sync`", .0.display())]
+    NoStore(PathBuf),
+    #[error("{0:?} is a {1} document, which has no bare text; export it as json")]
+    NotText(String, Spec),
     #[error("there is a document {0:?} already")]
     Exists(String),
     #[error("there is nothing at {1:?} in {0:?}")]
@@ -56,7 +63,9 @@ impl Failure {
             Self::Path(_) => "path",
             Self::Edit(_) => "edit",
             Self::Json(_) => "json",
-            Self::NoDocument(_) => "no-document",
+            Self::NoDocument(_) | Self::NotAtRelay(_) => "no-document",
+            Self::NoStore(_) => "no-store",
+            Self::NotText(..) => "not-text",
             Self::Exists(_) => "exists",
             Self::Nothing(..) => "nothing",
             Self::NoRelay => "no-relay",

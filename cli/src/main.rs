@@ -4,6 +4,7 @@ mod args;
 mod edit;
 mod failure;
 mod operations;
+mod progress;
 mod read;
 mod replay;
 mod session;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 use syncline::storage::Storage;
-use syncline::{Kind, Path, Value, json::to_canonical_json};
+use syncline::{Kind, Path, Spec, Value, json::to_canonical_json};
 
 use crate::args::{Format, Global};
 use crate::failure::Failure;
@@ -19,22 +19,34 @@ pub async fn get(global: &Global, doc: &str, path: &str) -> Result<(), Failure> 
 pub async fn export(global: &Global, doc: &str, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => get(global, doc, "").await,
-        Format::Text => match read(global, doc, &Path::root().child(Kind::TEXT_KEY)).await {
-            Ok(Value::Text(text)) => print(&text),
-            // A text without content is not there.
-            Err(Failure::Nothing(..)) => Ok(()),
-            Ok(_) => Err(Failure::Nothing(doc.to_owned(), "/text as a text".to_owned())),
-            Err(failure) => Err(failure),
-        },
+        Format::Text => print(&text(global, doc).await?),
+    }
+}
+
+/// The text of a text document; one without content is an empty text.
+async fn text(global: &Global, doc: &str) -> Result<String, Failure> {
+    let (spec, value) = look(global, doc, &Path::root().child(Kind::TEXT_KEY)).await?;
+    match (spec.kind, value) {
+        (Kind::Text, Some(Value::Text(text))) => Ok(text),
+        (Kind::Text, None) => Ok(String::new()),
+        (Kind::Text | Kind::Tree, _) => Err(Failure::NotText(doc.to_owned(), spec)),
     }
 }
 
 async fn read(global: &Global, doc: &str, path: &Path) -> Result<Value, Failure> {
-    let engine = session::offline(global)?;
+    let (_, value) = look(global, doc, path).await?;
+    value.ok_or_else(|| Failure::Nothing(doc.to_owned(), path.to_string()))
+}
+
+/// What a document is, and what is at a path of it.
+async fn look(global: &Global, doc: &str, path: &Path) -> Result<(Spec, Option<Value>), Failure> {
+    let engine = session::offline(global, session::existing_store(global)?)?;
     let document = session::document(&engine, doc).await?;
     let value = document.value(path);
+    let stored = engine.list().await?;
     engine.close().await;
-    value.ok_or_else(|| Failure::Nothing(doc.to_owned(), path.to_string()))
+    let spec = stored.iter().find(|summary| summary.doc.as_str() == doc).map(|summary| summary.spec);
+    Ok((spec.ok_or_else(|| Failure::NoDocument(doc.to_owned()))?, value))
 }
 
 fn print(text: &str) -> Result<(), Failure> {
@@ -46,7 +58,7 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Prints what documents there are.
 pub fn list(global: &Global) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    for summary in session::open_store(global)?.documents()? {
+    for summary in session::existing_store(global)?.documents()? {
         let (doc, spec) = (summary.doc.as_str(), summary.spec);
         match global.json {
             true => writeln!(
@@ -62,7 +74,7 @@ pub fn list(global: &Global) -> Result<(), Failure> {
 
 /// Shows the store and what waits for a relay.
 pub async fn status(global: &Global) -> Result<(), Failure> {
-    let engine = session::online(global)?;
+    let engine = session::online(global, session::existing_store(global)?)?;
     let stored = engine.list().await?;
     let mut rows = Vec::new();
     for summary in stored {
@@ -94,7 +106,7 @@ pub async fn status(global: &Global) -> Result<(), Failure> {
         writeln!(out, "store      {store} (durability {})", global.durability())?;
         writeln!(out, "relay      {reached}")?;
         if let Some(time) = status.last_contact {
-            writeln!(out, "heard from relay {} ms after 1970", time.0)?;
+            writeln!(out, "heard      {} s ago", engine.now().since(time) / 1_000)?;
         }
         writeln!(out, "pending    {} edits, {} bytes", status.pending, status.pending_bytes)?;
         for (summary, progress) in &rows {
@@ -112,7 +124,7 @@ pub async fn status(global: &Global) -> Result<(), Failure> {
 
 /// Merges logs into snapshots.
 pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> {
-    let engine = session::offline(global)?;
+    let engine = session::offline(global, session::existing_store(global)?)?;
     let names = match doc {
         Some(doc) => vec![doc.to_owned()],
         None => engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect(),
@@ -126,7 +138,7 @@ pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> 
 
 /// Verifies the store.
 pub fn check(global: &Global) -> Result<(), Failure> {
-    let report = session::open_store(global)?.check()?;
+    let report = session::existing_store(global)?.check()?;
     if !report.is_sound() {
         return Err(Failure::Damaged(report.problems.join("; ")));
     }

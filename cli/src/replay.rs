@@ -13,12 +13,13 @@ mod trace;
 use std::path::Path as FilePath;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use syncline::{Document, Family, Kind, Operation, Path, Saved, Spec, Value};
 use syncline_core::replica::EditFailure;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::progress;
 use trace::{Patch, Trace};
 
 /// Most operations in one edit; longer transactions of a trace are several edits.
@@ -42,14 +43,8 @@ pub async fn run(
     }
 }
 
-/// A bar on standard error, drawn only where somebody looks.
 fn progress_bar(len: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} edits, {per_sec}, {eta} left {msg}");
-    let bar = ProgressBar::new(len as u64);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    progress::bar(len, "edits, {per_sec}, {eta} left {msg}")
 }
 
 /// Makes one transaction of a trace.

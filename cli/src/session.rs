@@ -11,24 +11,34 @@ use crate::failure::Failure;
 /// Longest wait between attempts to reach a relay, in milliseconds: somebody sits in front of the terminal.
 const LONGEST_WAIT: u64 = 1_000;
 
-/// Opens the store alone.
+/// Opens the store alone; one that is not there is an error, so that a mistyped name is not taken for an empty
+/// store.
+pub fn existing_store(global: &Global) -> Result<SqliteStorage, Failure> {
+    // What cannot be looked at is for the store to explain.
+    match global.store.try_exists() {
+        Ok(false) => Err(Failure::NoStore(global.store.clone())),
+        Ok(true) | Err(_) => open_store(global),
+    }
+}
+
+/// Opens the store alone, making it if it is not there.
 pub fn open_store(global: &Global) -> Result<SqliteStorage, Failure> {
     let options = storage::Options { durability: global.durability(), ..storage::Options::default() };
     Ok(SqliteStorage::open(&global.store, options)?)
 }
 
 /// An engine that connects to nobody.
-pub fn offline(global: &Global) -> Result<Engine, Failure> {
+pub fn offline(global: &Global, store: SqliteStorage) -> Result<Engine, Failure> {
     // Some later command may have a relay, so what none has acknowledged is kept apart.
-    let builder = Engine::builder(open_store(global)?).keeps_unacknowledged(true);
+    let builder = Engine::builder(store).keeps_unacknowledged(true);
     Ok(builder.user(&global.user).open()?)
 }
 
 /// An engine connected to the relays of the command line, if there are any.
-pub fn online(global: &Global) -> Result<Engine, Failure> {
+pub fn online(global: &Global, store: SqliteStorage) -> Result<Engine, Failure> {
     match global.relay.is_empty() {
-        true => offline(global),
-        false => with_transport(global, open_store(global)?, relays(global)),
+        true => offline(global, store),
+        false => with_transport(global, store, relays(global)),
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use syncline::{Document, Engine, Operation, Path, Saved, Value, diff};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::{operations, session};
+use crate::{operations, progress, session};
 
 /// How long `status` waits for a relay to answer.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -19,7 +20,7 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
     if global.relay.is_empty() {
         return Err(Failure::NoRelay);
     }
-    let engine = session::online(global)?;
+    let engine = session::online(global, session::open_store(global)?)?;
     let done = timeout(Duration::from_secs(seconds), sync_all(&engine, docs)).await;
     let state = describe(&engine);
     engine.close().await;
@@ -32,26 +33,33 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
 }
 
 async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
-    engine.connected().await;
     let stored: Vec<String> = engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect();
     let names = if docs.is_empty() { &stored } else { docs };
+    let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(name));
     let mut documents = Vec::new();
-    for name in names {
-        documents.push(match stored.contains(name) {
-            true => engine.existing(name).await?,
-            false => fetch(engine, name).await?,
-        });
+    // What is here is opened without a relay, so that what is pending is known if none can be reached.
+    for name in here {
+        documents.push(engine.existing(name).await?);
+    }
+    let bar = progress::bar(names.len(), "documents in sync {msg}").with_message("connecting");
+    bar.tick();
+    engine.connected().await;
+    bar.set_message("");
+    for name in there {
+        documents.push(fetch(engine, name).await?);
     }
     for document in documents {
         document.in_sync().await?;
         document.saved(Saved::Local).await?;
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     Ok(())
 }
 
 /// A document that is not in the store: the relay says what it is.
 async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
-    let spec = engine.describe(name).await?.ok_or_else(|| Failure::NoDocument(name.to_owned()))?;
+    let spec = engine.describe(name).await?.ok_or_else(|| Failure::NotAtRelay(name.to_owned()))?;
     Ok(engine.document(name, spec).await?)
 }
 
@@ -73,22 +81,50 @@ pub async fn try_connect(engine: &Engine, global: &Global) -> String {
 
 /// Prints changes as they come, until interrupted or until nobody reads them.
 pub async fn watch(global: &Global, doc: &str) -> Result<(), Failure> {
-    let engine = session::online(global)?;
-    let document = match session::document(&engine, doc).await {
-        Err(Failure::NoDocument(_)) if !global.relay.is_empty() => {
-            engine.connected().await;
-            fetch(&engine, doc).await?
-        }
-        opened => opened?,
+    let mut stop = Stop::listen()?;
+    let store = match global.relay.is_empty() {
+        true => session::existing_store(global)?,
+        false => session::open_store(global)?,
     };
+    let engine = session::online(global, store)?;
     let result = tokio::select! {
-        result = print_changes(&document) => result,
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::from),
+        result = follow(global, &engine, doc) => result,
+        () = stop.asked() => Ok(()),
     };
     engine.close().await;
     match result {
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
+    }
+}
+
+async fn follow(global: &Global, engine: &Engine, doc: &str) -> Result<(), Failure> {
+    let document = match session::document(engine, doc).await {
+        Err(Failure::NoDocument(_)) if !global.relay.is_empty() => {
+            engine.connected().await;
+            fetch(engine, doc).await?
+        }
+        opened => opened?,
+    };
+    print_changes(&document).await
+}
+
+/// SIGTERM and SIGINT, heard from when this is made.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -109,6 +109,7 @@ impl Document {
                 Err(SaveError::Refused { doc: self.doc.clone(), reason })
             }
             done = progress.wait_for(saved) => done.map(|_| ()).map_err(|_| SaveError::Closed),
+            error = self.mismatch(), if place == Saved::Relay => Err(error),
             () = self.node.closed() => Err(SaveError::Closed),
         }
     }
@@ -138,8 +139,18 @@ impl Document {
             }
             tokio::select! {
                 changed = in_sync.changed() => changed.map_err(|_| SaveError::Closed)?,
+                error = self.mismatch() => return Err(error),
                 () = self.node.closed() => return Err(SaveError::Closed),
             }
+        }
+    }
+
+    /// Waits until a peer says that it holds another document under this name.
+    async fn mismatch(&self) -> SaveError {
+        let mut mismatch = self.channels.mismatch.subscribe();
+        match mismatch.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(reason)) => SaveError::Mismatch { doc: self.doc.clone(), reason: reason.clone() },
+            Ok(None) | Err(_) => SaveError::Closed,
         }
     }
 

@@ -7,6 +7,7 @@ use syncline_core::entry::Spec;
 use syncline_core::event::{Event, Side, StoreFault};
 use syncline_core::id::{DocId, NameError, Principal};
 use syncline_core::replica::{Compaction, Config, Policy};
+use syncline_core::time::Time;
 use syncline_core::wire::{Compression, Encoding};
 use syncline_storage::{DocumentSummary, Storage};
 use syncline_transports::{Link, Transport};
@@ -216,6 +217,12 @@ impl Engine {
     pub fn status(&self) -> Status {
         let last_contact = self.inner.node.last_contact();
         Status { last_contact, ..self.inner.observers.status.borrow().clone() }
+    }
+
+    /// The engine's time, in which [`Status::last_contact`] is told.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.inner.node.now()
     }
 
     /// The state, and whenever it changes; [`Status::last_contact`] is only in [`Engine::status`].

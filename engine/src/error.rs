@@ -54,6 +54,14 @@ pub enum SaveError {
         /// The relay's reason.
         reason: String,
     },
+    /// The relay holds another document under that name.
+    #[error("{reason}")]
+    Mismatch {
+        /// The document.
+        doc: DocId,
+        /// Which side has what.
+        reason: String,
+    },
     /// The engine was closed before they were.
     #[error("the engine was closed before the edits were saved")]
     Closed,

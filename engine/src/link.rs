@@ -11,6 +11,9 @@ use tokio::sync::mpsc;
 /// How long a peer may take to hear that the link is closed.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
+/// A transport that is not told otherwise takes every frame that a replica makes.
+const _: () = assert!(syncline_transports::DEFAULT_MAX_FRAME_BYTES >= syncline_core::wire::MAX_FRAME_BYTES);
+
 /// What the driver wants of a link.
 pub(crate) enum Order {
     /// Send this frame, then say `Writable`.

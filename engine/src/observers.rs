@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use syncline_core::entry::Spec;
 use syncline_core::event::{DocumentError, Event, Progress};
 use syncline_core::id::{ConnectionId, DocId};
+use syncline_core::wire::ErrorCode;
 use tokio::sync::{oneshot, watch};
 
 use crate::dial::{LinkState, Links};
@@ -23,6 +24,8 @@ pub(crate) struct Channels {
     pub in_sync: watch::Sender<Option<ConnectionId>>,
     /// Why the document had to be closed.
     pub failure: watch::Sender<Option<DocumentError>>,
+    /// Why a peer will never take it, as it holds something else under that name.
+    pub mismatch: watch::Sender<Option<String>>,
 }
 
 impl Channels {
@@ -33,6 +36,7 @@ impl Channels {
             refusals: watch::Sender::new((0, String::new())),
             in_sync: watch::Sender::new(None),
             failure: watch::Sender::new(None),
+            mismatch: watch::Sender::new(None),
         }
     }
 }
@@ -132,6 +136,9 @@ impl Observers {
             }
             Event::PeerError { connection, doc, code, message } => {
                 tracing::warn!(connection = connection.0, ?doc, ?code, message, "the peer reports an error");
+                if let (ErrorCode::SpecMismatch, Some(doc)) = (code, doc) {
+                    self.channels(&doc).mismatch.send_replace(Some(message));
+                }
             }
             Event::Goodbye { connection, retry_after } => {
                 self.links.send_modify(|links| {

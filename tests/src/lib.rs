@@ -1,3 +1,4 @@
 //! Tests that need more than one crate: the simulator, and what scenario tests share.
 
+pub mod process;
 pub mod sim;

@@ -7,8 +7,9 @@ use std::fmt;
 use bytes::Bytes;
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// The largest frame a link takes or accepts unless its transport was told otherwise.
-pub const DEFAULT_MAX_FRAME_BYTES: usize = 1 << 20;
+/// The largest frame a link takes or accepts unless its transport was told otherwise: what the native protocol may
+/// send.
+pub const DEFAULT_MAX_FRAME_BYTES: usize = 16 << 20;
 
 /// No setting raises the frame limit above this: one frame is held in memory whole, on both sides.
 pub const MAX_FRAME_BYTES_CEILING: usize = 32 << 20;

@@ -32,7 +32,8 @@ cargo xtask TASK
   tidy                     our own checks of the source tree alone
   sim [--seeds N] [--seed S] [--family yjs|automerge|toy]
                            the simulator, from seed S on
-  kill [--runs N]          real processes under SIGKILL
+  kill [--runs N] [--seed S]
+                           real processes under SIGKILL, from seed S on
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   coverage [-p CRATE…]     line coverage of the tests
@@ -62,9 +63,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         "tidy" => gate::run(&tree, &["tidy".to_owned()]),
         "sim" => tests_binary(&tree, "sim", rest).run("replay the seed that it names"),
-        "kill" => {
-            tests_binary(&tree, "kill", rest).run("the stores of the failed run are kept where it says")
-        }
+        "kill" => kill(&tree, rest),
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
         "coverage" => coverage::run(&tree, rest),
@@ -81,6 +80,12 @@ pub(crate) fn tests_binary(tree: &Tree, name: &str, arguments: &[String]) -> Com
     Command::cargo(tree)
         .args(["run", "--quiet", "--package", "syncline-tests", "--bin", name, "--"])
         .args(arguments)
+}
+
+/// The binaries that are killed are built first: cargo builds only what it runs.
+fn kill(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
+    Command::cargo(tree).args(["build", "--quiet", "--workspace", "--bins"]).run("mend what it names")?;
+    tests_binary(tree, "kill", arguments).run("the stores of the failed run are kept where it says")
 }
 
 fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {

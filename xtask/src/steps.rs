@@ -70,10 +70,24 @@ fn docs(tree: &Tree) -> Result<Unchecked, Failure> {
 
 fn tests(tree: &Tree) -> Result<Unchecked, Failure> {
     install::cargo_tool(tree, "nextest", "cargo-nextest")?;
+    let traced = tracer(tree);
     Command::cargo(tree)
         .args(["nextest", "run", "--workspace"])
         .run("repeat one test with `cargo nextest run -p CRATE NAME`")?;
-    Ok(real_data(tree))
+    Ok(real_data(tree).into_iter().chain(traced).collect())
+}
+
+/// Tests that trace system calls skip themselves where nobody may; here that is said aloud.
+fn tracer(tree: &Tree) -> Option<String> {
+    let traces = || Command::new(tree, "strace").args(["-o", "/dev/null", "true"]).succeeds();
+    if traces() {
+        return None;
+    }
+    let reason = install::debian_packages(tree, &["strace"]).err();
+    (!traces()).then(|| {
+        let reason = reason.unwrap_or_else(|| "this machine does not let it trace".to_owned());
+        format!("that commits are synced before they are acknowledged: no strace; {reason}")
+    })
 }
 
 /// Tests on real data skip themselves where there is none; here that is said aloud.

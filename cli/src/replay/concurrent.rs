@@ -180,7 +180,7 @@ fn rank(writer: &ReplicaId, family: Family, authors: usize) -> usize {
         Family::Yjs => (writer.yjs_client() >> 21) as u32,
         Family::Automerge | Family::Toy => u32::from_be_bytes([a, b, c, d]),
     };
-    (u64::from(share) * authors as u64 >> 32) as usize
+    ((u64::from(share) * authors as u64) >> 32) as usize
 }
 
 /// Each author's store: the named one with the author's number.

@@ -1,0 +1,37 @@
+//! Real processes for scenario tests: the relay, the command line and clients under load, as a user would run
+//! them, with stores in folders of their own and ports that the system chooses.
+//!
+//! Everything waits for events - a printed line, an answer, the end of a process - and gives up after
+//! [`PATIENCE`], which is only there so that a hanging test says what it waited for.
+
+pub mod binary;
+pub mod child;
+pub mod http;
+pub mod kill;
+pub mod load;
+pub mod memory;
+pub mod proxy;
+pub mod raw;
+pub mod relay;
+pub mod store;
+pub mod terminal;
+pub mod trace;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of real data, or `None` where there is none, which is said aloud.
+#[must_use]
+pub fn real_data(folder: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("SYNCLINE_DATA").map(PathBuf::from);
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = named.unwrap_or_else(beside).join(folder);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("SKIPPED: {} is no folder; set SYNCLINE_DATA to the folder above it", folder.display());
+    None
+}

@@ -1,0 +1,168 @@
+//! The command line and a real relay: sync, watch and status across processes.
+
+use std::process::Command;
+
+use syncline_tests::process::binary;
+use syncline_tests::process::child::Signal;
+use syncline_tests::process::relay::Relay;
+use syncline_tests::process::terminal::Terminal;
+
+#[test]
+fn two_terminals_meet_through_a_relay_in_both_families() {
+    let relay = Relay::start();
+    for crdt in ["yjs", "automerge"] {
+        let (ada, ben) = (Terminal::with_relay(relay.url()), Terminal::with_relay(relay.url()));
+        ada.ok(["create", crdt, "--crdt", crdt]);
+        ada.ok(["set", crdt, "/tasks", r#"{"ship":"Ship it"}"#]);
+        ada.ok(["sync"]);
+        ben.ok(["sync", crdt]);
+        assert_eq!(ben.ok(["show", crdt]), r#"{"tasks":{"ship":"Ship it"}}"#);
+        let listed = ben.json(["list", "--json"]);
+        assert_eq!(listed[0]["crdt"], crdt, "family and kind are taken from the relay");
+        ben.ok(["set", crdt, "/tasks/praise", "true"]);
+        ben.ok(["sync", crdt]);
+        ada.ok(["sync", crdt, "--encoding", "json", "--compression", "brotli"]);
+        assert_eq!(ada.ok(["show", crdt]), ben.ok(["show", crdt]));
+    }
+}
+
+#[test]
+fn sync_without_names_means_every_document_and_many_can_be_named() {
+    let relay = Relay::start();
+    let (ada, ben) = (Terminal::with_relay(relay.url()), Terminal::with_relay(relay.url()));
+    for doc in ["a", "b", "c"] {
+        ada.ok(["create", doc, "--kind", "text", "--crdt", "automerge"]);
+        ada.ok(["text", "splice", doc, "0", "0", doc]);
+    }
+    ada.ok(["sync"]);
+    ben.ok(["sync", "a", "c"]);
+    assert_eq!(ben.ok(["list"]), "a\nc\n");
+    assert_eq!(ben.ok(["export", "c", "--format", "text"]), "c");
+    let documents = relay.status()["documents_stored"].as_u64();
+    assert_eq!(documents, Some(3));
+}
+
+#[test]
+fn what_was_edited_while_the_relay_was_down_comes_together_afterwards() {
+    let mut relay = Relay::start();
+    let (ada, ben) = (Terminal::with_relay(relay.url()), Terminal::with_relay(relay.url()));
+    ada.ok(["create", "d"]);
+    ada.ok(["set", "d", "/tasks", "{}"]);
+    ada.ok(["sync"]);
+    ben.ok(["sync", "d"]);
+    relay.kill();
+    ada.ok(["set", "d", "/tasks/ada", "1"]);
+    ben.ok(["set", "d", "/tasks/ben", "2"]);
+    let status = ben.json(["status", "--json"]);
+    assert_eq!((status[0]["pending"].as_u64(), status[1]["connected"].as_bool()), (Some(1), Some(false)));
+    relay.restart();
+    for terminal in [&ada, &ben, &ada] {
+        terminal.ok(["sync"]);
+    }
+    assert_eq!(ada.ok(["show", "d"]), r#"{"tasks":{"ada":1,"ben":2}}"#);
+    assert_eq!(ben.ok(["show", "d"]), ada.ok(["show", "d"]));
+    let status = ada.ok(["status"]);
+    assert!(status.contains("connected to ws://") && status.contains("heard      0 s ago"), "{status}");
+    assert!(status.contains("pending    0 edits"), "{status}");
+}
+
+#[test]
+fn the_next_relay_is_used_where_the_first_is_not_there() {
+    let relay = Relay::start();
+    let gone = Relay::start().url();
+    let ada = Terminal::with_relay(format!("{gone},{}", relay.url()));
+    ada.ok(["create", "d"]);
+    ada.ok(["set", "d", "/a", "1"]);
+    ada.ok(["sync"]);
+    let ben = Terminal::new();
+    ben.ok(["sync", "d", "--relay", &gone, "--relay", &relay.url()]);
+    assert_eq!(ben.ok(["show", "d"]), r#"{"a":1}"#);
+}
+
+#[test]
+fn a_sync_that_cannot_be_done_says_so_with_its_code() {
+    let mut relay = Relay::start();
+    let terminal = Terminal::with_relay(relay.url());
+    let unknown = terminal.fails(1, ["sync", "nothing"]);
+    assert!(unknown.contains("neither this store nor the relay has a document \"nothing\""), "{unknown}");
+    relay.kill();
+    terminal.ok(["create", "d"]);
+    terminal.ok(["set", "d", "/a", "1"]);
+    let late = terminal.fails(3, ["sync", "--timeout", "1"]);
+    assert!(late.contains("not synchronised within 1 s") && late.contains("1 edits pending"), "{late}");
+    let late = terminal.fails(3, ["sync", "--timeout", "1", "--json"]);
+    assert!(late.contains(r#""code":"not-synced""#), "{late}");
+    assert!(Terminal::new().fails(1, ["sync"]).contains("no relay is named"));
+    let wrong = Terminal::with_relay("http://127.0.0.1:1/").fails(3, ["sync", "--timeout", "1"]);
+    assert!(wrong.contains("ws://"), "{wrong}");
+}
+
+#[test]
+fn long_work_shows_a_bar_to_a_terminal_and_nothing_to_a_pipe() {
+    let relay = Relay::start();
+    let ada = Terminal::with_relay(relay.url());
+    ada.ok(["create", "d"]);
+    ada.ok(["set", "d", "/a", "1"]);
+    let mut attended = Command::new("script");
+    attended.args(["-qec", &format!("{} sync", binary::path("syncline").display()), "/dev/null"]);
+    attended.current_dir(ada.folder()).env("SYNCLINE_RELAY", relay.url()).env("TERM", "xterm");
+    let Ok(shown) = attended.output() else {
+        return println!("SKIPPED: there is no `script` (Debian's bsdutils) to give the command a terminal");
+    };
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("1/1 documents in sync"), "{shown:?}");
+    // `ok` sees to it that nothing is said on the standard error of a pipe.
+    assert_eq!(ada.ok(["sync"]), "");
+}
+
+#[test]
+fn a_document_of_another_family_is_not_mixed_with_ours() {
+    let relay = Relay::start();
+    let (ada, ben) = (Terminal::with_relay(relay.url()), Terminal::with_relay(relay.url()));
+    ada.ok(["create", "d", "--crdt", "yjs"]);
+    ada.ok(["set", "d", "/a", "1"]);
+    ada.ok(["sync"]);
+    ben.ok(["create", "d", "--crdt", "automerge"]);
+    ben.ok(["set", "d", "/b", "2"]);
+    let mixed = ben.fails(1, ["sync", "--timeout", "20"]);
+    assert!(mixed.contains("yjs tree") && mixed.contains("automerge tree"), "{mixed}");
+    assert_eq!(ben.ok(["show", "d"]), r#"{"b":2}"#);
+}
+
+#[test]
+fn watch_follows_a_document_of_the_relay() {
+    let relay = Relay::start();
+    let (ada, ben) = (Terminal::with_relay(relay.url()), Terminal::with_relay(relay.url()));
+    ada.ok(["create", "d", "--crdt", "automerge"]);
+    ada.ok(["set", "d", "/note", r#"{"y":0}"#]);
+    ada.ok(["sync"]);
+    let mut watching = ben.start(["watch", "d"]);
+    watching.wait_for("what is there", |line| line.contains(r#""path":"/note""#).then_some(()));
+    ada.ok(["set", "d", "/note/x", "[1,2]"]);
+    ada.ok(["sync"]);
+    watching.wait_for("the change", |line| {
+        (line == r#"{"op":"set","path":"/note/x","value":[1,2]}"#).then_some(())
+    });
+    ada.ok(["rm", "d", "/note/x/0"]);
+    ada.ok(["sync"]);
+    watching.wait_for("the removal", |line| (line == r#"{"op":"rm","path":"/note/x/0"}"#).then_some(()));
+    watching.signal(Signal::TERM);
+    let ended = watching.wait();
+    assert!(ended.status.success() && ended.errors.is_empty(), "{ended:?}");
+    assert_eq!(ben.ok(["show", "d"]), ada.ok(["show", "d"]));
+}
+
+#[test]
+fn watching_a_relay_that_is_not_there_can_be_stopped() {
+    let gone = Relay::start().url();
+    let terminal = Terminal::with_relay(gone);
+    terminal.ok(["create", "other"]);
+    let mut watching = terminal.start(["watch", "d", "--json"]);
+    let lock = terminal.folder().join("syncline.db.lock");
+    let holder = format!("{}", watching.pid());
+    while !std::fs::read_to_string(&lock).is_ok_and(|told| told.contains(&holder)) {
+        std::thread::yield_now();
+    }
+    watching.signal(Signal::INT);
+    assert!(watching.wait().status.success());
+}

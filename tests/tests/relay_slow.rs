@@ -1,0 +1,123 @@
+//! Clients that do not read, or stand still, cost the relay next to nothing and miss nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::process::Command;
+
+use syncline::transports::WebSocket;
+use syncline::{DocId, Encoding, Engine, Family, Kind, MemoryStorage, Operation, Saved, Spec, Value};
+use syncline_core::id::Epoch;
+use syncline_core::random::Random;
+use syncline_core::wire::Message;
+use syncline_tests::process::child::{Running, Signal};
+use syncline_tests::process::raw::Raw;
+use syncline_tests::process::relay::Relay;
+use syncline_tests::process::{binary, load, memory};
+use tempfile::TempDir;
+
+const SLOW_CLIENTS: usize = 30;
+
+/// Edits made while they do not read, and the size of each: much more than the system's socket buffers take.
+const EDITS: u64 = 300;
+const EDIT_BYTES: usize = 64 << 10;
+
+/// What a slow client may cost: a frame on its way, and what is made of it.
+const MAX_COST: u64 = 1 << 20;
+
+const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
+
+/// Text that no compression makes small.
+fn noise(random: &mut Random) -> Value {
+    let letters: String = (0..EDIT_BYTES).map(|_| char::from(b' ' + random.below(90) as u8)).collect();
+    Value::String(letters)
+}
+
+/// Memory that the relay grows by while somebody writes and these clients do not read.
+async fn growth(slow: usize) -> u64 {
+    let mut relay = Relay::start();
+    let doc = DocId::new("d").unwrap();
+    let engine = Engine::builder(MemoryStorage::new()).relay(WebSocket::new(relay.url())).open().unwrap();
+    let document = engine.document("d", SPEC).await.unwrap();
+    document.in_sync().await.unwrap();
+    let mut clients = Vec::new();
+    for number in 0..slow {
+        let mut client = Raw::greeted(relay.address(), Encoding::Binary).await;
+        client.open(&doc, SPEC, Epoch::new([number as u8 + 1; 16])).await;
+        clients.push(client);
+    }
+    let before = memory::resident(relay.process().pid());
+    let mut random = Random::new(8);
+    for number in 0..EDITS {
+        let path = format!("/k{number}").parse().unwrap();
+        document.perform(Operation::Put { path, value: noise(&mut random) }).unwrap();
+        document.saved(Saved::Relay).await.unwrap();
+    }
+    let growth = memory::peak(relay.process().pid()) - before;
+    for client in &mut clients {
+        reads_everything(client).await;
+    }
+    growth
+}
+
+/// A client that reads again is sent all that it missed.
+async fn reads_everything(client: &mut Raw) {
+    let mut entries = 0;
+    let mut durable = 0;
+    while entries < EDITS || durable < EDITS {
+        for message in client.hear().await.expect("a slow client is not cut off") {
+            match message {
+                Message::Entries { entries: more, .. } => entries += more.len() as u64,
+                Message::Durable { cursor, .. } => durable = cursor.offset,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(entries, EDITS, "each once");
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_cost_the_relay_little_and_miss_nothing() {
+    let (without, with) = (growth(0).await, growth(SLOW_CLIENTS).await);
+    let each = with.saturating_sub(without) / SLOW_CLIENTS as u64;
+    println!(
+        "relay grows by {} KiB, with {SLOW_CLIENTS} slow clients by {} KiB more for each",
+        without >> 10,
+        each >> 10
+    );
+    assert!(each < MAX_COST, "{each} bytes for each slow client");
+}
+
+#[tokio::test]
+async fn a_client_that_stood_still_catches_up() {
+    for family in ["yjs", "automerge"] {
+        let relay = Relay::start();
+        let spec = load::spec(family).unwrap();
+        load::prepare(&relay.url(), "d", spec).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let start = |user: &str, edits: &str| {
+            let mut command = Command::new(binary::path("load"));
+            command.arg("--store").arg(folder.path().join(user)).args(["--user", user, "--doc", "d"]);
+            command.args([
+                "--relay",
+                &relay.url(),
+                "--family",
+                family,
+                "--generation",
+                "1",
+                "--edits",
+                edits,
+            ]);
+            let mut client = Running::start(&mut command);
+            client.wait_for("ready", |line| (line == "ready").then_some(()));
+            client
+        };
+        let mut still = start("still", "0");
+        still.signal(Signal::STOP);
+        let mut busy = start("busy", "200");
+        let wanted = busy.wait_for("its last state", |line| line.strip_prefix("state ").map(str::to_owned));
+        assert!(wanted.ends_with(" 201"), "{wanted}");
+        still.signal(Signal::CONT);
+        still
+            .wait_for("the same state", |line| (line.strip_prefix("state ") == Some(&*wanted)).then_some(()));
+    }
+}
