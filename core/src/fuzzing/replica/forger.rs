@@ -1,0 +1,199 @@
+//! A peer that says anything: messages of every sort that are valid by themselves, about documents that are there,
+//! with entries that really follow or only look so.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{documents, name, spec};
+use crate::crdt::{self, Crdt};
+use crate::entry::{Body, Cursor, Digest, Entry, Seen};
+use crate::fuzzing::Choices;
+use crate::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
+use crate::log::Log;
+use crate::path::Path;
+use crate::replica::Replica;
+use crate::scripts::{Scripts, Shape};
+use crate::time::Time;
+use crate::wire::{ErrorCode, Hello, Message, Numbered, VERSION};
+
+/// The forger's log, as it calls it.
+const EPOCH: Epoch = Epoch::new([9; 16]);
+
+/// Under which id it writes what is well made.
+const WRITER: ReplicaId = ReplicaId::new([9; 16]);
+
+/// Offsets and lengths that somebody may add to.
+const FAR: [u64; 4] = [1 << 32, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+
+/// The peer, with its own copies of the documents.
+pub struct Forger {
+    documents: Vec<Box<dyn Crdt>>,
+    counters: Vec<u64>,
+    offset: u64,
+}
+
+impl Forger {
+    pub fn new() -> Self {
+        let mut forger = Self { documents: Vec::new(), counters: Vec::new(), offset: 0 };
+        for doc in 0..documents() {
+            let mut document = crdt::create(spec(doc));
+            document.write_as(WRITER);
+            forger.documents.push(document);
+            forger.counters.push(0);
+        }
+        forger
+    }
+
+    /// Up to four messages, or a hello and what may follow it.
+    pub fn messages(&mut self, choices: &mut Choices<'_>, to: &Replica) -> Vec<Message> {
+        (0..=choices.below(4)).map(|_| self.message(choices, to)).collect()
+    }
+
+    pub fn hello(choices: &mut Choices<'_>) -> Message {
+        let newest = if choices.once_in(20) { 0 } else { VERSION };
+        Message::Hello(Hello {
+            oldest: newest,
+            newest,
+            agent: "forger".to_owned(),
+            relay: choices.once_in(2),
+            acks: choices.once_in(2),
+            compression: Vec::new(),
+        })
+    }
+
+    fn message(&mut self, choices: &mut Choices<'_>, to: &Replica) -> Message {
+        let at = choices.index(documents());
+        let doc = name(at);
+        let log = to.log(&doc);
+        match choices.below(22) {
+            0..3 => {
+                let cursors = (0..choices.below(3)).map(|_| cursor(choices, log)).collect();
+                let spec = spec(if choices.once_in(12) { choices.index(documents()) } else { at });
+                Message::Open { doc, spec, log: self.cursor(choices), cursors }
+            }
+            3..5 => Message::Resume { doc },
+            5 => Message::NeedHave { doc },
+            6 => Message::Have { doc, have: have(choices, log) },
+            7..12 => Message::Entries { doc, entries: self.entries(choices, at, log) },
+            12..14 => Message::Durable { doc, cursor: self.cursor(choices) },
+            14 => Message::Ack { doc, offset: offset(choices, log) },
+            15..17 => self.snapshot_part(choices, at, log),
+            17 => Message::Refused { doc, id: id(choices, log), reason: "because".to_owned() },
+            18 => Message::Shut { doc },
+            19 => Message::Failure { doc: Some(doc), code: ErrorCode::Unavailable, message: String::new() },
+            20 => Message::Describe { doc },
+            _ => choices_of_rest(choices, doc),
+        }
+    }
+
+    fn cursor(&self, choices: &mut Choices<'_>) -> Cursor {
+        let offset = if choices.once_in(8) { far_or_near(choices, self.offset) } else { self.offset };
+        Cursor { epoch: EPOCH, offset, digest: Digest(offset) }
+    }
+
+    /// Offsets rise, as the codec demands.
+    fn entries(&mut self, choices: &mut Choices<'_>, at: usize, log: Option<&Log>) -> Vec<Numbered> {
+        let mut entries = Vec::new();
+        for _ in 0..=choices.below(3) {
+            self.offset += 1 + choices.below(2);
+            let entry = self.entry(choices, at, log);
+            entries.push(Numbered { offset: self.offset, entry: Arc::new(entry) });
+        }
+        entries
+    }
+
+    fn entry(&mut self, choices: &mut Choices<'_>, at: usize, log: Option<&Log>) -> Entry {
+        let update = self.update(choices, at);
+        let (id, body) = match choices.below(8) {
+            0 => (id(choices, log), Body::Update(update)),
+            1 => (id(choices, log), Body::Void(id(choices, log))),
+            2 => (self.next_id(at), Body::Update(choices.bytes(40).into())),
+            _ => (self.next_id(at), Body::Update(update)),
+        };
+        let seen = Seen { cursor: None, beyond: have(choices, log).iter().collect() };
+        let author = Principal::new("forger").expect("a name");
+        Entry { id, author, time: Time(0), seen, touched: Vec::new(), body }
+    }
+
+    fn next_id(&mut self, at: usize) -> EntryId {
+        self.counters[at] += 1;
+        EntryId { replica: WRITER, counter: self.counters[at] }
+    }
+
+    /// A real update of the forger's copy.
+    fn update(&mut self, choices: &mut Choices<'_>, at: usize) -> Bytes {
+        let (document, mut random) = (&mut self.documents[at], choices.random());
+        let shape = if at + 1 == documents() { Shape::Flat } else { Shape::Tree };
+        for _ in 0..2 {
+            let root = document.value(&Path::root()).expect("a document can be read");
+            document.perform(&Scripts::new(shape).operation(&mut random, &root)).ok();
+        }
+        document.take_local().expect("a document gives its edits").unwrap_or_default()
+    }
+
+    fn snapshot_part(&mut self, choices: &mut Choices<'_>, at: usize, log: Option<&Log>) -> Message {
+        let state = self.documents[at].snapshot().expect("a document can be saved");
+        let bytes = if choices.once_in(6) { choices.bytes(40).into() } else { state };
+        let more = if choices.once_in(4) { far_or_near(choices, 9) } else { 0 };
+        let mut covers = have(choices, log);
+        covers.insert(EntryId { replica: WRITER, counter: self.counters[at].max(1) });
+        Message::SnapshotPart {
+            doc: name(at),
+            cursor: self.cursor(choices),
+            covers: (!choices.once_in(4)).then_some(covers),
+            total: (bytes.len() as u64).saturating_add(more),
+            bytes,
+        }
+    }
+}
+
+fn choices_of_rest(choices: &mut Choices<'_>, doc: DocId) -> Message {
+    match choices.below(5) {
+        0 => Message::Described { doc, spec: Some(spec(choices.index(documents()))) },
+        1 => Message::Goodbye { retry_after: choices.one_of(&FAR) },
+        2 => Message::Ping { token: choices.below(9) },
+        3 => Message::Failure { doc: None, code: ErrorCode::TooMany, message: String::new() },
+        _ => Forger::hello(choices),
+    }
+}
+
+/// A position in a log that is there, or was never.
+fn cursor(choices: &mut Choices<'_>, log: Option<&Log>) -> Cursor {
+    let any = Cursor { epoch: EPOCH, offset: choices.below(9), digest: Digest(7) };
+    let Some(log) = log else { return any };
+    let offset = offset(choices, Some(log));
+    let unknown = Cursor { epoch: log.epoch(), offset, digest: Digest(7) };
+    log.cursor(offset).unwrap_or(unknown)
+}
+
+fn offset(choices: &mut Choices<'_>, log: Option<&Log>) -> u64 {
+    let head = log.map_or(0, Log::head);
+    if choices.once_in(8) { far_or_near(choices, head) } else { choices.below(head + 1) }
+}
+
+fn far_or_near(choices: &mut Choices<'_>, near: u64) -> u64 {
+    if choices.once_in(2) { choices.one_of(&FAR) } else { near.saturating_add(choices.below(4)) }
+}
+
+/// An entry that the log holds, or one that would be next, or none.
+fn id(choices: &mut Choices<'_>, log: Option<&Log>) -> EntryId {
+    let held: Vec<EntryId> = log.map(|log| log.have().iter().collect()).unwrap_or_default();
+    let last = held.get(choices.index(held.len())).copied();
+    let EntryId { replica, counter } = last.unwrap_or(EntryId { replica: WRITER, counter: 1 });
+    let counter = match choices.below(6) {
+        0 => counter.saturating_add(1),
+        1 => far_or_near(choices, counter),
+        _ => 1 + choices.below(counter),
+    };
+    EntryId { replica, counter: counter.max(1) }
+}
+
+fn have(choices: &mut Choices<'_>, log: Option<&Log>) -> Have {
+    (0..choices.below(4)).map(|_| id(choices, log)).collect()
+}
+
+/// A few real entries.
+pub fn some_entries() -> Vec<Numbered> {
+    Forger::new().entries(&mut Choices::of_seed(3), 0, None)
+}
