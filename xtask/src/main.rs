@@ -35,6 +35,7 @@ cargo xtask TASK
   kill [--runs N]          real processes under SIGKILL
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
+  asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
   coverage [-p CRATE…]     line coverage of the tests
 ";
 
@@ -67,6 +68,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
+        "asan" => fuzz::generated(&tree, rest),
         "coverage" => coverage::run(&tree, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -26,6 +26,12 @@ use crate::wire::{Codec, Compression, Encoding, Frame, MAX_FRAME_BYTES, Message}
 /// Most steps of one run.
 const STEPS: u32 = 400;
 
+/// How often both stores and both ends of the link take turns before the first step.
+const ROUNDS: usize = 8;
+
+/// Most things that a store does at once.
+const MOST_WORK: usize = 16;
+
 /// Most outputs that one input leads to. No frame here brings more than 20 entries or asks more than 4 questions.
 const MAX_OUTPUTS: usize = 600;
 
@@ -55,6 +61,7 @@ const fn spec(at: usize) -> Spec {
 pub fn replica_inputs(data: &[u8]) {
     let mut choices = Choices::of_bytes(data);
     let mut world = World::new(&mut choices);
+    world.begin();
     for _ in 0..STEPS {
         if choices.is_done() {
             break;
@@ -87,6 +94,8 @@ struct Node {
     hostile: Option<ConnectionId>,
     /// Links that have not taken their last frame.
     busy: BTreeSet<ConnectionId>,
+    /// A link that was given one more all the same, which is right only if it is closed behind that.
+    closing: Option<ConnectionId>,
 }
 
 impl World {
@@ -102,30 +111,50 @@ impl World {
         }
     }
 
+    /// Everything is open, and both are in sync.
+    fn begin(&mut self) {
+        for at in 0..documents() {
+            self.nodes[CLIENT].replica.open(self.now, &name(at), Some(spec(at)));
+        }
+        self.settle(CLIENT, None);
+        self.connect();
+        for _ in 0..ROUNDS {
+            for at in [RELAY, CLIENT] {
+                self.work(at, MOST_WORK);
+                self.deliver(at);
+            }
+        }
+    }
+
     fn step(&mut self, choices: &mut Choices<'_>) {
         let at = choices.index(2);
-        match choices.below(20) {
+        match choices.below(32) {
             0 => self.connect(),
             1 => self.disconnect(),
-            2..6 => self.deliver(at),
-            6..8 => self.edit(choices),
-            8 => {
-                let doc = choices.index(documents());
-                self.nodes[CLIENT].replica.open(self.now, &name(doc), Some(spec(doc)));
-                self.settle(CLIENT, None);
-            }
-            9..12 => {
-                let input = self.nodes[at].store.work(1 + choices.index(8));
-                self.handle_any(at, input);
-            }
-            12 => {
-                let input = if choices.once_in(4) { self.nodes[at].store.fail() } else { Some(Input::Tick) };
-                self.now = self.now.after(choices.below(20_000));
-                self.handle_any(at, input);
-            }
-            13 => self.command(choices, at),
-            14 => self.connect_forger(choices, at),
+            2..9 => (0..=choices.below(3)).for_each(|_| self.deliver(at)),
+            9..14 => self.edit(choices),
+            14..20 => self.work(at, 1 + choices.index(MOST_WORK)),
+            20 => self.wait(choices, at),
+            21 => self.command(choices, at),
+            22 => self.connect_forger(choices, at),
             _ => self.forge(choices, at),
+        }
+    }
+
+    /// The store does up to so many things, as long as they are alike.
+    fn work(&mut self, at: usize, most: usize) {
+        for _ in 0..most {
+            let Some(input) = self.nodes[at].store.work(most) else { break };
+            self.handle(at, input);
+        }
+    }
+
+    /// Time passes, or the store fails.
+    fn wait(&mut self, choices: &mut Choices<'_>, at: usize) {
+        self.now = self.now.after(choices.below(20_000));
+        let input = if choices.once_in(4) { self.nodes[at].store.fail() } else { Some(Input::Tick) };
+        if let Some(input) = input {
+            self.handle(at, input);
         }
     }
 
@@ -178,12 +207,14 @@ impl World {
     fn command(&mut self, choices: &mut Choices<'_>, at: usize) {
         let (doc, honest) = (name(choices.index(documents())), self.nodes[at].honest);
         let replica = &mut self.nodes[at].replica;
-        match (choices.below(6), honest) {
+        match (choices.below(8), honest) {
             (0, _) => replica.close(&doc),
             (1, _) if at == CLIENT => replica.delete(&doc),
             (2, Some(link)) => replica.describe(link, &doc),
             (3, _) => replica.goodbye(5),
-            _ => replica.compact(&doc),
+            (4..6, _) => replica.compact(&doc),
+            _ if at == CLIENT => replica.open(self.now, &doc, None),
+            _ => {}
         }
         self.settle(at, None);
     }
@@ -197,7 +228,7 @@ impl World {
         self.nodes[at].hostile = Some(connection);
         let side = if at == RELAY { Side::Accepted } else { Side::Dialed };
         self.handle(at, Input::Connected { connection, side });
-        self.receive(at, connection, choices, |_, choices, _| vec![Forger::hello(choices)]);
+        self.receive(at, connection, choices, Forger::greet);
     }
 
     fn forge(&mut self, choices: &mut Choices<'_>, at: usize) {
@@ -224,12 +255,6 @@ impl World {
         let codec = Codec { encoding, compression: Compression::None };
         let encoded: Vec<_> = messages.iter().map(|message| codec.encode(message)).collect();
         self.handle(at, Input::Received { connection, frame: codec.frame(&encoded) });
-    }
-
-    fn handle_any(&mut self, at: usize, input: Option<Input>) {
-        if let Some(input) = input {
-            self.handle(at, input);
-        }
     }
 
     /// Only what a frame names may be changed by it.
@@ -259,6 +284,7 @@ impl World {
             }
             self.perform(at, output);
         }
+        assert_eq!(self.nodes[at].closing, None, "a link was given a frame before it took the last one");
     }
 
     fn perform(&mut self, at: usize, output: Output) {
@@ -269,17 +295,16 @@ impl World {
             Output::Send { connection, frame } => {
                 assert!(frame.bytes.len() <= MAX_FRAME_BYTES, "a frame is too long");
                 assert!(Codec::decode(&frame).is_ok(), "a frame cannot be understood: {frame:?}");
-                // The last words on a link do not wait for it.
-                let first = node.busy.insert(connection);
-                if node.honest == Some(connection) && first {
+                if !node.busy.insert(connection) {
+                    node.closing = Some(connection);
+                } else if node.honest == Some(connection) {
                     self.between[1 - at].push_back(frame);
                 }
             }
             Output::Close { connection, .. } => {
                 node.busy.remove(&connection);
-                if node.hostile == Some(connection) {
-                    node.hostile = None;
-                }
+                node.closing.take_if(|closing| *closing == connection);
+                node.hostile.take_if(|hostile| *hostile == connection);
                 if node.honest == Some(connection) {
                     self.disconnect();
                 }
@@ -330,6 +355,7 @@ impl Node {
             honest: None,
             hostile: None,
             busy: BTreeSet::new(),
+            closing: None,
         }
     }
 

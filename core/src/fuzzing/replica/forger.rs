@@ -20,29 +20,56 @@ use crate::wire::{ErrorCode, Hello, Message, Numbered, VERSION};
 /// The forger's log, as it calls it.
 const EPOCH: Epoch = Epoch::new([9; 16]);
 
-/// Under which id it writes what is well made.
-const WRITER: ReplicaId = ReplicaId::new([9; 16]);
-
 /// Offsets and lengths that somebody may add to.
 const FAR: [u64; 4] = [1 << 32, u64::MAX / 2, u64::MAX - 1, u64::MAX];
 
 /// The peer, with its own copies of the documents.
 pub struct Forger {
-    documents: Vec<Box<dyn Crdt>>,
-    counters: Vec<u64>,
+    copies: Vec<Copy>,
     offset: u64,
+}
+
+/// A document of the forger's, and what it wrote there.
+struct Copy {
+    document: Box<dyn Crdt>,
+    writer: ReplicaId,
+    counter: u64,
+}
+
+impl Copy {
+    fn new(at: usize, generation: u8) -> Self {
+        let (mut document, writer) = (crdt::create(spec(at)), ReplicaId::new([generation; 16]));
+        document.write_as(writer);
+        Self { document, writer, counter: 0 }
+    }
+
+    /// Begins again under another id if something of what it wrote is not there.
+    fn follow(&mut self, at: usize, log: Option<&Log>) {
+        if log.is_some_and(|log| log.have().counter(&self.writer) != self.counter) {
+            *self = Self::new(at, self.writer.as_bytes()[0].wrapping_add(1));
+        }
+    }
+
+    fn next_id(&mut self) -> EntryId {
+        self.counter += 1;
+        EntryId { replica: self.writer, counter: self.counter }
+    }
 }
 
 impl Forger {
     pub fn new() -> Self {
-        let mut forger = Self { documents: Vec::new(), counters: Vec::new(), offset: 0 };
-        for doc in 0..documents() {
-            let mut document = crdt::create(spec(doc));
-            document.write_as(WRITER);
-            forger.documents.push(document);
-            forger.counters.push(0);
+        Self { copies: (0..documents()).map(|at| Copy::new(at, 9)).collect(), offset: 0 }
+    }
+
+    /// What every conversation begins with.
+    pub fn greet(&mut self, choices: &mut Choices<'_>, _to: &Replica) -> Vec<Message> {
+        let mut messages = vec![Self::hello(choices)];
+        for at in 0..documents() {
+            let log = self.cursor(choices);
+            messages.push(Message::Open { doc: name(at), spec: spec(at), log, cursors: Vec::new() });
+            messages.push(Message::Resume { doc: name(at) });
         }
-        forger
+        messages
     }
 
     /// Up to four messages, or a hello and what may follow it.
@@ -94,6 +121,7 @@ impl Forger {
 
     /// Offsets rise, as the codec demands.
     fn entries(&mut self, choices: &mut Choices<'_>, at: usize, log: Option<&Log>) -> Vec<Numbered> {
+        self.copies[at].follow(at, log);
         let mut entries = Vec::new();
         for _ in 0..=choices.below(3) {
             self.offset += 1 + choices.below(2);
@@ -105,27 +133,22 @@ impl Forger {
 
     fn entry(&mut self, choices: &mut Choices<'_>, at: usize, log: Option<&Log>) -> Entry {
         let update = self.update(choices, at);
-        let (id, body) = match choices.below(8) {
+        let (id, body) = match choices.below(16) {
             0 => (id(choices, log), Body::Update(update)),
             1 => (id(choices, log), Body::Void(id(choices, log))),
-            2 => (self.next_id(at), Body::Update(choices.bytes(40).into())),
-            _ => (self.next_id(at), Body::Update(update)),
+            2 => (self.copies[at].next_id(), Body::Update(choices.bytes(40).into())),
+            _ => (self.copies[at].next_id(), Body::Update(update)),
         };
         let seen = Seen { cursor: None, beyond: have(choices, log).iter().collect() };
         let author = Principal::new("forger").expect("a name");
         Entry { id, author, time: Time(0), seen, touched: Vec::new(), body }
     }
 
-    fn next_id(&mut self, at: usize) -> EntryId {
-        self.counters[at] += 1;
-        EntryId { replica: WRITER, counter: self.counters[at] }
-    }
-
     /// A real update of the forger's copy.
     fn update(&mut self, choices: &mut Choices<'_>, at: usize) -> Bytes {
-        let (document, mut random) = (&mut self.documents[at], choices.random());
+        let (document, mut random) = (&mut self.copies[at].document, choices.random());
         let shape = if at + 1 == documents() { Shape::Flat } else { Shape::Tree };
-        for _ in 0..2 {
+        for _ in 0..3 {
             let root = document.value(&Path::root()).expect("a document can be read");
             document.perform(&Scripts::new(shape).operation(&mut random, &root)).ok();
         }
@@ -133,11 +156,12 @@ impl Forger {
     }
 
     fn snapshot_part(&mut self, choices: &mut Choices<'_>, at: usize, log: Option<&Log>) -> Message {
-        let state = self.documents[at].snapshot().expect("a document can be saved");
+        let copy = &self.copies[at];
+        let state = copy.document.snapshot().expect("a document can be saved");
         let bytes = if choices.once_in(6) { choices.bytes(40).into() } else { state };
         let more = if choices.once_in(4) { far_or_near(choices, 9) } else { 0 };
         let mut covers = have(choices, log);
-        covers.insert(EntryId { replica: WRITER, counter: self.counters[at].max(1) });
+        covers.insert(EntryId { replica: copy.writer, counter: copy.counter.max(1) });
         Message::SnapshotPart {
             doc: name(at),
             cursor: self.cursor(choices),
@@ -180,7 +204,8 @@ fn far_or_near(choices: &mut Choices<'_>, near: u64) -> u64 {
 fn id(choices: &mut Choices<'_>, log: Option<&Log>) -> EntryId {
     let held: Vec<EntryId> = log.map(|log| log.have().iter().collect()).unwrap_or_default();
     let last = held.get(choices.index(held.len())).copied();
-    let EntryId { replica, counter } = last.unwrap_or(EntryId { replica: WRITER, counter: 1 });
+    let EntryId { replica, counter } =
+        last.unwrap_or(EntryId { replica: ReplicaId::new([7; 16]), counter: 1 });
     let counter = match choices.below(6) {
         0 => counter.saturating_add(1),
         1 => far_or_near(choices, counter),
