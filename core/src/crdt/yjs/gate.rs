@@ -42,6 +42,8 @@ const KEPT_SECTIONS: usize = 64;
 pub struct YjsGate {
     known: Known,
     roots: Roots,
+    /// Whether any update brought a document inside of the document.
+    documents: bool,
     /// Working memory, without meaning between updates.
     sections: Vec<Section>,
     clients: Vec<u64>,
@@ -72,6 +74,8 @@ pub(super) struct Brought {
     pub values: bool,
     /// Shared types, embedded objects and whatever else takes one place.
     pub objects: bool,
+    /// Documents inside of the document.
+    pub documents: bool,
 }
 
 impl Brought {
@@ -83,6 +87,7 @@ impl Brought {
             }
             Content::Values => self.values = true,
             Content::Type | Content::Object => self.objects = true,
+            Content::Document => (self.objects, self.documents) = (true, true),
             Content::Collected | Content::Deleted | Content::Format => {}
         }
     }
@@ -105,6 +110,11 @@ impl YjsGate {
     /// What the update that was admitted last brought with it.
     pub(super) const fn brought(&self) -> Brought {
         self.brought
+    }
+
+    /// Whether there are or were documents inside of the document.
+    pub(super) const fn holds_documents(&self) -> bool {
+        self.documents
     }
 
     /// Whether both hold the same blocks at the same places, as far as gates know.
@@ -133,6 +143,7 @@ impl YjsGate {
     }
 
     fn note(&mut self) {
+        self.documents |= self.brought.documents;
         for section in &self.sections {
             self.known.extend(section.client, section.end, &section.runs);
         }
