@@ -1,6 +1,19 @@
 //! The bodies of the fuzz targets: each takes any bytes and panics if a promise is broken.
+//!
+//! What is likely to be refused at the first byte is not left to chance: where `Choices` stand in front of a
+//! body, the bytes decide between well-formed parts, and a seed may take their place.
 
-pub use crate::crdt::automerge::fuzzing::{Verdict, automerge_change, automerge_snapshot};
+mod choices;
+mod replica;
+mod seeds;
+mod yjs;
+
+pub use crate::crdt::automerge::fuzzing::{Verdict, automerge_change};
+pub use choices::Choices;
+pub use replica::replica_inputs;
+pub use seeds::{TARGETS, seeds};
+pub use yjs::{Tally, yjs_update, yjs_updates};
+
 use crate::wire::{Codec, Frame};
 
 /// Any bytes are an error, or messages that survive being sent again.

@@ -124,15 +124,29 @@ fn bombs_are_refused() {
     }
 }
 
-/// An entry of a few bytes in a frame of megabytes of nothing.
+/// An entry of a few bytes in a frame of megabytes, as its neighbour or nothing fills the rest.
 fn a_small_entry_keeps_no_large_frame() {
-    let nothing = [&[99], varint(8 * MEBIBYTE).as_slice(), &vec![0; 8 * MEBIBYTE]].concat();
-    let payload = [nothing, entries_message(&entry(1, &[0]), 1)].concat();
-    let before = ALLOCATOR.allocated();
-    let messages = Codec::decode(&compressed(1, &gzip(&payload))).unwrap();
-    drop(payload);
-    assert_eq!(messages.len(), 1);
-    assert!(ALLOCATOR.allocated() < before, "the frame is still there");
+    const FEW: usize = 64 << 10;
+    let small = entries_message(&entry(1, &[0]), 1);
+    let nothing = [&[99], varint(8 * MEBIBYTE).as_slice(), &vec![0; 8 * MEBIBYTE], &small].concat();
+    assert!(kept(compressed(0, &nothing)) < FEW, "as it is");
+    assert!(kept(compressed(1, &gzip(&nothing))) < FEW, "from gzip");
+    assert!(kept(compressed(2, &brotli(&nothing))) < FEW, "from brotli");
+    let part = |bytes| entries_message(&entry_of(1, &[0], &vec![0; bytes]), 1);
+    let parts = part(3 * MEBIBYTE).repeat(3);
+    assert!(kept(compressed(0, &parts)) < 9 * MEBIBYTE + FEW, "each is copied, the frame goes");
+    let frame = compressed(0, &part(7 * MEBIBYTE));
+    let shared = within(MEBIBYTE, || Codec::decode(&frame));
+    assert!(shared.is_ok(), "what fills its frame is not copied");
+}
+
+/// How much memory the messages of a frame keep once the frame is gone.
+fn kept(frame: Frame) -> usize {
+    let before = ALLOCATOR.allocated() - frame.bytes.len();
+    let messages = Codec::decode(&frame).unwrap();
+    drop(frame);
+    assert!(!messages.is_empty());
+    ALLOCATOR.allocated().saturating_sub(before)
 }
 
 /// Frames of nothing but what is largest in memory for its size in a frame.
@@ -177,7 +191,14 @@ fn entries_message(entries: &[u8], number: usize) -> Vec<u8> {
 
 /// An entry at an offset, with what it touched.
 fn entry(offset: usize, touched: &[u8]) -> Vec<u8> {
-    [varint(offset).as_slice(), &[7; 16], &[1, 1, b'a', 0, 0, 0], touched, &[0, 1, 9]].concat()
+    entry_of(offset, touched, &[9])
+}
+
+/// The same with an update.
+fn entry_of(offset: usize, touched: &[u8], update: &[u8]) -> Vec<u8> {
+    let length = if update.len() == 1 { vec![1] } else { varint(update.len()) };
+    let head = [varint(offset).as_slice(), &[7; 16], &[1, 1, b'a', 0, 0, 0]].concat();
+    [&head, touched, &[0], length.as_slice(), update].concat()
 }
 
 fn tiny_entries() -> Vec<u8> {

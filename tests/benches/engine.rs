@@ -136,7 +136,8 @@ async fn engine_edits(family: Family, edits: &[Edit], storage: impl Storage + 's
 
 /// How many edits a second are made and reported durable by a store on this disk.
 fn durable_edits(runtime: &Runtime, family: Family, edits: &[Edit]) {
-    let mut rounds: Vec<Duration> = (0..ROUNDS).map(|_| runtime.block_on(durable_round(family, edits))).collect();
+    let mut rounds: Vec<Duration> =
+        (0..ROUNDS).map(|_| runtime.block_on(durable_round(family, edits))).collect();
     let rate = edits.len() as f64 / median(&mut rounds).as_secs_f64();
     println!("{family}: durable edits, SQLite, full: {rate:.0} a second");
 }

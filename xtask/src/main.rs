@@ -36,6 +36,7 @@ cargo xtask TASK
                            real processes under SIGKILL, from seed S on
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
+  asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
   coverage [-p CRATE…]     line coverage of the tests
 ";
 
@@ -66,6 +67,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "kill" => kill(&tree, rest),
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
+        "asan" => fuzz::generated(&tree, rest),
         "coverage" => coverage::run(&tree, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

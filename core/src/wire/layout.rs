@@ -2,8 +2,7 @@
 //! after its length; the fields of a struct one after the other; an enum after the number of its variant.
 //!
 //! Reading is bounded by the bytes there are: a length that lies is found out before anything is allocated for
-//! it. Large byte strings are not copied but share the memory of the frame they came in; small ones are, as a
-//! few bytes of an entry must not keep megabytes of a frame alive.
+//! it. A byte string that is most of its frame is not copied but shares the frame's memory.
 
 use std::sync::Arc;
 
@@ -22,6 +21,11 @@ type Standard = Configuration<
     LittleEndian,
     VarInt,
 >;
+
+/// A byte string shares the memory of its frame if it is at least one part in so many of it, and is copied
+/// otherwise: a few bytes of an entry must not keep megabytes of a frame alive for as long as a log holds them. So
+/// what is kept never takes more than twice its own size, and a copy costs no more than half of the frame.
+const SHARED_FROM_ONE_IN: usize = 2;
 
 /// What has a place in the layout.
 pub(super) trait Layout: Sized {
@@ -68,9 +72,9 @@ impl Reader {
 
     /// A byte string to keep.
     pub(super) fn bytes(&mut self) -> Result<Bytes, WireError> {
-        let whole = self.whole;
         let bytes = self.slice()?;
-        Ok(if bytes.len() >= whole / 2 { bytes } else { Bytes::copy_from_slice(&bytes) })
+        let shares = bytes.len() >= self.whole / SHARED_FROM_ONE_IN;
+        Ok(if shares { bytes } else { Bytes::copy_from_slice(&bytes) })
     }
 
     /// A text; `parse` makes of it what it should be.

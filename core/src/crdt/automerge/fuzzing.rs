@@ -15,6 +15,7 @@ use super::contain::new_document;
 use super::{Automerge, AutomergeGate};
 use crate::crdt::{Crdt, Gate, GateError, Writer};
 use crate::entry::Kind;
+use crate::id::ReplicaId;
 use crate::path::Path;
 
 /// What became of a damaged change.
@@ -28,11 +29,17 @@ pub enum Verdict {
     Merged,
 }
 
+/// Damages a real change or, after an odd first byte, a saved document, as the rest of the bytes say.
+pub fn automerge_change(data: &[u8]) -> Verdict {
+    let Some((what, data)) = data.split_first() else { return Verdict::Refused };
+    if what % 2 == 0 { damaged_change(data) } else { damaged_snapshot(data) }
+}
+
 /// Damages a real change as `data` says and sends it through a gate and a document. Panics if the two disagree,
 /// or if a document that took the change does not load as what it saves.
 ///
 /// The first byte chooses the change. Each further four bytes are one injury: where, how, and with what.
-pub fn automerge_change(data: &[u8]) -> Verdict {
+fn damaged_change(data: &[u8]) -> Verdict {
     let Some((chosen, injuries)) = data.split_first() else { return Verdict::Refused };
     let history = &*HISTORY;
     let step = &history[usize::from(*chosen) % history.len()];
@@ -43,7 +50,7 @@ pub fn automerge_change(data: &[u8]) -> Verdict {
 
 /// Damages a saved document in the same way and sends it as a snapshot. Panics if it is admitted and then not
 /// merged, or if the document that took it does not load as what it saves.
-pub fn automerge_snapshot(data: &[u8]) -> Verdict {
+fn damaged_snapshot(data: &[u8]) -> Verdict {
     let Some((chosen, injuries)) = data.split_first() else { return Verdict::Refused };
     let history = &*HISTORY;
     let mut snapshot = history[usize::from(*chosen) % history.len()].document.clone();
@@ -67,6 +74,8 @@ fn judge(step: &Step, update: &[u8]) -> Verdict {
     let (alone, with_document) =
         (gate.admit(&Writer::Foreign, update), document.admit(&Writer::Foreign, update));
     assert_eq!(kind(&alone), kind(&with_document), "a gate and a document judge alike");
+    let by_author = step.gate.clone().admit(&Writer::Replica(step.author), update);
+    assert!(alone.is_ok() || by_author.is_err(), "a replica may do no more than others: {by_author:?}");
     if with_document.is_err() {
         return Verdict::Refused;
     }
@@ -101,7 +110,13 @@ struct Step {
     before: Vec<u8>,
     gate: AutomergeGate,
     change: Parts,
+    author: ReplicaId,
     document: Parts,
+}
+
+/// How many changes and documents there are to damage.
+pub fn steps() -> usize {
+    HISTORY.len()
 }
 
 static HISTORY: LazyLock<Vec<Step>> = LazyLock::new(|| {
@@ -110,10 +125,11 @@ static HISTORY: LazyLock<Vec<Step>> = LazyLock::new(|| {
     for change in history() {
         let bytes = change.raw_bytes().to_vec();
         let (before, gate_before) = (document.save(), gate.clone());
+        let author = change.actor_id().to_bytes().try_into().expect("people have ids of replicas");
         gate.admit(&Writer::Foreign, &bytes).expect("real changes are admitted");
         document.apply_changes([change]).expect("real changes are merged");
         let (change, document) = (Parts::of(&bytes), Parts::of(&document.save_nocompress()));
-        steps.push(Step { before, gate: gate_before, change, document });
+        steps.push(Step { before, gate: gate_before, change, author: ReplicaId::new(author), document });
     }
     steps
 });

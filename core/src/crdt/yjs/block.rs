@@ -53,6 +53,8 @@ pub(super) enum Content {
     Format,
     /// JSON-like values.
     Values,
+    /// A document inside of the document.
+    Document,
     /// Anything else that takes one place.
     Object,
 }
@@ -61,7 +63,7 @@ impl Block<'_> {
     /// Whether clients make entries of maps of such a block: of one value, or of any number that are gone.
     pub(super) const fn may_be_entry(&self) -> bool {
         match self.content {
-            Content::Values | Content::Object | Content::Type => self.len == 1,
+            Content::Values | Content::Object | Content::Document | Content::Type => self.len == 1,
             Content::Deleted => true,
             Content::Collected | Content::Text { .. } | Content::Format => false,
         }
@@ -132,6 +134,7 @@ fn read_content(reader: &mut Reader<'_>, kind: u8) -> Result<(u32, Content), Gat
         9 => {
             reader.string()?;
             reader.value()?;
+            return Ok((1, Content::Document));
         }
         _ => return Err(malformed("an unknown kind of content")),
     }

@@ -3,6 +3,10 @@
 //! yrs is used in one way only: one transaction for every operation and every update from elsewhere, nothing
 //! left open, no observers. What it says when it panics is caught; the transaction is then forgotten instead
 //! of dropped, because dropping commits it, and committing what is half done is what must not happen.
+//!
+//! When a container is deleted with a document in it, yrs first frees what was in the container and then looks at
+//! the place where the inner document was. So where there are documents inside of the document, what was deleted is
+//! freed by a second transaction.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,6 +42,8 @@ pub struct Yjs {
     doc: Doc,
     /// The client id that `doc` writes under.
     client: u64,
+    /// Whether what is deleted is freed by a second transaction.
+    frees_later: bool,
     writer: Option<ReplicaId>,
     gate: YjsGate,
     /// What the update that was admitted last will bring; `None` if nothing waits to be applied.
@@ -54,8 +60,9 @@ impl Yjs {
     pub fn create(kind: Kind) -> Self {
         Self {
             kind,
-            doc: new_doc(NOBODY),
+            doc: new_doc(NOBODY, false),
             client: NOBODY,
+            frees_later: false,
             writer: None,
             gate: YjsGate::new(),
             coming: None,
@@ -74,6 +81,12 @@ impl Yjs {
     }
 
     fn integrate(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
+        if self.gate.holds_documents() && !self.frees_later {
+            self.frees_later = true;
+            let coming = self.coming.take();
+            self.make_again(self.client)?;
+            self.coming = coming;
+        }
         match self.coming.take() {
             Some(brought) => self.shapes.get_mut().keep(brought),
             None => *self.shapes.get_mut() = Shapes::default(),
@@ -99,19 +112,28 @@ impl Yjs {
         self.check_alive()?;
         let mut txn = self.doc.transact_mut_with(origin);
         let done = caught(|| body(&mut txn)).and_then(|done| done);
+        let deletes = !txn.delete_set().is_empty();
         let committed = done.and_then(|()| caught(|| txn.commit()));
-        match committed {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                std::mem::forget(txn);
-                Err(self.give_up(error))
-            }
+        if let Err(error) = committed {
+            std::mem::forget(txn);
+            return Err(self.give_up(error));
         }
+        drop(txn);
+        if deletes && self.frees_later { self.free_deleted() } else { Ok(()) }
+    }
+
+    fn free_deleted(&mut self) -> Result<(), Damaged> {
+        let mut txn = self.doc.transact_mut_with("free");
+        if let Err(error) = caught(|| (txn.gc(None), txn.commit())) {
+            std::mem::forget(txn);
+            return Err(self.give_up(error));
+        }
+        Ok(())
     }
 
     /// Replaces a document that may be inconsistent by an empty one, which nothing uses.
     fn give_up(&mut self, error: Damaged) -> Damaged {
-        self.doc = new_doc(NOBODY);
+        self.doc = new_doc(NOBODY, false);
         self.damaged = Some(error.clone());
         error
     }
@@ -131,8 +153,13 @@ impl Yjs {
         if client == self.client {
             return Ok(());
         }
+        self.make_again(client)
+    }
+
+    /// Makes the document of yrs again, from its snapshot, under a client id.
+    fn make_again(&mut self, client: u64) -> Result<(), Damaged> {
         let snapshot = self.encode()?;
-        self.doc = new_doc(client);
+        self.doc = new_doc(client, self.frees_later);
         self.client = client;
         self.coming = Some(Brought::default());
         if snapshot == Update::EMPTY_V1 { Ok(()) } else { self.integrate(&[&snapshot]) }
@@ -263,13 +290,13 @@ impl Crdt for Yjs {
     }
 }
 
-fn new_doc(client: u64) -> Doc {
+fn new_doc(client: u64, skip_gc: bool) -> Doc {
     Doc::with_options(Options {
         client_id: ClientID::new(client),
         guid: "".into(),
         collection_id: None,
         offset_kind: OffsetKind::Utf16,
-        skip_gc: false,
+        skip_gc,
         auto_load: false,
         should_load: true,
         cleanup_formatting: false,

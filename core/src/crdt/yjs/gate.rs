@@ -42,6 +42,8 @@ const KEPT_SECTIONS: usize = 64;
 pub struct YjsGate {
     known: Known,
     roots: Roots,
+    /// Whether any update brought a document inside of the document.
+    documents: bool,
     /// Working memory, without meaning between updates.
     sections: Vec<Section>,
     clients: Vec<u64>,
@@ -72,6 +74,8 @@ pub(super) struct Brought {
     pub values: bool,
     /// Shared types, embedded objects and whatever else takes one place.
     pub objects: bool,
+    /// Documents inside of the document.
+    pub documents: bool,
 }
 
 impl Brought {
@@ -91,6 +95,7 @@ impl Brought {
             }
             Content::Values => self.values = true,
             Content::Type | Content::Object => self.objects = true,
+            Content::Document => (self.objects, self.documents) = (true, true),
             Content::Collected | Content::Deleted | Content::Format => {}
         }
     }
@@ -115,6 +120,16 @@ impl YjsGate {
         self.brought
     }
 
+    /// Whether there are or were documents inside of the document.
+    pub(super) const fn holds_documents(&self) -> bool {
+        self.documents
+    }
+
+    /// Whether both hold the same blocks at the same places, as far as gates know.
+    pub(crate) fn knows_the_same_as(&self, other: &Self) -> bool {
+        self.known == other.known
+    }
+
     fn check(&mut self, author: Option<u64>, update: &[u8]) -> Result<(), GateError> {
         let mut reader = Reader::new(update, 0);
         self.read_sections(&mut reader, author)?;
@@ -136,6 +151,7 @@ impl YjsGate {
     }
 
     fn note(&mut self) {
+        self.documents |= self.brought.documents;
         for section in &self.sections {
             self.known.extend(section.client, section.end, &section.runs);
         }
@@ -309,18 +325,23 @@ impl YjsGate {
             }
             None => None,
         };
-        let place = agree([inside, place_of(left), place_of(right), self.known_half(index, block)])?;
+        let half = self.known_half(index, block);
+        let place = agree([inside, place_of(left), place_of(right), place_of(half)])?;
+        if half == Some(Mark::Collected) && place.is_some() {
+            return Err(malformed("a block has a place, and its first half has none"));
+        }
         check_entry(block, place, right)?;
         let may_be_parent = matches!(block.content, Content::Type | Content::Deleted);
         Ok(Step::Integrated(place.map_or(Mark::Collected, |place| Mark::Placed { place, may_be_parent })))
     }
 
-    /// Where the first half of a block is, if that half is known and the second one is not.
-    fn known_half(&self, index: usize, block: &Block<'_>) -> Option<Place> {
+    /// The mark of the first half of a block, if that half is known and the second one is not. yrs puts the second
+    /// one behind it; what is behind something collected is collected too once the document is loaded again.
+    fn known_half(&self, index: usize, block: &Block<'_>) -> Option<Mark> {
         let section = &self.sections[index];
         let known = self.known.clock(section.client);
         let straddles = section.clock < known && known < section.clock + block.len;
-        place_of(straddles.then(|| self.known.mark(Id { client: section.client, clock: known - 1 }))?)
+        straddles.then(|| self.known.mark(Id { client: section.client, clock: known - 1 })).flatten()
     }
 
     /// The mark of a block that another one refers to, or the step that must come first.

@@ -72,7 +72,7 @@ impl Roots {
 }
 
 /// The marks of consecutive clocks, from some clock on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Runs(Vec<(u32, Mark)>);
 
 impl Runs {
@@ -99,10 +99,10 @@ impl Runs {
 }
 
 /// The state vector of a document, with marks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known(BTreeMap<u64, Client>);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Client {
     clock: u32,
     runs: Runs,
