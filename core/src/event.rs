@@ -128,6 +128,8 @@ pub enum Event {
         doc: DocId,
         /// Whether the change was made here.
         local: bool,
+        /// How many entries it came in; none if the document was rebuilt.
+        entries: usize,
     },
     /// More of this replica's own edits are saved, or fewer are pending.
     Saved {

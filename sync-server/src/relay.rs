@@ -151,8 +151,8 @@ fn config() -> Result<Config, RelayError> {
 
 fn on_event(updates: &AtomicU64, event: &Event) {
     match event {
-        Event::Changed { .. } => {
-            updates.fetch_add(1, Ordering::Relaxed);
+        Event::Changed { entries, .. } => {
+            updates.fetch_add(*entries as u64, Ordering::Relaxed);
         }
         Event::Failed { doc, error } => tracing::error!(%doc, %error, "a document cannot be served"),
         Event::Quarantined { doc, id, reason } => tracing::warn!(%doc, %id, reason, "an entry is skipped"),

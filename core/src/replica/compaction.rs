@@ -106,7 +106,7 @@ impl Live {
         if self.skip.insert(id) {
             self.quarantine(context, id, "the relay found that nobody can apply it");
             self.rebuild(context);
-            context.tell(Event::Changed { doc: self.doc.clone(), local: false });
+            context.tell(Event::Changed { doc: self.doc.clone(), local: false, entries: 0 });
         }
     }
 }

@@ -211,7 +211,7 @@ impl Live {
         let entry = self.own_entry(context, writer, touched, Body::Update(update));
         let cost = entry.cost();
         let offset = self.append(context, Arc::new(entry), Some(encode_operations(operations)));
-        context.tell(Event::Changed { doc: self.doc.clone(), local: true });
+        context.tell(Event::Changed { doc: self.doc.clone(), local: true, entries: 1 });
         Ok(Some(self.pending.push(offset, cost)))
     }
 

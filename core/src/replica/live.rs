@@ -222,7 +222,7 @@ impl Live {
         if self.content.merge(&entries.iter().map(|entry| &**entry).collect::<Vec<_>>()).is_err() {
             self.rebuild(context);
         }
-        context.tell(Event::Changed { doc: self.doc.clone(), local: false });
+        context.tell(Event::Changed { doc: self.doc.clone(), local: false, entries: entries.len() });
     }
 
     /// Notes for good that an entry is not to be applied.

@@ -121,7 +121,7 @@ impl Live {
                 let lost = rewrite.lost;
                 self.replace(context, rewrite);
                 context.tell(Event::Refused { doc: doc.clone(), id, reason: fence.reason.clone(), lost });
-                context.tell(Event::Changed { doc, local: false });
+                context.tell(Event::Changed { doc, local: false, entries: 0 });
                 cuts
             }
             Err(damaged) => {

@@ -83,7 +83,7 @@ impl Live {
         let kept: Vec<_> = kept.map(|s| (s.offset, s.entry.clone(), s.operations.clone())).collect();
         self.renumber(context, state, covers, kept);
         self.rebuild(context);
-        context.tell(Event::Changed { doc: self.doc.clone(), local: false });
+        context.tell(Event::Changed { doc: self.doc.clone(), local: false, entries: 0 });
         Ok(())
     }
 }
