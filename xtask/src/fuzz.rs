@@ -22,7 +22,7 @@ const INPUT_TIMEOUT: &str = "-timeout=10";
 /// So is one that needs more memory.
 const MEMORY_LIMIT: &str = "-rss_limit_mb=2048";
 /// A document of yrs with others in it holds itself, and is never freed; that is known.
-const NO_LEAKS: &str = "-detect_leaks=0";
+const NO_LEAKS: (&str, &str) = ("ASAN_OPTIONS", "detect_leaks=0");
 
 /// How many updates are generated when nothing else is said.
 const UPDATES: &str = "1000000";
@@ -114,17 +114,17 @@ fn generator(tree: &Tree) -> Result<Command, Failure> {
     let host = Command::new(tree, "rustc").args(["+nightly", "--print", "host-tuple"]);
     let host = host.stdout("update the nightly compiler: rustup update nightly")?;
     let program = tree.at(&format!("fuzz/target/{}/release/generate", host.trim()));
-    Ok(Command::new(tree, program).env("ASAN_OPTIONS", "detect_leaks=0"))
+    Ok(Command::new(tree, program).env(NO_LEAKS.0, NO_LEAKS.1))
 }
 
 /// Nothing is built anew by this, as the flags are those of [`build`].
 fn command(tree: &Tree, target: &str, seconds: &str) -> Command {
-    Command::cargo(tree).args(["+nightly", "fuzz", "run"]).args(BUILD).args([target, "--"]).args([
-        &format!("-max_total_time={seconds}"),
-        INPUT_TIMEOUT,
-        MEMORY_LIMIT,
-        NO_LEAKS,
-    ])
+    Command::cargo(tree)
+        .args(["+nightly", "fuzz", "run"])
+        .args(BUILD)
+        .args([target, "--"])
+        .args([&format!("-max_total_time={seconds}"), INPUT_TIMEOUT, MEMORY_LIMIT])
+        .env(NO_LEAKS.0, NO_LEAKS.1)
 }
 
 fn replay(target: &str) -> String {

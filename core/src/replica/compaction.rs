@@ -40,8 +40,9 @@ impl Live {
     /// proportion to the entries that the base was made of, which may be far more than its bytes tell.
     fn is_worthwhile(&self, policy: &Compaction, end: u64) -> bool {
         let base_bytes = self.log.base().map_or(0, |base| base.state.len());
-        let base_entries =
-            self.log.base().map_or(0, |base| base.covers.iter().map(|last| last.counter).sum());
+        // What a snapshot covers is told by the peer that sent it, and may be any numbers.
+        let add = |sum: u64, last: EntryId| sum.saturating_add(last.counter);
+        let base_entries = self.log.base().map_or(0, |base| base.covers.iter().fold(0, add));
         let entries = end.saturating_sub(self.log.base_offset());
         self.log.tail_bytes() >= policy.least_bytes.max(base_bytes.saturating_mul(policy.ratio))
             && entries >= self.not_before
