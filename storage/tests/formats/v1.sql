@@ -97,6 +97,7 @@ CREATE TABLE fences (
     doc     INTEGER NOT NULL,
     replica BLOB    NOT NULL,
     counter INTEGER NOT NULL,
+    blame   INTEGER NOT NULL,
     reason  TEXT    NOT NULL,
     sum     INTEGER NOT NULL,
     PRIMARY KEY (doc, replica)
