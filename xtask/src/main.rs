@@ -34,6 +34,7 @@ cargo xtask TASK
                            the simulator, from seed S on
   kill [--runs N] [--seed S]
                            real processes under SIGKILL, from seed S on
+  traces                   every recorded session in the real data, over a relay that is killed
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
@@ -65,6 +66,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "tidy" => gate::run(&tree, &["tidy".to_owned()]),
         "sim" => tests_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
+        "traces" => traces(&tree),
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
         "asan" => fuzz::generated(&tree, rest),
@@ -88,6 +90,16 @@ pub(crate) fn tests_binary(tree: &Tree, name: &str, arguments: &[String]) -> Com
 fn kill(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
     Command::cargo(tree).args(["build", "--quiet", "--workspace", "--bins"]).run("mend what it names")?;
     tests_binary(tree, "kill", arguments).run("the stores of the failed run are kept where it says")
+}
+
+/// All recorded sessions, those that take minutes included, as fast as the release profile is.
+fn traces(tree: &Tree) -> Result<(), Failure> {
+    let remedy = "the data is looked for in $SYNCLINE_DATA, else beside the project; see what the test says";
+    Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
+    Command::cargo(tree)
+        .args(["nextest", "run", "--release", "--package", "syncline-tests", "--test", "traces"])
+        .args(["--run-ignored", "all", "--no-capture"])
+        .run(remedy)
 }
 
 fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {

@@ -9,7 +9,8 @@ use super::content::Content;
 use super::context::Context;
 use super::peer::{Peer, Portion};
 use super::pending::Pending;
-use crate::entry::{Body, Entry, MAX_SEEN_BEYOND, Seen, Spec};
+use crate::crdt::GateError;
+use crate::entry::{Body, Entry, Family, MAX_SEEN_BEYOND, Seen, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
 use crate::log::Log;
@@ -198,7 +199,21 @@ impl Live {
 
     fn admit(&mut self, context: &Context, entry: &Entry) -> Result<(), Refusal> {
         (context.config.policy.accepts)(&self.doc, entry).map_err(Refusal::Policy)?;
+        self.check_writer(entry.id)?;
         Ok(self.content.admit(entry)?)
+    }
+
+    /// Replica ids that share a Yjs client id do not come about by chance: whoever takes that of another one
+    /// takes its clock as well, and would have it refused.
+    fn check_writer(&self, id: EntryId) -> Result<(), GateError> {
+        if self.spec.family != Family::Yjs || id.counter > 1 {
+            return Ok(());
+        }
+        let taken = |other: &EntryId| {
+            other.replica != id.replica && other.replica.yjs_client() == id.replica.yjs_client()
+        };
+        let Some(other) = self.log.have().iter().find(taken) else { return Ok(()) };
+        Err(GateError::Impostor { reason: format!("the Yjs client id is that of {}", other.replica) })
     }
 
     /// Appends an admitted entry, to be merged.
