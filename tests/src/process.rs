@@ -13,6 +13,7 @@ pub mod memory;
 pub mod proxy;
 pub mod raw;
 pub mod relay;
+pub mod session;
 pub mod store;
 pub mod terminal;
 pub mod trace;

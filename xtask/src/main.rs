@@ -94,12 +94,10 @@ fn kill(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
 
 /// All recorded sessions, those that take minutes included, as fast as the release profile is.
 fn traces(tree: &Tree) -> Result<(), Failure> {
-    let remedy = "the data is looked for in $SYNCLINE_DATA, else beside the project; see what the test says";
     Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
     Command::cargo(tree)
-        .args(["nextest", "run", "--release", "--package", "syncline-tests", "--test", "traces"])
-        .args(["--run-ignored", "all", "--no-capture"])
-        .run(remedy)
+        .args(["run", "--release", "--quiet", "--package", "syncline-tests", "--bin", "traces"])
+        .run("the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says")
 }
 
 fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
