@@ -239,7 +239,8 @@ impl Engine {
     }
 
     /// Writes everything down, gives a connected relay two seconds to acknowledge what is pending, and
-    /// stops. What is pending then is sent when the store is opened again.
+    /// stops. What is pending then is sent when the store is opened again. Edits that the store could not take
+    /// were not reported saved and are lost; [`Status::store`] then says why.
     pub async fn close(&self) {
         if self.status().is_connected() {
             // Running out of time loses nothing: the edits are in the store.
