@@ -180,11 +180,11 @@ impl Engine {
     /// connected.
     pub async fn describe(&self, name: &str) -> Result<Option<Spec>, OpenError> {
         let doc = doc_id(name)?;
-        let answer = self.inner.observers.describing(&doc);
         let greeted = self.inner.observers.greeted();
         if greeted.is_empty() {
             return Ok(None);
         }
+        let answer = self.inner.observers.describing(&doc);
         self.inner.node.with(|replica, _| greeted.iter().for_each(|id| replica.describe(*id, &doc)));
         match tokio::time::timeout(DESCRIBE_TIMEOUT, answer).await {
             Ok(answer) => answer.map_err(|_| OpenError::Closed),
