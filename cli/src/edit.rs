@@ -14,8 +14,7 @@ pub async fn create(global: &Global, doc: &str, kind: Kind, family: Family) -> R
         return Err(Failure::Exists(doc.to_owned()));
     }
     engine.document(doc, Spec { family, kind }).await?;
-    engine.close().await;
-    Ok(())
+    session::close(&engine).await
 }
 
 /// Performs one operation.
@@ -23,9 +22,9 @@ pub async fn perform(global: &Global, doc: &str, operation: Operation) -> Result
     let engine = session::online(global, session::existing_store(global)?)?;
     let document = session::document(&engine, doc).await?;
     document.perform(operation)?;
-    document.saved(Saved::Local).await?;
-    engine.close().await;
-    Ok(())
+    let saved = session::unless_full(&engine, async { Ok(document.saved(Saved::Local).await?) }).await;
+    session::close(&engine).await?;
+    saved
 }
 
 pub fn set(path: &str, value: &str) -> Result<Operation, Failure> {
@@ -66,6 +65,5 @@ pub async fn delete(global: &Global, doc: &str) -> Result<(), Failure> {
     let engine = session::offline(global, session::existing_store(global)?)?;
     session::document(&engine, doc).await?;
     engine.delete(doc)?;
-    engine.close().await;
-    Ok(())
+    session::close(&engine).await
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use syncline::{OpenError, SaveError, Spec};
+use syncline_core::event::StoreFault;
 use thiserror::Error;
 
 /// A command's failure.
@@ -13,6 +14,8 @@ pub enum Failure {
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] syncline::storage::StorageError),
+    #[error("nothing was saved: {0}")]
+    Unwritten(StoreFault),
     #[error(transparent)]
     Save(#[from] SaveError),
     #[error(transparent)]
@@ -58,7 +61,7 @@ impl Failure {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Open(_) => "open",
-            Self::Store(_) => "store",
+            Self::Store(_) | Self::Unwritten(_) => "store",
             Self::Save(_) => "save",
             Self::Path(_) => "path",
             Self::Edit(_) => "edit",

@@ -132,8 +132,7 @@ pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> 
     for name in names {
         session::document(&engine, &name).await?.compact();
     }
-    engine.close().await;
-    Ok(())
+    session::close(&engine).await
 }
 
 /// Verifies the store.

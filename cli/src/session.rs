@@ -71,3 +71,26 @@ pub async fn document(engine: &Engine, name: &str) -> Result<Document, Failure> 
         opened => Ok(opened?),
     }
 }
+
+/// Waits for work that relies on the store; a store that cannot be written is an error, not a wait.
+pub async fn unless_full<T>(
+    engine: &Engine,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut status = engine.watch_status();
+    let fault = async {
+        let told = status.wait_for(|status| status.store.is_some()).await;
+        told.ok().and_then(|status| status.store.clone())
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        Some(fault) = fault => Err(Failure::Unwritten(fault)),
+    }
+}
+
+/// Closes the engine; that the store could not take everything is an error.
+pub async fn close(engine: &Engine) -> Result<(), Failure> {
+    engine.close().await;
+    engine.status().store.map_or(Ok(()), |fault| Err(Failure::Unwritten(fault)))
+}

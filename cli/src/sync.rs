@@ -21,9 +21,10 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
         return Err(Failure::NoRelay);
     }
     let engine = session::online(global, session::open_store(global)?)?;
-    let done = timeout(Duration::from_secs(seconds), sync_all(&engine, docs)).await;
+    let all = session::unless_full(&engine, sync_all(&engine, docs));
+    let done = timeout(Duration::from_secs(seconds), all).await;
     let state = describe(&engine);
-    engine.close().await;
+    session::close(&engine).await?;
     match done {
         Ok(result) => result,
         Err(_) => Err(Failure::NotSynced(format!(

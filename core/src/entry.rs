@@ -29,7 +29,7 @@ pub enum Family {
     Yjs,
     /// Automerge.
     Automerge,
-    /// A forty-line CRDT for simulations.
+    /// A small CRDT of our own, for simulations.
     Toy,
 }
 

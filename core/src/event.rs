@@ -1,4 +1,4 @@
-//! The whole contract of a replica on one screen: what goes in, what comes out, what is stored.
+//! The whole contract of a replica: what goes in, what comes out, what is stored.
 //!
 //! A driver owns the sockets, the store and the clock. It feeds [`Input`]s to
 //! [`Replica::handle`](crate::replica::Replica::handle) and performs the [`Output`]s in their order. A replica
@@ -467,9 +467,8 @@ impl Refusal {
     }
 }
 
-/// Names a peer's log in the store.
 impl PeerCursor {
-    /// The peer's log.
+    /// The peer's log, by which the store finds it again.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.theirs.epoch

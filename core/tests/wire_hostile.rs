@@ -18,9 +18,10 @@ use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::path::{MAX_DEPTH, Path};
 use syncline_core::time::Time;
 use syncline_core::wire::{
-    Codec, Compression, Encoding, ErrorCode, FRAME_VERSION, Frame, Hello, MAX_AGENT_BYTES, MAX_FRAME_BYTES,
-    MAX_FRAME_MESSAGES, MAX_OPEN_CURSORS, MAX_REASON_BYTES, MAX_SNAPSHOT_PART_BYTES, Message, Numbered,
-    WireError, decode_entry, decode_have, decode_operations, encode_entry, encode_have, encode_operations,
+    Codec, Compression, Encoding, ErrorCode, FRAME_VERSION, Frame, Hello, MAX_AGENT_BYTES, MAX_COMPRESSIONS,
+    MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, MAX_OPEN_CURSORS, MAX_REASON_BYTES, MAX_SNAPSHOT_PART_BYTES,
+    Message, Numbered, WireError, decode_entry, decode_have, decode_operations, encode_entry, encode_have,
+    encode_operations,
 };
 use wire_support::codecs;
 
@@ -286,15 +287,18 @@ fn every_limit_holds_in_both_encodings() {
         |size| Message::Refused { doc: doc(), id: id(1), blame: Blame::Entry, reason: "x".repeat(size) };
     let failure = |size| Message::Failure { doc: None, code: ErrorCode::Gap, message: "x".repeat(size) };
     let agent = |size| Message::Hello(Hello { agent: "x".repeat(size), ..hello() });
+    let compressions =
+        |number| Message::Hello(Hello { compression: vec![Compression::Gzip; number], ..hello() });
     let update = |size: usize| entries(|entry| entry.body = Body::Update(vec![0; size].into()));
     let touched = |number| entries(|entry| entry.touched = (0..number).map(touch).collect());
     let beyond = |number| entries(|entry| entry.seen.beyond = vec![id(1); number]);
-    let at_and_beyond: [(usize, &dyn Fn(usize) -> Message); 8] = [
+    let at_and_beyond: [(usize, &dyn Fn(usize) -> Message); 9] = [
         (MAX_SNAPSHOT_PART_BYTES, &part),
         (MAX_OPEN_CURSORS, &cursors),
         (MAX_REASON_BYTES, &refused),
         (MAX_REASON_BYTES, &failure),
         (MAX_AGENT_BYTES, &agent),
+        (MAX_COMPRESSIONS, &compressions),
         (MAX_UPDATE_BYTES, &update),
         (MAX_TOUCHED, &touched),
         (MAX_SEEN_BEYOND, &beyond),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use syncline_core::event::Side;
 use syncline_core::id::ConnectionId;
 use syncline_core::random::Random;
-use syncline_core::replica::{Backoff, LONGEST_WAIT};
+use syncline_core::replica::Backoff;
 use syncline_transports::Transport;
 
 use crate::node::{Attached, Node};
@@ -33,12 +33,6 @@ pub(crate) struct Dialing {
     pub longest_wait: u64,
     /// Where jitter comes from.
     pub seed: u64,
-}
-
-impl Default for Dialing {
-    fn default() -> Self {
-        Self { longest_wait: LONGEST_WAIT, seed: 0 }
-    }
 }
 
 /// Dials until dropped, and tells how it goes.

@@ -180,11 +180,11 @@ impl Engine {
     /// connected.
     pub async fn describe(&self, name: &str) -> Result<Option<Spec>, OpenError> {
         let doc = doc_id(name)?;
-        let answer = self.inner.observers.describing(&doc);
         let greeted = self.inner.observers.greeted();
         if greeted.is_empty() {
             return Ok(None);
         }
+        let answer = self.inner.observers.describing(&doc);
         self.inner.node.with(|replica, _| greeted.iter().for_each(|id| replica.describe(*id, &doc)));
         match tokio::time::timeout(DESCRIBE_TIMEOUT, answer).await {
             Ok(answer) => answer.map_err(|_| OpenError::Closed),
@@ -239,7 +239,8 @@ impl Engine {
     }
 
     /// Writes everything down, gives a connected relay two seconds to acknowledge what is pending, and
-    /// stops. What is pending then is sent when the store is opened again.
+    /// stops. What is pending then is sent when the store is opened again. Edits that the store could not take
+    /// were not reported saved and are lost; [`Status::store`] then says why.
     pub async fn close(&self) {
         if self.status().is_connected() {
             // Running out of time loses nothing: the edits are in the store.

@@ -23,10 +23,10 @@
 //! ```
 //!
 //! Three layers, from the inside out: [`node`] is the one driver loop over `syncline-core`'s replica, a storage
-//! and links, and serves relays too; [`dial`] keeps links up; [`Engine`] and [`Document`] are the
+//! and links, and serves relays too; `dial` keeps links up; [`Engine`] and [`Document`] are the
 //! handles that applications hold.
 
-pub mod dial;
+mod dial;
 mod document;
 mod engine;
 mod error;

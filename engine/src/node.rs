@@ -294,17 +294,21 @@ impl Driver {
         self.finish(&mut waiting).await;
     }
 
-    /// The last turn: what is still to be written is, and whoever waits on a link sees it end.
+    /// The last turn: what is still to be written is, and whoever waits on a link sees it end. If the store could
+    /// not take what was left, that is the last event.
     async fn finish(mut self, waiting: &mut Vec<Input>) {
         self.turn(waiting);
         self.links.clear();
-        let writer = self.writer;
-        match tokio::task::spawn_blocking(move || writer.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::error!(%fault, "what was not reported saved is lost"),
-            Err(panic) => tracing::error!(%panic, "the store could not be closed"),
+        let Self { node, writer, mut on_event, .. } = self;
+        let fault = match tokio::task::spawn_blocking(move || writer.close()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(fault)) => Some(fault),
+            Err(panic) => Some(StoreFault(panic.to_string())),
+        };
+        if fault.is_some() || node.look(|replica| replica.fault().is_some()) {
+            on_event(&node, Event::Store { fault });
         }
-        self.node.shared.closed.send_replace(true);
+        node.shared.closed.send_replace(true);
     }
 
     /// True if the loop is to end.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use syncline::transports::websocket::SUBPROTOCOL;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,9 +16,6 @@ pub const MAX_HEADERS: usize = 64;
 
 /// How long a client may take to send its request head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The WebSocket subprotocol of native clients; echoed where it was offered.
-const SUBPROTOCOL: &str = "syncline";
 
 /// What a client asks for, and the bytes read so far, head included.
 #[derive(Debug)]
@@ -114,12 +112,15 @@ pub async fn accept_upgrade(
     key: &[u8],
     offers_subprotocol: bool,
 ) -> std::io::Result<()> {
-    let subprotocol = if offers_subprotocol { "sec-websocket-protocol: syncline\r\n" } else { "" };
-    let answer = format!(
+    let mut answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-accept: {}\r\n{subprotocol}\r\n",
+         sec-websocket-accept: {}\r\n",
         derive_accept_key(key)
     );
+    if offers_subprotocol {
+        answer += &format!("sec-websocket-protocol: {SUBPROTOCOL}\r\n");
+    }
+    answer += "\r\n";
     stream.write_all(answer.as_bytes()).await
 }
 

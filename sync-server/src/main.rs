@@ -26,19 +26,32 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the relay; the same as no command at all.
-    Serve(Serve),
+    Serve,
 }
 
-#[derive(Args, Clone)]
+/// Understood before and after the command.
+#[derive(Args)]
 struct Serve {
     /// Address and port to listen on; port 0 takes any free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4455", env = "SYNCLINE_LISTEN")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:4455",
+        env = "SYNCLINE_LISTEN"
+    )]
     listen: SocketAddr,
     /// Folder for the store.
-    #[arg(long, value_name = "FOLDER", default_value = "./syncline-data", env = "SYNCLINE_DATA_DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        default_value = "./syncline-data",
+        env = "SYNCLINE_DATA_DIR"
+    )]
     data: PathBuf,
     /// What an acknowledged edit survives: a power failure, or only the death of the process.
-    #[arg(long, value_enum, default_value = "full", env = "SYNCLINE_DURABILITY")]
+    #[arg(long, global = true, value_enum, default_value = "full", env = "SYNCLINE_DURABILITY")]
     durability: Kept,
 }
 
@@ -51,11 +64,7 @@ enum Kept {
 }
 
 fn main() -> ExitCode {
-    let Arguments { command, serve } = Arguments::parse();
-    let serve = match command {
-        Some(Command::Serve(serve)) => serve,
-        None => serve,
-    };
+    let Arguments { command: None | Some(Command::Serve), serve } = Arguments::parse();
     let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -186,3 +186,18 @@ fn a_store_in_use_names_its_holder_and_is_free_when_that_ends() {
     assert!(watching.kill().errors.is_empty());
     assert!(terminal.ok(["show", "d"]).contains("key"), "a killed holder holds nothing");
 }
+
+#[test]
+fn a_disk_without_room_is_an_error_and_what_was_saved_stays() {
+    let terminal = terminal();
+    let before = terminal.ok(["show", "d"]);
+    let large = format!("\"{}\"", "x".repeat(100_000));
+    let said = terminal.run_cramped(100, ["set", "d", "/large", &large]);
+    assert!(said.code == Some(1) && said.err.contains("nothing was saved: "), "{said:?}");
+    let said = terminal.run_cramped(100, ["set", "d", "/large", &large, "--json"]);
+    assert_eq!((said.code, &*code(&said.err)), (Some(1), "store"));
+    assert_eq!(terminal.ok(["show", "d"]), before);
+    terminal.ok(["set", "d", "/large", &large]);
+    terminal.ok(["check"]);
+    assert_eq!(terminal.ok(["get", "d", "/large"]), large);
+}

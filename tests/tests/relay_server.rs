@@ -23,7 +23,11 @@ fn refuses(command: &mut Command) -> String {
 fn it_starts_without_configuration_in_the_folder_where_it_stands() {
     let folder = TempDir::new().unwrap();
     // Only the port is named, as the usual one may be taken.
-    for words in [&["--listen", "127.0.0.1:0"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+    for words in [
+        &["--listen", "127.0.0.1:0"][..],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["--listen", "127.0.0.1:0", "serve"],
+    ] {
         let mut process = Running::start(relay::command().args(words).current_dir(folder.path()));
         let address = process.wait_for("its address", |line| {
             line.trim().strip_prefix("page     http://")?.strip_suffix('/')?.parse().ok()

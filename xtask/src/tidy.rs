@@ -3,6 +3,7 @@
 
 mod architecture;
 mod features;
+mod limits;
 mod sources;
 
 pub use features::is_done;
@@ -19,6 +20,7 @@ pub fn check(tree: &Tree) -> Result<Unchecked, Failure> {
     findings.extend(sources.iter().flat_map(sources::findings));
     findings.extend(unfinished_text(tree)?);
     findings.extend(features::findings(tree, &sources)?);
+    findings.extend(limits::findings(tree, &sources)?);
     findings.extend(architecture::findings(tree)?);
     if findings.is_empty() {
         println!("{} Rust files, {} files in all", sources.len(), tree.paths().count());

@@ -59,7 +59,7 @@ pub async fn play(
         }
         None => Saved::Local,
     };
-    document.saved(place).await?;
+    session::unless_full(&engine, async { Ok(document.saved(place).await?) }).await?;
     let saving = edited.elapsed();
     let end = conclude(doc, &document, &trace.end_content);
     engine.close().await;

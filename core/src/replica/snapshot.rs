@@ -32,12 +32,11 @@ impl Live {
                 peer.receiving = Receiving::Snapshot { cursor, covers, total, state: Vec::new() };
             }
             (Receiving::Snapshot { cursor: begun, .. }, None) if *begun == cursor => {}
-            _ => {
-                return Err(Misbehaviour::new(
-                    ErrorCode::Unexpected,
-                    "a snapshot nobody asked for, or too large",
-                ));
+            (Receiving::Live { told_have: true }, Some(_)) => {
+                let message = format!("a snapshot of {total} bytes, {MAX_SNAPSHOT_BYTES} are taken in");
+                return Err(Misbehaviour::new(ErrorCode::TooLarge, message));
             }
+            _ => return Err(Misbehaviour::new(ErrorCode::Unexpected, "a snapshot nobody asked for")),
         }
         let Receiving::Snapshot { covers, total, state, .. } = &mut peer.receiving else { return Ok(()) };
         if state.len() + bytes.len() > usize::try_from(*total).unwrap_or(0) {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -123,12 +123,11 @@ pub(super) fn compressions<'de, D: Deserializer<'de>>(deserializer: D) -> Result
         Unknown(IgnoredAny),
     }
     let offers = at_most::<_, Offer, MAX_COMPRESSIONS>(deserializer)?;
-    if offers.len() > MAX_COMPRESSIONS {
-        return Err(D::Error::custom("too many compressions"));
-    }
+    // Too many are all kept, known or not, for the check of the message to refuse.
+    let too_many = offers.len() > MAX_COMPRESSIONS;
     let known = |offer| match offer {
         Offer::Known(compression) => Some(compression),
-        Offer::Unknown(_) => None,
+        Offer::Unknown(_) => too_many.then_some(Compression::None),
     };
     Ok(offers.into_iter().filter_map(known).collect())
 }

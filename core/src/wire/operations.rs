@@ -31,7 +31,7 @@ pub fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, WireError> {
     of_format(OPERATIONS_FORMAT, bytes)
 }
 
-/// An entry may be made of several edits, so there is no limit to their operations but the bytes there are.
+/// They were limited when the edit was made, and come from our own store: here is no limit but the bytes there are.
 impl Element for Operation {
     const MOST: usize = usize::MAX;
     const WHAT: &'static str = "the number of operations";

@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -109,11 +108,6 @@ impl Raw {
             }
         }
         panic!("the relay closed the connection before {what}");
-    }
-
-    /// Whether nothing comes for a while.
-    pub async fn is_silent_for(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.socket.next()).await.is_err()
     }
 
     /// Opens a document with an empty log of our own, and lets the relay's entries come.

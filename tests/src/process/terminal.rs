@@ -70,9 +70,7 @@ impl Terminal {
     /// # Panics
     /// If it cannot be started.
     pub fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Said {
-        let Output { status, stdout, stderr } = self.command(arguments).output().expect("syncline starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what is printed is UTF-8");
-        Said { code: status.code(), out: text(stdout), err: text(stderr) }
+        Said::of(&mut self.command(arguments))
     }
 
     /// Runs a command that must succeed without a complaint, and returns its output.
@@ -110,9 +108,30 @@ impl Terminal {
         said.err
     }
 
+    /// Runs a command to its end that may make no file longer than so many blocks of half a kilobyte: for its store
+    /// that is a full disk.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn run_cramped(&self, blocks: u32, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Said {
+        let command = self.command(arguments);
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut cramped = Command::new("sh");
+        cramped.arg("-c").arg(script).arg(command.get_program()).args(command.get_args());
+        Said::of(cramped.current_dir(self.folder.path()))
+    }
+
     /// Starts a command that goes on until it is told to stop.
     pub fn start(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {
         Running::start(&mut self.command(arguments))
+    }
+}
+
+impl Said {
+    fn of(command: &mut Command) -> Self {
+        let Output { status, stdout, stderr } = command.output().expect("syncline starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what is printed is UTF-8");
+        Self { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 }
 
