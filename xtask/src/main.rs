@@ -102,7 +102,7 @@ fn traces(tree: &Tree) -> Result<(), Failure> {
 
 fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
     Command::cargo(tree)
-        .args(["bench", "--package", "syncline-tests", "--"])
+        .args(["bench", "--package", "syncline", "--package", "syncline-storage", "--benches", "--"])
         .args(arguments)
         .run("a benchmark did not build or run; its error is above")
 }

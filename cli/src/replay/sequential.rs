@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use syncline::{Engine, Saved, Spec};
+use syncline::{Saved, Spec};
 
 use super::switch::Switch;
 use super::trace::{Patch, Sequential};
@@ -24,7 +24,7 @@ pub async fn play(
 ) -> Result<(), Failure> {
     let store = session::open_store(global)?;
     let (engine, switch) = match global.relay.is_empty() {
-        true => (Engine::builder(store).user(&global.user).open()?, None),
+        true => (session::offline(global, store)?, None),
         false => {
             let (switch, transport) = Switch::new(session::relays(global));
             (session::with_transport(global, store, transport)?, Some(switch))

@@ -72,7 +72,7 @@ pub(super) struct End {
     pub last_arrival: u64,
     /// Frames from here leave after this time.
     pub clogged_until: u64,
-    /// Whether entries arrived here.
+    /// For planted defects: whether entries arrived here, or that they follow.
     pub had_entries: bool,
 }
 

@@ -91,15 +91,20 @@ impl World {
         })
     }
 
-    /// The authors of the entries in a relay's frame think that the relay has them.
+    /// The authors of the entries in a relay's frame think that the relay has them, wherever it sends them entries.
     fn acknowledge_echo(&mut self, link: LinkId, side: usize, frame: &Frame) -> Result<(), String> {
+        let messages = Codec::decode(frame).unwrap_or_default();
+        let resumed = messages.iter().any(|message| matches!(message, Message::Resume { .. }));
+        if let (true, Some(link)) = (resumed, self.network.links.get_mut(&link)) {
+            link.ends[side].had_entries = true;
+        }
         let Some(relay) = self.network.links.get(&link).map(|link| link.ends[1 - side].node) else {
             return Ok(());
         };
         if relay == STRANGER || !self.nodes[relay].relay {
             return Ok(());
         }
-        for message in Codec::decode(frame).unwrap_or_default() {
+        for message in messages {
             let Message::Entries { doc, entries } = message else { continue };
             for numbered in entries {
                 self.acknowledge_to_author(relay, &doc, numbered.entry.id)?;
@@ -110,7 +115,11 @@ impl World {
 
     fn acknowledge_to_author(&mut self, relay: NodeId, doc: &DocId, id: EntryId) -> Result<(), String> {
         for (link, side) in self.network.links_of(relay) {
-            let author = self.network.links[&link].ends[1 - side].node;
+            let end = &self.network.links[&link].ends[1 - side];
+            let author = end.node;
+            if !end.had_entries {
+                continue;
+            }
             let Some(log) = self.nodes.get(author).and_then(|node| node.replica.as_ref()?.log(doc)) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! What the engine costs beside the bare libraries, in one run: `cargo bench -p syncline-tests --bench engine`.
+//! What the engine costs beside the bare libraries, in one run: `cargo bench -p syncline --bench engine`.
 //!
 //! The edits are those of a text being written: mostly a character behind the last one, sometimes a jump, sometimes
 //! some characters deleted. Bare means what any program must do to keep a document and tell others of each edit:

@@ -1,0 +1,67 @@
+//! The README's five minutes, as printed: its commands are run by a shell, and print what it says. Only the building is
+//! left out, and the relay has a port that the system chose.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+use std::process::Command;
+
+use syncline_tests::process::binary;
+use syncline_tests::process::relay::Relay;
+use tempfile::TempDir;
+
+/// What a terminal shows: what was typed, and what came.
+struct Console {
+    typed: Vec<String>,
+    printed: String,
+}
+
+impl Console {
+    fn all(readme: &str) -> Vec<Self> {
+        readme
+            .split("```console\n")
+            .skip(1)
+            .map(|rest| Self::read(rest.split("```").next().unwrap()))
+            .collect()
+    }
+
+    fn read(block: &str) -> Self {
+        let (typed, printed): (Vec<&str>, Vec<&str>) = block.lines().partition(|line| line.starts_with("$ "));
+        let typed = typed.iter().map(|line| line["$ ".len()..].to_owned()).collect();
+        Self { typed, printed: printed.concat() }
+    }
+
+    /// Types everything but what builds and what names the relay.
+    fn run(&self, folder: &Path, relay: &Relay) {
+        let is_building = |line: &&String| line.starts_with("cargo ") || line.starts_with("export ");
+        let script: Vec<&str> =
+            self.typed.iter().filter(|line| !is_building(line)).map(String::as_str).collect();
+        let binaries = binary::path("syncline").parent().unwrap().display().to_string();
+        let path = format!("{binaries}:{}", std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", &script.join("\n")]).current_dir(folder);
+        let output = shell.env("PATH", path).env("SYNCLINE_RELAY", relay.url()).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script:#?}: {errors}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let printed: String =
+            printed.lines().filter(|line| line.starts_with('{') && line.contains("tasks")).collect();
+        assert_eq!(printed, self.printed, "{script:#?}: {errors}");
+    }
+}
+
+#[test]
+fn the_five_minutes_work_as_printed() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let consoles = Console::all(&std::fs::read_to_string(readme).unwrap());
+    let [start, ada, ben, apart, together, ..] = &consoles[..] else { panic!("the README has another walk") };
+    assert_eq!(start.typed, ["cargo run --release --bin sync-server"]);
+    let folder = TempDir::new().unwrap();
+    let mut relay = Relay::start();
+    ada.run(folder.path(), &relay);
+    ben.run(folder.path(), &relay);
+    relay.kill();
+    apart.run(folder.path(), &relay);
+    relay.restart();
+    together.run(folder.path(), &relay);
+}

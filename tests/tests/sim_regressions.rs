@@ -1,0 +1,58 @@
+//! Worlds that once did not hold, by what was wrong with the engine then.
+
+use syncline_core::entry::Family;
+use syncline_tests::sim::Run;
+
+fn holds(family: Family, seeds: &[u64]) {
+    for seed in seeds.iter().copied() {
+        if let Err(failure) = (Run { seed, family, plant: None }).play() {
+            panic!("{failure}");
+        }
+    }
+}
+
+/// A refused entry took with it, as lost, what had only built on it.
+#[test]
+fn what_builds_on_refused_entries_is_made_again() {
+    holds(Family::Toy, &[36]);
+    holds(Family::Automerge, &[54, 101]);
+}
+
+/// A link broke before the refusal arrived, and the cursor had moved on.
+#[test]
+fn a_refusal_that_got_lost_comes_again() {
+    holds(Family::Toy, &[101]);
+    holds(Family::Yjs, &[101, 386]);
+}
+
+/// A client down the chain was told once that an entry is refused, on a link that broke.
+#[test]
+fn a_refusal_passed_on_comes_again() {
+    holds(Family::Yjs, &[194, 348]);
+}
+
+/// Entries of the relay were refused by a client that had heard of a refusal before.
+#[test]
+fn what_the_relay_holds_is_not_refused_by_clients() {
+    holds(Family::Toy, &[328]);
+}
+
+/// Entries behind one that nobody can apply were taken for refused when another entry was.
+#[test]
+fn what_builds_on_poison_stays_in_the_log() {
+    holds(Family::Toy, &[29]);
+}
+
+/// A snapshot's cursor was written down before its sender had the log on disk.
+#[test]
+fn a_snapshot_moves_no_cursor() {
+    holds(Family::Toy, &[1_622]);
+    holds(Family::Yjs, &[1_435]);
+    holds(Family::Automerge, &[73]);
+}
+
+/// Peers waited for ever for a document that was forgotten while it was being read.
+#[test]
+fn a_document_forgotten_while_it_loads_is_shut() {
+    holds(Family::Yjs, &[857]);
+}
