@@ -26,7 +26,7 @@ use trace::{Patch, Trace};
 const MAX_PATCHES: usize = syncline_core::operation::MAX_OPERATIONS;
 
 /// Edits that may wait for the disk before the replay waits too.
-const MAX_IN_FLIGHT: u64 = 8_192;
+const MAX_IN_FLIGHT: u64 = 1_024;
 
 /// Plays a trace and compares the end.
 pub async fn run(

@@ -61,7 +61,8 @@ impl Session {
         Self { file, edits: GENERATED as u64, end }
     }
 
-    /// Plays it; the relay is killed after a tenth of it and once more when it has half.
+    /// Plays it; the relay is killed when it has a tenth of it, and half; how much it has then is printed,
+    /// as it may have more by the time that is seen.
     ///
     /// # Panics
     /// If it does not end as recorded, here or in an empty store.
@@ -75,7 +76,6 @@ impl Session {
             let entries = reach(&relay, self.edits * tenths / 10);
             relay.kill();
             println!("{family} {file}: the relay was killed at {entries} of {} entries", self.edits);
-            assert!(tenths > 1 || entries < self.edits, "the relay is killed before the end");
             relay.restart();
         }
         let ended = replay.wait();
