@@ -1,4 +1,5 @@
-//! What the engine costs beside the bare libraries, in one run: `cargo bench -p syncline --bench engine`.
+//! What the engine costs beside the bare libraries, in one run: `cargo bench -p syncline --bench engine`, followed by
+//! `-- local`, `-- durable` or `-- opening` for a part of it.
 //!
 //! The edits are those of a text being written: mostly a character behind the last one, sometimes a jump, sometimes
 //! some characters deleted. Bare means what any program must do to keep a document and tell others of each edit:
@@ -36,15 +37,19 @@ struct Edit(usize, usize, String);
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let wanted = |name: &str| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let edits = script(EDITS);
     for family in [Family::Yjs, Family::Automerge] {
-        local_edits(&runtime, family, &edits);
-    }
-    for family in [Family::Yjs, Family::Automerge] {
-        durable_edits(&runtime, family, &edits);
-    }
-    for family in [Family::Yjs, Family::Automerge] {
-        opening(&runtime, family);
+        if wanted("local") {
+            local_edits(&runtime, family, &edits);
+        }
+        if wanted("durable") {
+            durable_edits(&runtime, family, &edits);
+        }
+        if wanted("opening") {
+            opening(&runtime, family);
+        }
     }
 }
 
