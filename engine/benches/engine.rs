@@ -26,6 +26,9 @@ const EDITS: usize = 20_000;
 /// Edits of the long document.
 const LONG: usize = 260_000;
 
+/// How often the writer goes to another place in a script; yrs walks over what every one of them left behind.
+const JUMPS: f64 = 400.0;
+
 /// Rounds of each side.
 const ROUNDS: usize = 5;
 
@@ -58,7 +61,7 @@ fn script(count: usize) -> Vec<Edit> {
     let (mut random, mut len, mut cursor) = (Random::new(7), 0, 0);
     let mut edits = Vec::with_capacity(count);
     for _ in 0..count {
-        if random.chance(0.02) {
+        if random.chance(JUMPS / count as f64) {
             cursor = random.index(len + 1);
         }
         let delete = if random.chance(0.1) { random.index(4).min(len - cursor) } else { 0 };
