@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
-
 use crate::crdt::{self, Crdt, Damaged, Gate, GateError, Writer};
 use crate::entry::{Body, Entry, Spec};
 use crate::event::Snapshot;
@@ -93,12 +91,11 @@ impl Content {
     /// Merges admitted entries, in the order in which they were admitted. After an error the content is worthless.
     pub fn merge(&mut self, entries: &[&Entry]) -> Result<(), Damaged> {
         let Self::Built(document) = self else { return Ok(()) };
-        let update = |entry: &&'_ Entry| match &entry.body {
-            Body::Update(update) => Some(update.clone()),
+        let updates = entries.iter().filter_map(|entry| match &entry.body {
+            Body::Update(update) => Some(&**update),
             Body::Void(_) => None,
-        };
-        let updates: Vec<Bytes> = entries.iter().filter_map(update).collect();
-        document.apply(&updates.iter().map(|update| &**update).collect::<Vec<_>>())
+        });
+        document.apply(&updates.collect::<Vec<_>>())
     }
 
     /// The document, where it is held.

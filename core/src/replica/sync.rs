@@ -307,12 +307,11 @@ impl Live {
 
     fn on_have(&mut self, context: &mut Context, id: ConnectionId, have: Have) -> Result<(), Misbehaviour> {
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
-        let clean = !self.fences.values().any(|fence| have.covers(&fence.first()));
-        let stopped = peer.refused;
+        let clean = peer.refused && !self.fences.values().any(|fence| have.covers(&fence.first()));
         peer.send_missing(&self.log, have);
         context.post(id, Message::Resume { doc: self.doc.clone() });
         context.wake(id, &self.doc);
-        if stopped && clean {
+        if clean {
             self.tell_have(context, id);
         }
         Ok(())

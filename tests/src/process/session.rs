@@ -61,18 +61,32 @@ impl Session {
         Self { file, edits: GENERATED as u64, end }
     }
 
-    /// Plays it; the relay is killed when it has a tenth of it, and half; how much it has then is printed,
-    /// as it may have more by the time that is seen.
+    /// Plays a session of one author; the relay is killed when it has a tenth of it, and half.
     ///
     /// # Panics
     /// If it does not end as recorded, here or in an empty store.
     pub fn play(&self, family: &str) {
+        let (_relay, ada, ben) = self.play_over_a_killed_relay(family, &[1, 5]);
+        assert_eq!(ada.ok(["show", "d"]), ben.ok(["show", "d"]), "{family} {}", self.file.display());
+    }
+
+    /// Plays a session of several authors, each with an engine of its own; the relay is killed half-way.
+    ///
+    /// # Panics
+    /// If it does not end as recorded, for each of them and in an empty store.
+    pub fn play_together(&self, family: &str) {
+        self.play_over_a_killed_relay(family, &[5]);
+    }
+
+    /// Kills the relay once it has so many tenths; how much it has then is printed, as it may have more by the time
+    /// that is seen. Returns it with who played and who got everything from it.
+    fn play_over_a_killed_relay(&self, family: &str, tenths: &[u64]) -> (Relay, Terminal, Terminal) {
         let started = Instant::now();
         let mut relay = Relay::start();
         let ada = Terminal::with_relay(relay.url());
         let file = self.file.to_str().expect("a name in UTF-8");
         let mut replay = ada.start(["replay", file, "d", "--crdt", family, "--offline-every", "2000"]);
-        for tenths in [1, 5] {
+        for tenths in tenths {
             let entries = reach(&relay, self.edits * tenths / 10);
             relay.kill();
             println!("{family} {file}: the relay was killed at {entries} of {} entries", self.edits);
@@ -83,29 +97,8 @@ impl Session {
         let ben = Terminal::with_relay(relay.url());
         ben.ok(["sync", "d"]);
         assert!(ben.ok(["export", "d", "--format", "text"]) == self.end, "{family} {file}: another end");
-        assert_eq!(ada.ok(["show", "d"]), ben.ok(["show", "d"]), "{family} {file}");
         println!("{family} {file}: {} edits in {:.1?}", self.edits, started.elapsed());
-    }
-
-    /// Plays a session of several authors, each with an engine of its own; the relay is killed half-way.
-    ///
-    /// # Panics
-    /// If it does not end as recorded, for each of them and in an empty store.
-    pub fn play_together(&self, family: &str) {
-        let started = Instant::now();
-        let mut relay = Relay::start();
-        let ada = Terminal::with_relay(relay.url());
-        let file = self.file.to_str().expect("a name in UTF-8");
-        let mut replay = ada.start(["replay", file, "d", "--crdt", family, "--offline-every", "2000"]);
-        reach(&relay, self.edits / 2);
-        relay.kill();
-        relay.restart();
-        let ended = replay.wait();
-        assert!(ended.status.success(), "{family} {file}: {}", ended.errors);
-        let ben = Terminal::with_relay(relay.url());
-        ben.ok(["sync", "d"]);
-        assert!(ben.ok(["export", "d", "--format", "text"]) == self.end, "{family} {file}: another end");
-        println!("{family} {file}: {} edits in {:.1?}", self.edits, started.elapsed());
+        (relay, ada, ben)
     }
 }
 

@@ -85,6 +85,7 @@ impl Brought {
         self.astral |= other.astral;
         self.values |= other.values;
         self.objects |= other.objects;
+        self.documents |= other.documents;
     }
 
     fn note(&mut self, content: Content) {
