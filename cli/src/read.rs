@@ -130,7 +130,7 @@ pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> 
         None => engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect(),
     };
     for name in names {
-        session::document(&engine, &name).await?.compact();
+        session::document(&engine, &name).await?.compact().await;
     }
     session::close(&engine).await
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::crdt::GateError;
 use crate::entry::{Blame, Cursor, Digest, Entry, Spec};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, Have, ReplicaId, WriteId};
+use crate::replica::{Merge, Merged};
 use crate::wire::{ErrorCode, Frame};
 
 /// What happened outside.
@@ -61,6 +62,8 @@ pub enum Input {
     },
     /// The store was reopened; the driver commits the writes it kept.
     StoreReady,
+    /// The answer to [`Output::Merge`].
+    Merged(Merged),
     /// The time given by [`Replica::next_timeout`](crate::replica::Replica::next_timeout) has come.
     Tick,
 }
@@ -103,6 +106,8 @@ pub enum Output {
         /// Why, for the peer and the log.
         reason: String,
     },
+    /// Run this, for however long it takes, where nothing waits for it.
+    Merge(Merge),
     /// Tell the application.
     Event(Event),
 }
@@ -169,6 +174,11 @@ pub enum Event {
     InSync {
         /// Which link.
         connection: ConnectionId,
+        /// Which document.
+        doc: DocId,
+    },
+    /// The answer to [`Replica::compact`](crate::replica::Replica::compact): what could be merged is.
+    Compacted {
         /// Which document.
         doc: DocId,
     },
@@ -302,7 +312,8 @@ pub enum Write {
         /// How far.
         cursor: PeerCursor,
     },
-    /// Remember that nothing of `fence.replica` from `fence.counter` on is accepted.
+    /// Remember that nothing of `fence.replica` from `fence.counter` on is accepted; an earlier fence of the replica is
+    /// forgotten.
     Fence {
         /// Which document.
         doc: DocId,
@@ -447,6 +458,12 @@ impl Fence {
     #[must_use]
     pub const fn from(first: EntryId, blame: Blame, reason: String) -> Self {
         Self { replica: first.replica, counter: first.counter, blame, reason }
+    }
+
+    /// Whether it refuses an entry.
+    #[must_use]
+    pub fn refuses(&self, id: &EntryId) -> bool {
+        self.replica == id.replica && self.counter <= id.counter
     }
 
     /// The first entry that is refused.

@@ -29,6 +29,7 @@ mod sync;
 use std::collections::BTreeMap;
 
 pub use backoff::{Backoff, FIRST_WAIT, LONGEST_WAIT};
+pub use compaction::{Merge, Merged};
 pub use edit::{EditFailure, Edited, Editor};
 
 use crate::crdt::Crdt;
@@ -155,6 +156,7 @@ impl Replica {
             Input::Written { write } => self.on_written(write),
             Input::WriteFailed { fault } => self.on_write_failed(fault),
             Input::StoreReady => self.on_store_ready(),
+            Input::Merged(merged) => self.on_merged(merged),
             Input::Tick => self.on_tick(),
         }
         self.deliver();
@@ -221,7 +223,8 @@ impl Replica {
         self.deliver();
     }
 
-    /// Merges a document's log into a snapshot as far as it may be, whatever its size.
+    /// Has a document's log merged into a snapshot as far as it may be, whatever its size: answered by
+    /// [`Event::Compacted`], if the document is open.
     pub fn compact(&mut self, doc: &DocId) {
         if let Some(document) = self.documents.get_mut(doc) {
             document.compact_now(&mut self.context);
@@ -353,6 +356,14 @@ impl Replica {
             }
             self.drop_idle(&doc);
         }
+    }
+
+    fn on_merged(&mut self, merged: Merged) {
+        let doc = merged.doc().clone();
+        if let Some(document) = self.documents.get_mut(&doc) {
+            document.on_merged(&mut self.context, merged);
+        }
+        self.drop_idle(&doc);
     }
 
     fn drop_idle(&mut self, doc: &DocId) {

@@ -75,6 +75,7 @@ fn settle(replica: &mut Replica, disk: &mut Disk) {
                 let result = Ok(disk.stored());
                 replica.handle(Time(1), Input::Loaded { doc, result });
             }
+            Output::Merge(merge) => replica.handle(Time(1), Input::Merged(merge.run())),
             Output::Event(_) => {}
             other => panic!("not expected of a replica without peers: {other:?}"),
         }

@@ -67,6 +67,7 @@ impl Relay {
                     self.0.handle(Time(1), Input::Writable { connection });
                 }
                 Output::Close { reason, .. } => panic!("the link was closed: {reason}"),
+                Output::Merge(merge) => self.0.handle(Time(1), Input::Merged(merge.run())),
                 Output::Event(_) => {}
             }
         }

@@ -194,7 +194,7 @@ async fn write_long(folder: &TempDir, family: Family, edits: &[Edit]) {
         write(&document, part);
         document.saved(Saved::Local).await.expect("saved");
     }
-    document.compact();
+    document.compact().await;
     document.saved(Saved::Local).await.expect("saved");
     engine.close().await;
 }

@@ -192,8 +192,18 @@ impl Document {
         self.channels.failure.borrow().clone()
     }
 
-    /// Merges the log into a snapshot now, as far as it may be.
-    pub fn compact(&self) {
-        self.node.with(|replica, _| replica.compact(&self.doc));
+    /// Has the log merged into a snapshot, as far as it may be, and waits for it. Edits go on meanwhile.
+    pub async fn compact(&self) {
+        let mut compactions = self.channels.compactions.subscribe();
+        let open = self.node.with(|replica, _| {
+            replica.compact(&self.doc);
+            replica.log(&self.doc).is_some()
+        });
+        if open {
+            tokio::select! {
+                _told = compactions.changed() => {}
+                () = self.node.closed() => {}
+            }
+        }
     }
 }

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use syncline_core::event::{Event, Input, Output, Side, StoreFault, Write};
 use syncline_core::id::{ConnectionId, DocId, WriteId};
-use syncline_core::replica::{Config, Replica};
+use syncline_core::replica::{Config, Merge, Merged, Replica};
 use syncline_core::time::Time;
 use syncline_core::wire::Frame;
 use syncline_storage::{Closed, DocumentSummary, Storage, StorageError, StoreEvent, Writer};
 use syncline_transports::Link;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::link::{self, Order};
@@ -83,6 +83,7 @@ struct Counters {
 /// by the links that exist.
 enum Control {
     Store(StoreEvent),
+    Merged(Merged),
     Attach(ConnectionId, Link, Side, oneshot::Sender<()>),
     List(oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>),
     Close,
@@ -124,8 +125,14 @@ impl Node {
             counters: Counters::default(),
         });
         let node = Self { shared };
-        let driver =
-            Driver { node: node.clone(), writer, links: HashMap::new(), on_event, lists: Vec::new() };
+        let driver = Driver {
+            node: node.clone(),
+            writer,
+            links: HashMap::new(),
+            on_event,
+            lists: Vec::new(),
+            merges: Arc::new(Semaphore::new(1)),
+        };
         let task = tokio::spawn(driver.run(waiting_inputs, waiting_control));
         *node.shared.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(node)
@@ -263,6 +270,7 @@ struct Driver {
     links: HashMap<ConnectionId, mpsc::Sender<Order>>,
     on_event: OnEvent,
     lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
+    merges: Arc<Semaphore>,
 }
 
 impl Driver {
@@ -315,6 +323,7 @@ impl Driver {
     fn on_control(&mut self, control: Control, inputs: &mut Vec<Input>) -> bool {
         match control {
             Control::Store(event) => self.on_store(event, inputs),
+            Control::Merged(merged) => inputs.push(Input::Merged(merged)),
             Control::Attach(id, link, side, ends) => {
                 inputs.push(Input::Connected { connection: id, side });
                 self.run_link(id, link, ends);
@@ -384,10 +393,25 @@ impl Driver {
                         drop(link.try_send(Order::Close(reason)));
                     }
                 }
+                Output::Merge(merge) => self.merge(merge),
                 Output::Event(event) => (self.on_event)(&self.node, event),
             }
         }
         self.submit(&mut batch);
+    }
+
+    /// Has a merge run on a thread of its own, one at a time: each holds its document twice.
+    fn merge(&self, merge: Merge) {
+        let (node, turns) = (self.node.clone(), self.merges.clone());
+        tokio::spawn(async move {
+            let turn = turns.acquire_owned().await;
+            match tokio::task::spawn_blocking(move || merge.run()).await {
+                Ok(merged) => node.tell(Control::Merged(merged)),
+                // A panic that no document contains; or the runtime ends, and the node with it.
+                Err(error) => tracing::error!(%error, "a log could not be merged"),
+            }
+            drop(turn);
+        });
     }
 
     fn submit(&mut self, batch: &mut Vec<(WriteId, Write)>) {

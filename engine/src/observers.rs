@@ -24,6 +24,8 @@ pub(crate) struct Channels {
     pub in_sync: watch::Sender<Option<ConnectionId>>,
     /// Why the document had to be closed.
     pub failure: watch::Sender<Option<DocumentError>>,
+    /// Counts compactions that were asked for and are done.
+    pub compactions: watch::Sender<u64>,
     /// Why a peer will never take it, as it holds something else under that name.
     pub mismatch: watch::Sender<Option<String>>,
 }
@@ -36,6 +38,7 @@ impl Channels {
             refusals: watch::Sender::new((0, String::new())),
             in_sync: watch::Sender::new(None),
             failure: watch::Sender::new(None),
+            compactions: watch::Sender::new(0),
             mismatch: watch::Sender::new(None),
         }
     }
@@ -130,6 +133,9 @@ impl Observers {
             Event::InSync { connection, doc } => {
                 self.channels(&doc).in_sync.send_replace(Some(connection));
             }
+            Event::Compacted { doc } => {
+                self.channels(&doc).compactions.send_modify(|count| *count += 1);
+            }
             Event::Described { doc, spec } => {
                 let waiting = self.lock().describing.remove(&doc).unwrap_or_default();
                 waiting.into_iter().for_each(|waiting| _ = waiting.send(spec));
@@ -181,7 +187,9 @@ impl Observers {
     /// Forgets a document that was deleted.
     pub fn forget(&self, doc: &DocId) {
         self.on_progress(doc, Progress::default());
-        self.lock().channels.remove(doc);
+        if let Some(channels) = self.lock().channels.remove(doc) {
+            channels.compactions.send_modify(|count| *count += 1);
+        }
     }
 
     fn on_opened(&self, node: &Node, doc: &DocId) {

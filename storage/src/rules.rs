@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use syncline_core::entry::{Digest, Spec};
-use syncline_core::event::{Fence, Snapshot, StoredDocument, StoredEntry, Write};
+use syncline_core::event::{Snapshot, StoredDocument, StoredEntry, Write};
 use syncline_core::id::Epoch;
 
 /// What to do with a write that makes sense.
@@ -104,14 +104,6 @@ pub(crate) fn replace(
         Some(stored) if stored >= snapshot.offset => Ok(Verdict::Known),
         _ if snapshot.offset > head.offset => Ok(Verdict::Apply),
         _ => Err(format!("offset {} does not lie behind the log it replaces", snapshot.offset)),
-    }
-}
-
-/// Fences, unless a fence stands at that counter or below.
-pub(crate) fn fence(stored: Option<u64>, fence: &Fence) -> Verdict {
-    match stored {
-        Some(counter) if counter <= fence.counter => Verdict::Known,
-        _ => Verdict::Apply,
     }
 }
 

@@ -170,6 +170,7 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         | Event::Refused { .. }
         | Event::InSync { .. }
         | Event::Described { .. }
+        | Event::Compacted { .. }
         | Event::Goodbye { .. } => {}
     }
 }

@@ -31,7 +31,8 @@ fn a_refusal_passed_on_comes_again() {
     holds(Family::Yjs, &[194, 348]);
 }
 
-/// Entries of the relay were refused by a client that had heard of a refusal before.
+/// Entries of the relay were refused by a client that had heard of a refusal before, or had judged for itself that they
+/// build on one; and after the word of another client it never followed the relay again.
 #[test]
 fn what_the_relay_holds_is_not_refused_by_clients() {
     holds(Family::Toy, &[328]);
@@ -55,4 +56,11 @@ fn a_snapshot_moves_no_cursor() {
 #[test]
 fn a_document_forgotten_while_it_loads_is_shut() {
     holds(Family::Yjs, &[857]);
+}
+
+/// An acknowledgement of what came before a document was shut was sent after it had been opened again, and taken for
+/// one of the new log.
+#[test]
+fn a_document_opened_again_gets_no_acknowledgement_of_the_last_time() {
+    holds(Family::Toy, &[249]);
 }

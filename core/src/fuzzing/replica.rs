@@ -309,6 +309,7 @@ impl World {
                     self.disconnect();
                 }
             }
+            Output::Merge(merge) => node.store.ask(Request::Merge(merge)),
             Output::Event(_) => {}
         }
     }

@@ -1,25 +1,130 @@
 //! Merging the beginning of a log into a snapshot.
+//!
+//! That takes as long as loading the document, and edits would have to wait. So a replica asks its driver to run a
+//! [`Merge`] beside everything else, and takes the result in if the log still begins with what was merged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::Compaction;
 use super::content::Content;
 use super::context::Context;
 use super::live::Live;
 use crate::crdt::{self, Crdt, Damaged};
-use crate::entry::{Blame, Body, Entry};
-use crate::event::{Event, Fence, Snapshot, Write};
-use crate::id::{EntryId, Have};
+use crate::entry::{Blame, Body, Digest, Entry, Spec};
+use crate::event::{Event, Fence, Output, Snapshot, Write};
+use crate::id::{DocId, EntryId, Have};
 use crate::path::Path;
 
 /// A compaction merges at least this part of as many entries as the base was made of: half.
 const LEAST_GROWTH: u64 = 2;
 
+/// The beginning of a log, to be merged by [`Merge::run`]. Cheap to clone: it shares what it holds with the log.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    doc: DocId,
+    spec: Spec,
+    base: Option<Arc<Snapshot>>,
+    /// The entries behind the base.
+    entries: Vec<Arc<Entry>>,
+    /// Those of them that are not applied.
+    skip: BTreeSet<EntryId>,
+    /// The log's digest behind the last entry.
+    digest: Digest,
+}
+
+/// What became of a [`Merge`]: something for [`Input::Merged`](crate::event::Input::Merged).
+#[derive(Clone, Debug)]
+pub struct Merged {
+    merge: Merge,
+    /// `None` if what was saved does not load as what it was made of.
+    snapshot: Option<Arc<Snapshot>>,
+    /// Entries that turned out to be poison.
+    poison: Vec<EntryId>,
+}
+
+/// Whether a document is being compacted, and who waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Compacting {
+    /// A merge is under way.
+    running: bool,
+    /// Somebody waits to be told of its end.
+    awaited: bool,
+    /// Another one was asked for since it began.
+    again: bool,
+    /// How many entries the next one must merge, as one of half as many could not be verified.
+    not_before: u64,
+}
+
+impl Merge {
+    /// Merges, saves, and loads again what was saved, to see whether it is the same. Takes about as long as loading
+    /// the document twice; touches nothing but memory.
+    #[must_use]
+    pub fn run(self) -> Merged {
+        let mut skip = self.skip.clone();
+        let state = self.state(&mut skip).ok().flatten();
+        let snapshot = state.map(|state| {
+            let (offset, digest, covers) = (self.end(), self.digest, self.covers());
+            Arc::new(Snapshot { offset, digest, covers, state })
+        });
+        let poison = skip.difference(&self.skip).copied().collect();
+        Merged { merge: self, snapshot, poison }
+    }
+
+    fn base_offset(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| base.offset)
+    }
+
+    fn end(&self) -> u64 {
+        self.base_offset() + self.entries.len() as u64
+    }
+
+    fn covers(&self) -> Have {
+        let mut covers = self.base.as_ref().map(|base| base.covers.clone()).unwrap_or_default();
+        self.entries.iter().for_each(|entry| covers.insert(entry.id));
+        covers
+    }
+
+    /// The document in memory is not asked: edits made here got into it another way than they get into everybody
+    /// else's.
+    fn state(&self, skip: &mut BTreeSet<EntryId>) -> Result<Option<Bytes>, Damaged> {
+        let entries: Vec<&Entry> = self.entries.iter().map(|entry| &**entry).collect();
+        let content = Content::replay(self.spec, true, self.base.as_deref(), &entries, skip)?;
+        content.document().map_or(Ok(None), |document| verified(self.spec, document))
+    }
+}
+
+impl Merged {
+    /// Which document was merged.
+    pub(super) const fn doc(&self) -> &DocId {
+        &self.merge.doc
+    }
+}
+
 impl Live {
-    /// Compacts the log if it is worth it, or as far as it may be if `forced`. Entries that no relay is known to
-    /// hold stay apart, whoever made them, and so does everything behind them: a relay may yet refuse them.
+    /// Has the log compacted if it is worth it, or as far as it may be if `forced`; in that case
+    /// [`Event::Compacted`] follows.
     pub(super) fn compact(&mut self, context: &mut Context, forced: bool) {
-        let policy = context.config.policy.clone();
+        self.compacting.awaited |= forced;
+        if self.compacting.running {
+            self.compacting.again |= forced;
+            return;
+        }
+        match self.merge_to(context, forced) {
+            Some(merge) => {
+                self.compacting.running = true;
+                context.emit(Output::Merge(merge));
+            }
+            None => self.tell_compacted(context),
+        }
+    }
+
+    /// What is to be merged. Entries that no relay is known to hold stay apart, whoever made them, and so does
+    /// everything behind them: a relay may yet refuse them.
+    fn merge_to(&self, context: &Context, forced: bool) -> Option<Merge> {
+        let policy = &context.config.policy;
         let mut end = self.log.durable();
         if policy.awaits_relay && !policy.relay {
             let held = self.known.values().filter(|cursor| cursor.relay).map(|cursor| cursor.covered).max();
@@ -28,12 +133,19 @@ impl Live {
         if !forced {
             end = end.min(self.log.head().saturating_sub(policy.compaction.keep_entries));
             if !self.is_worthwhile(&policy.compaction, end) {
-                return;
+                return None;
             }
         }
-        if end > self.log.base_offset() {
-            self.compact_to(context, end);
-        }
+        let digest = self.log.digest(end).filter(|_| end > self.log.base_offset())?;
+        let entries = self.log.after(self.log.base_offset()).take_while(|stored| stored.offset <= end);
+        Some(Merge {
+            doc: self.doc.clone(),
+            spec: self.spec,
+            base: self.log.base().cloned(),
+            entries: entries.map(|stored| stored.entry.clone()).collect(),
+            skip: self.skip.clone(),
+            digest,
+        })
     }
 
     /// Whether merging the log up to `end` is worth what it costs: bytes in proportion to the base's, and time in
@@ -45,43 +157,48 @@ impl Live {
         let base_entries = self.log.base().map_or(0, |base| base.covers.iter().fold(0, add));
         let entries = end.saturating_sub(self.log.base_offset());
         self.log.tail_bytes() >= policy.least_bytes.max(base_bytes.saturating_mul(policy.ratio))
-            && entries >= self.not_before
+            && entries >= self.compacting.not_before
             && entries.saturating_mul(LEAST_GROWTH) >= base_entries.saturating_mul(policy.ratio as u64)
     }
 
-    fn compact_to(&mut self, context: &mut Context, end: u64) {
-        let before = self.skip.clone();
-        let (Ok(Some(state)), Some(digest)) = (self.state_at(end), self.log.digest(end)) else {
-            self.not_before = 2 * (end - self.log.base_offset());
-            return;
-        };
-        self.not_before = 0;
-        let snapshot = Arc::new(Snapshot { offset: end, digest, covers: self.covers_at(end), state });
+    /// A merge is done. What it made is of no use if the log was rewritten meanwhile, or other entries are skipped.
+    pub(super) fn on_merged(&mut self, context: &mut Context, merged: Merged) {
+        let Merged { merge, snapshot, poison } = merged;
+        self.compacting.running = false;
+        let same_log = self.log.base_offset() == merge.base_offset()
+            && self.log.digest(merge.end()) == Some(merge.digest);
+        if same_log && self.skip == merge.skip {
+            match snapshot {
+                Some(snapshot) => self.install_merged(context, snapshot, poison),
+                None => self.compacting.not_before = 2 * merge.entries.len() as u64,
+            }
+        }
+        match std::mem::take(&mut self.compacting.again) {
+            true => self.compact(context, true),
+            false => self.tell_compacted(context),
+        }
+    }
+
+    fn install_merged(&mut self, context: &mut Context, snapshot: Arc<Snapshot>, poison: Vec<EntryId>) {
+        self.compacting.not_before = 0;
         context.write(Write::Compact { doc: self.doc.clone(), snapshot: snapshot.clone() });
         self.log.compact(snapshot);
-        let poison: Vec<EntryId> = self.skip.difference(&before).copied().collect();
         if !poison.is_empty() {
+            self.skip.extend(&poison);
             self.rebuild(context);
             poison.into_iter().for_each(|id| self.void_everywhere(context, id));
         }
     }
 
-    fn covers_at(&self, end: u64) -> Have {
-        let mut covers = self.log.base().map(|base| base.covers.clone()).unwrap_or_default();
-        let merged = self.log.after(self.log.base_offset()).take_while(|stored| stored.offset <= end);
-        merged.for_each(|stored| covers.insert(stored.entry.id));
-        covers
+    fn tell_compacted(&mut self, context: &mut Context) {
+        if std::mem::take(&mut self.compacting.awaited) {
+            context.tell(Event::Compacted { doc: self.doc.clone() });
+        }
     }
 
-    /// The state of the log's first `end` entries; `None` if what was saved does not load as what it was
-    /// made of, in which case the log stays as it is. The document in memory is not asked: edits made here got
-    /// into it another way than they get into everybody else's.
-    fn state_at(&mut self, end: u64) -> Result<Option<bytes::Bytes>, Damaged> {
-        let entries = self.log.after(self.log.base_offset()).take_while(|stored| stored.offset <= end);
-        let entries: Vec<&Entry> = entries.map(|stored| &*stored.entry).collect();
-        let base = self.log.base().map(|base| &**base);
-        let content = Content::replay(self.spec, true, base, &entries, &mut self.skip)?;
-        content.document().map_or(Ok(None), |document| verified(self.spec, document))
+    /// Whether a merge is under way.
+    pub(super) const fn is_compacting(&self) -> bool {
+        self.compacting.running
     }
 
     /// A relay found an entry that no replica can apply: it says so in the log, for everybody to skip it
@@ -113,7 +230,7 @@ impl Live {
 }
 
 /// The document saved, if what was saved loads as the same document.
-fn verified(spec: crate::entry::Spec, document: &dyn Crdt) -> Result<Option<bytes::Bytes>, Damaged> {
+fn verified(spec: Spec, document: &dyn Crdt) -> Result<Option<Bytes>, Damaged> {
     let state = document.snapshot()?;
     let loaded = crdt::load(spec, &state)?;
     Ok((loaded.value(&Path::root()) == document.value(&Path::root())).then_some(state))

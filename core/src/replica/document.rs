@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::compaction::Merged;
 use super::connection::Greeted;
 use super::content::Content;
 use super::context::Context;
@@ -178,7 +179,7 @@ impl Document {
         }
     }
 
-    /// Whether nobody uses the document and nothing of it waits for the disk.
+    /// Whether nobody uses the document and nothing of it is under way.
     pub fn is_idle(&self) -> bool {
         !self.wanted && self.live().is_some_and(Live::is_idle)
     }
@@ -192,6 +193,12 @@ impl Document {
     pub fn compact_now(&mut self, context: &mut Context) {
         if let Some(live) = self.live_mut() {
             live.compact(context, true);
+        }
+    }
+
+    pub fn on_merged(&mut self, context: &mut Context, merged: Merged) {
+        if let Some(live) = self.live_mut() {
+            live.on_merged(context, merged);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::compaction::Compacting;
 use super::content::Content;
 use super::context::Context;
 use super::peer::{Peer, Portion};
@@ -35,8 +36,7 @@ pub(super) struct Live {
     pub(super) writer: Option<ReplicaId>,
     /// Entries of others that no relay's durable cursor is known to cover: the highest of each replica.
     pub(super) recent: BTreeMap<ReplicaId, u64>,
-    /// How many entries the next compaction must merge, as one of half as many could not be verified.
-    pub(super) not_before: u64,
+    pub(super) compacting: Compacting,
     /// Admitted entries of the log that are not merged into the content yet; none when a message was dealt with.
     unmerged: Vec<Arc<Entry>>,
     /// How often entries were made again after refusals since one was last accepted.
@@ -79,7 +79,7 @@ impl Live {
             pending: Pending::default(),
             writer: None,
             recent: BTreeMap::new(),
-            not_before: 0,
+            compacting: Compacting::default(),
             unmerged: Vec::new(),
             made_in_vain: 0,
             after_write: VecDeque::new(),
@@ -144,12 +144,15 @@ impl Live {
         self.peers.get(&connection).is_some_and(|peer| peer.in_sync(&self.log))
     }
 
+    /// The document is no longer open on a link. What the peer was still to be told was about this opening: said in the
+    /// next one, it would be taken for an answer to what came since.
     pub fn shut(&mut self, connection: ConnectionId) {
         self.peers.remove(&connection);
+        self.after_write.retain(|(_, then)| !matches!(then, Then::Tell(to, _) if *to == connection));
     }
 
     pub fn is_idle(&self) -> bool {
-        self.peers.is_empty() && self.after_write.is_empty()
+        self.peers.is_empty() && self.after_write.is_empty() && !self.is_compacting()
     }
 
     pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {
@@ -175,9 +178,7 @@ impl Live {
         if self.log.have().covers(&entry.id) {
             return Accepted::Known;
         }
-        if let Some(fence) =
-            self.fences.get(&entry.id.replica).filter(|fence| fence.counter <= entry.id.counter)
-        {
+        if let Some(fence) = self.fence_against(context, from, entry.id) {
             return Accepted::Refused(Refusal::Fenced(fence.reason.clone()));
         }
         if entry.id.counter != self.log.have().counter(&entry.id.replica) + 1 {
@@ -195,6 +196,24 @@ impl Live {
                 Accepted::Appended(self.append(context, entry.clone(), None))
             }
         }
+    }
+
+    /// What forbids an entry. A relay that holds it overrules that, and the fence moves behind it: somebody who is
+    /// no relay had found that the entry builds on what was refused.
+    fn fence_against(&mut self, context: &mut Context, from: ConnectionId, id: EntryId) -> Option<&Fence> {
+        let overruled = !context.config.policy.relay && self.is_relay(from);
+        let fence = self.fences.get_mut(&id.replica).filter(|fence| fence.refuses(&id))?;
+        if !overruled {
+            return Some(fence);
+        }
+        fence.counter = id.counter + 1;
+        context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
+        None
+    }
+
+    /// Whether the peer on a link is a relay.
+    pub(super) fn is_relay(&self, id: ConnectionId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.greeted.info.relay)
     }
 
     fn admit(&mut self, context: &Context, entry: &Entry) -> Result<(), Refusal> {

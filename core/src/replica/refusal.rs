@@ -64,7 +64,7 @@ impl Live {
             return Ok(());
         }
         let held = self.log.have().covers(&id);
-        let fenced = self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
+        let fenced = self.fences.get(&id.replica).is_some_and(|fence| fence.refuses(&id));
         if fenced && !held || !self.obeys(from) {
             return Ok(());
         }
@@ -72,6 +72,7 @@ impl Live {
         if held {
             self.stop_following(from);
             given_up = self.rewrite_without(context, &fence);
+            self.ask_relays_again(context, from);
         }
         let reason = format!("made again without entry {id}, which was refused: {}", fence.reason);
         self.fence(context, fence, from);
@@ -84,8 +85,7 @@ impl Live {
 
     /// Whether an entry that the gate does not admit builds on one that was refused, as far as it says.
     pub(super) fn builds_on_refused(&self, entry: &Entry) -> bool {
-        let fenced =
-            |id: &EntryId| self.fences.get(&id.replica).is_some_and(|fence| fence.counter <= id.counter);
+        let fenced = |id: &EntryId| self.fences.get(&id.replica).is_some_and(|fence| fence.refuses(id));
         entry.seen.beyond.iter().any(fenced)
     }
 
@@ -100,6 +100,18 @@ impl Live {
         for (_, peer) in self.peers.iter_mut().filter(|(id, _)| **id != from) {
             peer.stop_following();
         }
+    }
+
+    /// A relay does not start again by the word of somebody who is none, so it has to be asked; it sends what was
+    /// dropped if it holds that.
+    fn ask_relays_again(&mut self, context: &mut Context, from: ConnectionId) {
+        if self.is_relay(from) {
+            return;
+        }
+        let waiting: Vec<_> =
+            self.peers.iter().filter(|(_, peer)| peer.refused && peer.greeted.info.relay).collect();
+        let relays: Vec<ConnectionId> = waiting.into_iter().map(|(id, _)| *id).collect();
+        relays.into_iter().for_each(|relay| self.tell_have(context, relay));
     }
 
     /// Accepts nothing of a replica from some entry on, and tells everybody who may obey.

@@ -367,7 +367,9 @@ impl Live {
     /// Fences the replica and tells the sender once that is on disk.
     fn refuse(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId, refusal: &Refusal) {
         let fence = Fence::from(entry, refusal.blame(), refusal.to_string());
-        let fence = self.fences.entry(entry.replica).or_insert(fence).clone();
+        let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry));
+        let fence = standing.cloned().unwrap_or(fence);
+        self.fences.insert(entry.replica, fence.clone());
         let write = context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refused = true;

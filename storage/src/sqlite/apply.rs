@@ -135,18 +135,16 @@ impl<'c> Batch<'c> {
     }
 
     fn fence(&mut self, doc: &DocId, fence: &Fence) -> Result<(), Fault> {
-        const FIND: &str = "SELECT counter FROM fences WHERE doc = ?1 AND replica = ?2";
-        const PUT: &str = "INSERT OR REPLACE INTO fences (doc, replica, counter, blame, reason, sum)
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        const UPDATE: &str = "UPDATE fences SET counter = ?3, blame = ?4, reason = ?5, sum = ?6
+                              WHERE doc = ?1 AND replica = ?2";
+        const INSERT: &str = "INSERT INTO fences (doc, replica, counter, blame, reason, sum)
+                              VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (connection, Touched { row, changed }) = self.known(doc)?;
-        let replica = fence.replica.as_bytes();
-        let stored =
-            connection.prepare_cached(FIND)?.query_row((row.id, replica), |found| found.get(0)).optional()?;
-        if rules::fence(stored.map(i64::cast_unsigned), fence) == Verdict::Apply {
-            let (counter, sum) = (fence.counter.cast_signed(), fence_sum(row.id, fence));
-            let values = (row.id, replica, counter, blamed(fence), &fence.reason, sum);
-            connection.prepare_cached(PUT)?.execute(values)?;
-            row.notes += u64::from(stored.is_none());
+        let (counter, sum) = (fence.counter.cast_signed(), fence_sum(row.id, fence));
+        let values = (row.id, fence.replica.as_bytes(), counter, blamed(fence), &fence.reason, sum);
+        if connection.prepare_cached(UPDATE)?.execute(values)? == 0 {
+            connection.prepare_cached(INSERT)?.execute(values)?;
+            row.notes += 1;
             *changed = true;
         }
         Ok(())

@@ -163,7 +163,10 @@ impl World {
                 }
                 Ok(())
             }
-            Event::InSync { .. } | Event::Described { .. } | Event::Store { .. } => Ok(()),
+            Event::InSync { .. }
+            | Event::Compacted { .. }
+            | Event::Described { .. }
+            | Event::Store { .. } => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use syncline_core::entry::{Entry, Spec};
 use syncline_core::event::{Event, Input, Output, Side};
 use syncline_core::id::{ConnectionId, DocId, Principal};
 use syncline_core::random::Random;
-use syncline_core::replica::{Config, Policy, Replica};
+use syncline_core::replica::{Config, Merged, Policy, Replica};
 use syncline_core::wire::Frame;
 
 use super::disk::Disk;
@@ -55,6 +55,8 @@ pub(super) enum Local {
     Done,
     /// The disk takes writes again.
     Mended,
+    /// The beginning of a log was merged.
+    Merged(Box<Merged>),
     /// The application opens a document.
     Open(DocId),
 }
@@ -208,6 +210,7 @@ impl World {
                 self.nodes[node].store.work = Work::Idle;
                 self.input(node, Input::StoreReady)
             }
+            Local::Merged(merged) => self.input(node, Input::Merged(*merged)),
             Local::Open(doc) => self.open(node, &doc),
         }
     }
@@ -241,6 +244,12 @@ impl World {
                 }
                 Output::Send { connection, frame } => self.send(node, connection, frame),
                 Output::Close { connection, reason } => self.close(node, connection, &reason),
+                Output::Merge(merge) => {
+                    self.note(node, &[4], &[], || "merges the beginning of a log".to_owned());
+                    // Not drawn, so that worlds in which nothing is merged stay what they were for their seeds.
+                    let takes = 1 + self.steps % (4 * self.options.commit);
+                    self.plan_inside(self.now + takes, node, Local::Merged(Box::new(merge.run())));
+                }
                 Output::Event(event) => {
                     self.note(node, &[2], &[], || format!("tells {event:?}"));
                     match event {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::{Input, StoreFault, StoredDocument, Write};
 use crate::id::{DocId, WriteId};
+use crate::replica::Merge;
 
 /// What was asked of a store.
 pub enum Request {
@@ -11,6 +12,8 @@ pub enum Request {
     Write(WriteId, Write),
     /// Read a document.
     Load(DocId),
+    /// Merge the beginning of a log, which no store does but takes its time as well.
+    Merge(Merge),
 }
 
 /// What was committed, and what waits.
@@ -44,8 +47,9 @@ impl Store {
                     let result = Ok(self.documents.get(&doc).cloned());
                     return Some(Input::Loaded { doc, result });
                 }
-                Some(load) => {
-                    self.requests.push_front(load);
+                Some(Request::Merge(merge)) if written.is_none() => return Some(Input::Merged(merge.run())),
+                Some(other @ (Request::Load(_) | Request::Merge(_))) => {
+                    self.requests.push_front(other);
                     break;
                 }
                 None => break,
@@ -59,6 +63,7 @@ impl Store {
         let fault = StoreFault("the disk is full".to_owned());
         match self.requests.pop_front()? {
             Request::Load(doc) => Some(Input::Loaded { doc, result: Err(fault) }),
+            Request::Merge(merge) => Some(Input::Merged(merge.run())),
             write @ Request::Write(..) => {
                 self.requests.push_front(write);
                 (!std::mem::replace(&mut self.failed, true)).then_some(Input::WriteFailed { fault })
