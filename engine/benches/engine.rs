@@ -1,5 +1,5 @@
 //! What the engine costs beside the bare libraries, in one run: `cargo bench -p syncline --bench engine`, followed by
-//! `-- local`, `-- durable` or `-- opening` for a part of it.
+//! `-- local`, `-- durable`, `-- opening` or `-- 'yjs local'` and the like for a part of it.
 //!
 //! The edits are those of a text being written: mostly a character behind the last one, sometimes a jump, sometimes
 //! some characters deleted. Bare means what any program must do to keep a document and tell others of each edit:
@@ -44,13 +44,13 @@ fn main() {
     let wanted = |name: &str| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let edits = script(EDITS);
     for family in [Family::Yjs, Family::Automerge] {
-        if wanted("local") {
+        if wanted(&format!("{family} local")) {
             local_edits(&runtime, family, &edits);
         }
-        if wanted("durable") {
+        if wanted(&format!("{family} durable")) {
             durable_edits(&runtime, family, &edits);
         }
-        if wanted("opening") {
+        if wanted(&format!("{family} opening")) {
             opening(&runtime, family);
         }
     }

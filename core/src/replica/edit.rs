@@ -96,6 +96,8 @@ pub(super) fn touch(operation: &Operation, document: &dyn Crdt) -> Option<Touch>
         Operation::Put { value, .. } if value.kind() == NodeKind::Register => TouchKind::Wrote,
         Operation::Put { .. } => TouchKind::Created,
         Operation::Remove { .. } => TouchKind::Removed,
+        // What is not at the beginning of a text is in one that is there.
+        Operation::Splice { at, delete, .. } if *at > 0 || *delete > 0 => return None,
         Operation::Splice { path, .. } | Operation::Increment { path, .. } => {
             return document
                 .kind(path)

@@ -37,7 +37,8 @@ fn root_of(operation: &Operation) -> Option<(Root, &str)> {
         (Operation::Put { value, .. }, 1) => filled(value)?,
         (Operation::Put { .. }, 2) => Root::Map,
         (Operation::Insert { values, .. }, 2) if !values.is_empty() => Root::List,
-        (Operation::Splice { insert, .. }, 1) if !insert.is_empty() => Root::Text,
+        // Nothing but the beginning is in a text that is not there.
+        (Operation::Splice { insert, at: 0, delete: 0, .. }, 1) if !insert.is_empty() => Root::Text,
         (Operation::Increment { .. }, 1) => Root::Counter,
         (
             Operation::Put { .. }
@@ -63,9 +64,11 @@ fn filled(value: &Value) -> Option<Root> {
 /// Refuses an operation that cannot be performed in a container that is not there yet.
 fn check_in_empty(operation: &Operation) -> Result<(), EditError> {
     match operation {
-        Operation::Splice { path, at, delete, .. } => check_range(path, *at, *delete, 0),
         Operation::Insert { path, .. } => insert_position(path, 0).map(drop),
-        Operation::Put { .. } | Operation::Remove { .. } | Operation::Increment { .. } => Ok(()),
+        Operation::Put { .. }
+        | Operation::Remove { .. }
+        | Operation::Splice { .. }
+        | Operation::Increment { .. } => Ok(()),
     }
 }
 
