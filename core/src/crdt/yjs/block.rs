@@ -9,6 +9,9 @@ pub(super) const MIN_BLOCK_BYTES: usize = 2;
 /// In UTF-8, characters beyond U+FFFF are those that start with such a byte or a higher one.
 const FIRST_ASTRAL_BYTE: u8 = 0xf0;
 
+/// The first byte of a block of which nothing is left.
+const COLLECTED: u8 = 0;
+
 const HAS_ORIGIN: u8 = 0b1000_0000;
 const HAS_RIGHT_ORIGIN: u8 = 0b0100_0000;
 const HAS_PARENT_SUB: u8 = 0b0010_0000;
@@ -18,15 +21,29 @@ const CONTENT: u8 = 0b0000_1111;
 /// What a gate must know of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block<'a> {
-    /// How many clocks it takes; never zero.
-    pub len: u32,
+    pub links: Links<'a>,
+    pub body: Body,
+}
+
+/// What a block refers to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Links<'a> {
     pub origin: Option<Id>,
     pub right_origin: Option<Id>,
     /// What it is inside of; `None` if its neighbours are to be asked.
     pub parent: Option<Parent<'a>>,
     /// Whether it says itself that it is an entry of a map.
     pub keyed: bool,
+}
+
+/// What a block holds, and where it ends: what need not be read a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Body {
+    /// How many clocks it takes; never zero.
+    pub len: u32,
     pub content: Content,
+    /// Where the next block begins.
+    pub end: usize,
 }
 
 /// What a block is inside of.
@@ -59,7 +76,7 @@ pub(super) enum Content {
     Object,
 }
 
-impl Block<'_> {
+impl Body {
     /// Whether clients make entries of maps of such a block: of one value, or of any number that are gone.
     pub(super) const fn may_be_entry(&self) -> bool {
         match self.content {
@@ -73,20 +90,29 @@ impl Block<'_> {
 /// Reads one block. Its first byte decides how the rest is read.
 pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Block<'a>, GateError> {
     match reader.byte()? {
-        0 => {
-            let len = length(reader)?;
-            let content = Content::Collected;
-            Ok(Block { len, origin: None, right_origin: None, parent: None, keyed: false, content })
+        COLLECTED => {
+            let (len, content) = (length(reader)?, Content::Collected);
+            Ok(Block { links: Links::default(), body: Body { len, content, end: reader.position() } })
         }
         10 => Err(malformed("it has holes")),
-        info => read_item(reader, info),
+        info if info & UNUSED_BIT != 0 => Err(malformed("an unknown kind of block")),
+        info => {
+            let links = read_links(reader, info)?;
+            let (len, content) = read_content(reader, info & CONTENT)?;
+            Ok(Block { links, body: Body { len, content, end: reader.position() } })
+        }
     }
 }
 
-fn read_item<'a>(reader: &mut Reader<'a>, info: u8) -> Result<Block<'a>, GateError> {
-    if info & UNUSED_BIT != 0 {
-        return Err(malformed("an unknown kind of block"));
+/// What a block refers to whose body was read before.
+pub(super) fn read_again<'a>(reader: &mut Reader<'a>) -> Result<Links<'a>, GateError> {
+    match reader.byte()? {
+        COLLECTED => Ok(Links::default()),
+        info => read_links(reader, info),
     }
+}
+
+fn read_links<'a>(reader: &mut Reader<'a>, info: u8) -> Result<Links<'a>, GateError> {
     let origin = (info & HAS_ORIGIN != 0).then(|| reader.id()).transpose()?;
     let right_origin = (info & HAS_RIGHT_ORIGIN != 0).then(|| reader.id()).transpose()?;
     let alone = origin.is_none() && right_origin.is_none();
@@ -95,8 +121,7 @@ fn read_item<'a>(reader: &mut Reader<'a>, info: u8) -> Result<Block<'a>, GateErr
     if keyed {
         reader.string()?;
     }
-    let (len, content) = read_content(reader, info & CONTENT)?;
-    Ok(Block { len, origin, right_origin, parent, keyed, content })
+    Ok(Links { origin, right_origin, parent, keyed })
 }
 
 fn read_parent<'a>(reader: &mut Reader<'a>) -> Result<Parent<'a>, GateError> {

@@ -12,7 +12,7 @@
 //! Honest clients send nothing that is refused here, with three exceptions that yrs cannot read either: the
 //! JSON content of Yjs before version 13, XML hooks and weak links.
 
-use super::block::{self, Block, Content, MIN_BLOCK_BYTES, Parent};
+use super::block::{self, Block, Body, Content, MIN_BLOCK_BYTES, Parent};
 use super::known::{Container, Known, MAX_TYPE_DEPTH, Mark, Place, Roots, Runs};
 use super::reader::{Id, MAX_CLOCK, Reader, malformed};
 use crate::crdt::{Gate, GateError, Writer};
@@ -46,6 +46,7 @@ pub struct YjsGate {
     documents: bool,
     /// Working memory, without meaning between updates.
     sections: Vec<Section>,
+    bodies: Vec<Body>,
     clients: Vec<u64>,
     waiting: Vec<(usize, u32)>,
     brought: Brought,
@@ -57,9 +58,10 @@ struct Section {
     client: u64,
     /// The clock behind its last block.
     end: u32,
-    /// How far it was played through: the next clock and where its block begins.
+    /// How far it was played through: the next clock, where its block begins, and which of the bodies it has.
     clock: u32,
     at: usize,
+    body: usize,
     /// The marks of what was not known before, as far as it was played through.
     runs: Runs,
     waits: bool,
@@ -157,12 +159,15 @@ impl YjsGate {
             self.known.extend(section.client, section.end, &section.runs);
         }
         self.sections.truncate(KEPT_SECTIONS);
+        self.bodies.truncate(KEPT_SECTIONS);
+        self.bodies.shrink_to(KEPT_SECTIONS);
         self.clients.truncate(KEPT_SECTIONS);
         self.waiting.truncate(KEPT_SECTIONS);
     }
 
     fn read_sections(&mut self, reader: &mut Reader<'_>, author: Option<u64>) -> Result<(), GateError> {
         self.sections.clear();
+        self.bodies.clear();
         self.brought = Brought::default();
         let count = reader.count(MIN_SECTION_BYTES)?;
         if count > MAX_CLIENTS {
@@ -187,15 +192,16 @@ impl YjsGate {
         let client = reader.number()?;
         let start = reader.clock()?;
         self.check_start(client, start, author)?;
-        let at = reader.position();
+        let (at, body) = (reader.position(), self.bodies.len());
         let mut end = start;
         for _ in 0..blocks {
-            let block = block::read(reader)?;
-            if author.is_some() && block.content == Content::Collected {
+            let Block { body, .. } = block::read(reader)?;
+            if author.is_some() && body.content == Content::Collected {
                 return Err(malformed("a replica does not send what it has forgotten"));
             }
-            self.brought.note(block.content);
-            end += block.len;
+            self.brought.note(body.content);
+            self.bodies.push(body);
+            end += body.len;
             if end >= MAX_CLOCK {
                 return Err(malformed("a clock is too large"));
             }
@@ -203,7 +209,7 @@ impl YjsGate {
         if end == start {
             return Err(malformed("a client without blocks"));
         }
-        Ok(Section { client, end, clock: start, at, runs: Runs::default(), waits: false })
+        Ok(Section { client, end, clock: start, at, body, runs: Runs::default(), waits: false })
     }
 
     fn check_start(&self, client: u64, start: u32, author: Option<u64>) -> Result<(), GateError> {
@@ -279,16 +285,18 @@ impl YjsGate {
     /// Integrates the next block of a section, or turns to the section it waits for.
     fn advance(&mut self, index: usize, update: &[u8]) -> Result<(), GateError> {
         let section = &self.sections[index];
-        let mut reader = Reader::new(update, section.at);
-        let block = block::read(&mut reader)?;
+        let links = block::read_again(&mut Reader::new(update, section.at))?;
+        let block = Block { links, body: self.bodies[section.body] };
         match self.step(index, &block)? {
             Step::Integrated(mark) => {
                 let known = self.known.clock(self.sections[index].client);
                 let section = &mut self.sections[index];
-                section.clock += block.len;
-                section.at = reader.position();
-                if section.clock > known {
-                    section.runs.push(section.clock, mark);
+                let start = section.clock.max(known);
+                section.clock += block.body.len;
+                section.at = block.body.end;
+                section.body += 1;
+                if section.clock > start {
+                    section.runs.push(start, section.clock, mark);
                 }
             }
             Step::After(id) => {
@@ -303,99 +311,93 @@ impl YjsGate {
     }
 
     fn step(&mut self, index: usize, block: &Block<'_>) -> Result<Step, GateError> {
-        if block.content == Content::Collected {
-            return Ok(Step::Integrated(Mark::Collected));
+        let Block { links, body } = block;
+        if body.content == Content::Collected {
+            return Ok(Step::Integrated(Mark { place: None, may_be_parent: false }));
         }
         let section = &self.sections[index];
-        let left = match self.look_up(section, block.origin)? {
-            Ok(left) => left,
-            Err(after) => return Ok(after),
-        };
-        let right = match self.look_up(section, block.right_origin)? {
-            Ok(right) => right,
-            Err(after) => return Ok(after),
-        };
-        let inside = match block.parent {
-            Some(Parent::Item(parent)) => match self.look_up(section, Some(parent))? {
-                Ok(mark) => inside_of(parent, mark, block.keyed)?,
-                Err(after) => return Ok(after),
-            },
+        let mut place = None;
+        for id in [links.origin, links.right_origin].into_iter().flatten() {
+            let Some(runs) = self.look_up(section, id)? else { return Ok(Step::After(id)) };
+            agree(&mut place, runs.place(id.clock))?;
+        }
+        match links.parent {
+            Some(Parent::Item(parent)) => {
+                let Some(runs) = self.look_up(section, parent)? else { return Ok(Step::After(parent)) };
+                agree(&mut place, inside_of(parent, runs, links.keyed)?)?;
+            }
             Some(Parent::Root(name)) => {
                 let parent = Container::Root(self.roots.number(name));
-                Some(Place { parent, keyed: block.keyed, depth: 1 })
+                agree(&mut place, Some(Place { parent, keyed: links.keyed, depth: 1 }))?;
             }
-            None => None,
-        };
-        let half = self.known_half(index, block);
-        let place = agree([inside, place_of(left), place_of(right), place_of(half)])?;
-        if half == Some(Mark::Collected) && place.is_some() {
-            return Err(malformed("a block has a place, and its first half has none"));
+            None => {}
         }
-        check_entry(block, place, right)?;
-        let may_be_parent = matches!(block.content, Content::Type | Content::Deleted);
-        Ok(Step::Integrated(place.map_or(Mark::Collected, |place| Mark::Placed { place, may_be_parent })))
+        self.agree_with_known_half(index, body.len, &mut place)?;
+        check_entry(block, place)?;
+        let may_be_parent = place.is_some() && matches!(body.content, Content::Type | Content::Deleted);
+        Ok(Step::Integrated(Mark { place, may_be_parent }))
     }
 
-    /// The mark of the first half of a block, if that half is known and the second one is not. yrs puts the second
-    /// one behind it; what is behind something collected is collected too once the document is loaded again.
-    fn known_half(&self, index: usize, block: &Block<'_>) -> Option<Mark> {
+    /// If the first half of a block is known and the second one is not, yrs puts the second one behind it; what is
+    /// behind something collected is collected too once the document is loaded again.
+    fn agree_with_known_half(
+        &self,
+        index: usize,
+        len: u32,
+        place: &mut Option<Place>,
+    ) -> Result<(), GateError> {
         let section = &self.sections[index];
         let known = self.known.clock(section.client);
-        let straddles = section.clock < known && known < section.clock + block.len;
-        straddles.then(|| self.known.mark(Id { client: section.client, clock: known - 1 })).flatten()
+        if section.clock >= known || known >= section.clock + len {
+            return Ok(());
+        }
+        let half = Id { client: section.client, clock: known - 1 };
+        let half = self.known.runs(half).and_then(|runs| runs.place(half.clock));
+        if half.is_none() && place.is_some() {
+            return Err(malformed("a block has a place, and its first half has none"));
+        }
+        agree(place, half)
     }
 
-    /// The mark of a block that another one refers to, or the step that must come first.
-    fn look_up(&self, from: &Section, id: Option<Id>) -> Result<Result<Option<Mark>, Step>, GateError> {
-        let Some(id) = id else { return Ok(Ok(None)) };
-        if let Some(mark) = self.known.mark(id) {
-            return Ok(Ok(Some(mark)));
+    /// The marks of a block that another one refers to; `None` if it must be integrated first.
+    fn look_up<'a>(&'a self, from: &'a Section, id: Id) -> Result<Option<&'a Runs>, GateError> {
+        if let Some(runs) = self.known.runs(id) {
+            return Ok(Some(runs));
         }
         let to = if id.client == from.client { Some(from) } else { self.section(id.client) };
         let to = to.filter(|to| id.clock < to.end).ok_or_else(|| missing(id))?;
-        if id.clock < to.clock {
-            return to.runs.get(id.clock).map(|mark| Ok(Some(mark))).ok_or_else(|| missing(id));
-        }
-        Ok(Err(Step::After(id)))
-    }
-}
-
-const fn place_of(mark: Option<Mark>) -> Option<Place> {
-    match mark {
-        Some(Mark::Placed { place, .. }) => Some(place),
-        Some(Mark::Collected) | None => None,
+        Ok((id.clock < to.clock).then_some(&to.runs))
     }
 }
 
 /// The place of what is directly inside of a type; `None` if nothing is left of the type.
-fn inside_of(parent: Id, mark: Option<Mark>, keyed: bool) -> Result<Option<Place>, GateError> {
-    match mark {
-        Some(Mark::Placed { may_be_parent: false, .. }) => {
-            Err(malformed("a block is inside of plain content"))
-        }
-        Some(Mark::Placed { place, .. }) if place.depth >= MAX_TYPE_DEPTH => Err(too_deep()),
-        Some(Mark::Placed { place, .. }) => {
-            Ok(Some(Place { parent: Container::Type(parent), keyed, depth: place.depth + 1 }))
-        }
-        Some(Mark::Collected) | None => Ok(None),
+fn inside_of(parent: Id, runs: &Runs, keyed: bool) -> Result<Option<Place>, GateError> {
+    let Some(place) = runs.place(parent.clock) else { return Ok(None) };
+    if !runs.may_be_parent(parent.clock) {
+        return Err(malformed("a block is inside of plain content"));
     }
+    if place.depth >= MAX_TYPE_DEPTH {
+        return Err(too_deep());
+    }
+    Ok(Some(Place { parent: Container::Type(parent), keyed, depth: place.depth + 1 }))
 }
 
-/// The one place that all of these say a block is at.
-fn agree(places: [Option<Place>; 4]) -> Result<Option<Place>, GateError> {
-    let mut places = places.into_iter().flatten();
-    let first = places.next();
-    if places.all(|place| Some(place) == first) {
-        Ok(first)
-    } else {
-        Err(malformed("a block is in two places"))
+/// Notes that a block is at a place too, if that is one; there is only one.
+fn agree(place: &mut Option<Place>, too: Option<Place>) -> Result<(), GateError> {
+    match (*place, too) {
+        (Some(place), Some(too)) if place != too => Err(malformed("a block is in two places")),
+        (None, Some(_)) => {
+            *place = too;
+            Ok(())
+        }
+        (Some(_) | None, Some(_) | None) => Ok(()),
     }
 }
 
 /// Entries of maps hold one value and have nothing to their right.
-fn check_entry(block: &Block<'_>, place: Option<Place>, right: Option<Mark>) -> Result<(), GateError> {
+fn check_entry(block: &Block<'_>, place: Option<Place>) -> Result<(), GateError> {
     let keyed = place.is_some_and(|place| place.keyed);
-    if keyed && (right.is_some() || !block.may_be_entry()) {
+    if keyed && (block.links.right_origin.is_some() || !block.body.may_be_entry()) {
         return Err(malformed("an entry of a map that no map holds"));
     }
     Ok(())

@@ -12,15 +12,11 @@ pub(super) const MAX_TYPE_DEPTH: u8 = 100;
 
 /// What is known of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    /// Nothing is left of it, nor of anything in it.
-    Collected,
-    /// It has a place in the document.
-    Placed {
-        place: Place,
-        /// Whether other blocks may be inside of it: it is a shared type, or was one.
-        may_be_parent: bool,
-    },
+pub(super) struct Mark {
+    /// Where it is; `None` if nothing is left of it, nor of anything in it.
+    pub place: Option<Place>,
+    /// Whether other blocks may be inside of it: it is a shared type, or was one.
+    pub may_be_parent: bool,
 }
 
 /// Where a block is.
@@ -71,30 +67,56 @@ impl Roots {
     }
 }
 
-/// The marks of consecutive clocks, from some clock on.
+/// The marks of consecutive clocks, from some clock on. Where blocks are is apart from what may be inside of them:
+/// a text is one place, however much of it was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Runs(Vec<(u32, Mark)>);
+pub(super) struct Runs {
+    /// Up to which clock blocks are where.
+    places: Vec<(u32, Option<Place>)>,
+    /// From which clock to which blocks may be parents.
+    parents: Vec<(u32, u32)>,
+}
 
 impl Runs {
-    /// Notes that the clocks up to `end` have this mark.
-    pub(super) fn push(&mut self, end: u32, mark: Mark) {
-        match self.0.last_mut() {
-            Some((last, same)) if *same == mark => *last = end,
-            _ => self.0.push((end, mark)),
+    /// Notes that the clocks from `start`, where the last ones ended, up to `end` have this mark.
+    pub(super) fn push(&mut self, start: u32, end: u32, mark: Mark) {
+        self.push_place(end, mark.place);
+        if mark.may_be_parent {
+            self.push_parents(start, end);
         }
     }
 
-    /// The mark of a clock that was noted.
-    pub(super) fn get(&self, clock: u32) -> Option<Mark> {
-        let run = match &*self.0 {
-            [one] => one,
-            runs => runs.get(runs.partition_point(|(end, _)| *end <= clock))?,
-        };
-        Some(run.1)
+    fn push_place(&mut self, end: u32, place: Option<Place>) {
+        match self.places.last_mut() {
+            Some((last, same)) if *same == place => *last = end,
+            _ => self.places.push((end, place)),
+        }
+    }
+
+    fn push_parents(&mut self, start: u32, end: u32) {
+        match self.parents.last_mut() {
+            Some((_, last)) if *last == start => *last = end,
+            _ => self.parents.push((start, end)),
+        }
+    }
+
+    /// Where the block of a clock is that was noted.
+    pub(super) fn place(&self, clock: u32) -> Option<Place> {
+        match &*self.places {
+            [(_, one)] => *one,
+            runs => runs.get(runs.partition_point(|(end, _)| *end <= clock))?.1,
+        }
+    }
+
+    /// Whether the block of a clock may be a parent.
+    pub(super) fn may_be_parent(&self, clock: u32) -> bool {
+        let run = self.parents.partition_point(|(_, end)| *end <= clock);
+        self.parents.get(run).is_some_and(|(start, _)| *start <= clock)
     }
 
     fn append(&mut self, later: &Self) {
-        later.0.iter().for_each(|(end, mark)| self.push(*end, *mark));
+        later.places.iter().for_each(|(end, place)| self.push_place(*end, *place));
+        later.parents.iter().for_each(|(start, end)| self.push_parents(*start, *end));
     }
 }
 
@@ -114,10 +136,9 @@ impl Known {
         self.0.get(&client).map_or(0, |client| client.clock)
     }
 
-    /// The mark of a block, if it is held.
-    pub(super) fn mark(&self, id: Id) -> Option<Mark> {
-        let client = self.0.get(&id.client)?;
-        if id.clock < client.clock { client.runs.get(id.clock) } else { None }
+    /// The marks of a client's blocks, if this one is held.
+    pub(super) fn runs(&self, id: Id) -> Option<&Runs> {
+        self.0.get(&id.client).filter(|client| id.clock < client.clock).map(|client| &client.runs)
     }
 
     /// Notes that a client's history is held up to `clock`; `runs` are the marks of what is new.
