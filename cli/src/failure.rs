@@ -51,10 +51,7 @@ pub enum Failure {
 impl Failure {
     /// The process's exit code; see `--help`.
     pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NotSynced(_) => ExitCode::from(3),
-            _ => ExitCode::FAILURE,
-        }
+        if matches!(self, Self::NotSynced(_)) { ExitCode::from(3) } else { ExitCode::FAILURE }
     }
 
     /// The kind of failure, for programs.

@@ -201,7 +201,7 @@ impl Replica {
             let links = document.close();
             self.shut_on(links, doc);
         }
-        self.drop_idle(doc);
+        self.drop_done(doc);
         self.deliver();
     }
 
@@ -310,7 +310,7 @@ impl Replica {
         for (connection, message) in waiting {
             self.on_document_message(connection, doc.clone(), message);
         }
-        self.drop_idle(doc);
+        self.drop_done(doc);
     }
 
     /// Whether the store's answer was asked for before the document was deleted.
@@ -354,7 +354,7 @@ impl Replica {
             if let Some(document) = self.documents.get_mut(&doc) {
                 document.on_written(&mut self.context, write);
             }
-            self.drop_idle(&doc);
+            self.drop_done(&doc);
         }
     }
 
@@ -363,11 +363,18 @@ impl Replica {
         if let Some(document) = self.documents.get_mut(&doc) {
             document.on_merged(&mut self.context, merged);
         }
-        self.drop_idle(&doc);
+        self.drop_done(&doc);
     }
 
-    fn drop_idle(&mut self, doc: &DocId) {
-        if self.documents.get(doc).is_some_and(Document::is_idle) {
+    /// Drops a document that nobody uses any more, or that cannot stay open.
+    fn drop_done(&mut self, doc: &DocId) {
+        let Some(document) = self.documents.get_mut(doc) else { return };
+        if let Some(error) = document.damage() {
+            let links = document.close();
+            self.documents.remove(doc);
+            self.shut_on(links, doc);
+            self.context.tell(Event::Failed { doc: doc.clone(), error });
+        } else if document.is_idle() {
             self.documents.remove(doc);
         }
     }

@@ -225,7 +225,7 @@ impl Engine {
         self.inner.node.now()
     }
 
-    /// The state, and whenever it changes; [`Status::last_contact`] is only in [`Engine::status`].
+    /// The state, and whenever it changes; [`Status::last_contact`] may be some seconds older than in [`Engine::status`].
     #[must_use]
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.inner.observers.status.subscribe()

@@ -365,10 +365,11 @@ impl Driver {
         {
             let mut replica = self.node.lock();
             for input in inputs.drain(..) {
-                match &input {
-                    Input::Received { frame, .. } => self.node.shared.heard(frame, now),
-                    Input::Disconnected { connection } => drop(self.links.remove(connection)),
-                    _ => {}
+                if let Input::Received { frame, .. } = &input {
+                    self.node.shared.heard(frame, now);
+                }
+                if let Input::Disconnected { connection } = &input {
+                    self.links.remove(connection);
                 }
                 replica.handle(now, input);
             }

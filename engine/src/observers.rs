@@ -6,12 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use syncline_core::entry::Spec;
 use syncline_core::event::{DocumentError, Event, Progress};
 use syncline_core::id::{ConnectionId, DocId};
+use syncline_core::time::Time;
 use syncline_core::wire::ErrorCode;
 use tokio::sync::{oneshot, watch};
 
 use crate::dial::{LinkState, Links};
 use crate::node::Node;
 use crate::status::{Connection, Status};
+
+/// How much later a peer must have been heard of, in milliseconds, for those who follow the status to be told.
+pub const CONTACT_GRAIN: u64 = 1_000;
 
 /// What is told about one document.
 pub(crate) struct Channels {
@@ -109,6 +113,7 @@ impl Observers {
 
     /// Hands an event to whom it concerns.
     pub fn on_event(&self, node: &Node, event: Event) {
+        self.show_contact(node.last_contact());
         match event {
             Event::Opened { doc } => self.on_opened(node, &doc),
             Event::Failed { doc, error } => self.on_failed(&doc, error),
@@ -155,6 +160,17 @@ impl Observers {
                 self.status.send_modify(|status| status.store = fault);
             }
         }
+    }
+
+    fn show_contact(&self, last: Option<Time>) {
+        self.status.send_if_modified(|status| {
+            let shown = status.last_contact.map_or(Time(0), |shown| shown.after(CONTACT_GRAIN));
+            let moved = last.is_some_and(|last| last > shown);
+            if moved {
+                status.last_contact = last;
+            }
+            moved
+        });
     }
 
     /// A link that had been greeted ended.

@@ -1,5 +1,6 @@
 //! `sync-server`: the relay in one binary.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,8 +79,14 @@ fn main() -> ExitCode {
 }
 
 fn fail(message: &str) -> ExitCode {
-    eprintln!("sync-server: {message}");
+    // Nobody may be listening any more; the exit code still tells.
+    _ = writeln!(std::io::stderr(), "sync-server: {message}");
     ExitCode::FAILURE
+}
+
+/// Tells whoever reads along; a relay goes on when nobody does.
+fn say(line: &str) {
+    _ = writeln!(std::io::stdout(), "{line}");
 }
 
 async fn run(serve: Serve) -> Result<(), RelayError> {
@@ -89,12 +96,12 @@ async fn run(serve: Serve) -> Result<(), RelayError> {
     };
     let relay = Relay::start(Settings { listen: serve.listen, data: serve.data.clone(), durability }).await?;
     let address = relay.address();
-    println!("Syncline relay {}", env!("CARGO_PKG_VERSION"));
-    println!("  clients  ws://{address}/sync");
-    println!("  page     http://{address}/");
-    println!("  store    {} (durability {durability})", serve.data.display());
+    say(&format!("Syncline relay {}", env!("CARGO_PKG_VERSION")));
+    say(&format!("  clients  ws://{address}/sync"));
+    say(&format!("  page     http://{address}/"));
+    say(&format!("  store    {} (durability {durability})", serve.data.display()));
     stop_asked().await;
-    println!("stopping: clients are told to come back; once more to stop at once");
+    say("stopping: clients are told to come back; once more to stop at once");
     tokio::select! {
         () = relay.shutdown() => {}
         () = stop_asked() => {}

@@ -174,7 +174,7 @@ impl Replica {
             if let Some(document) = self.documents.get_mut(&doc) {
                 document.shut(id);
             }
-            self.drop_idle(&doc);
+            self.drop_done(&doc);
         }
         if connection.phase.is_greeted() {
             self.context.tell(Event::Peer { connection: id, peer: None });
@@ -343,7 +343,7 @@ impl Replica {
             document.shut(id);
         }
         self.context.post(id, Message::Shut { doc: doc.clone() });
-        self.drop_idle(doc);
+        self.drop_done(doc);
     }
 
     /// Hands the mail of the machines to the links it is for.

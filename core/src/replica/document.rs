@@ -179,6 +179,12 @@ impl Document {
         }
     }
 
+    /// Why the document cannot stay open, if it cannot.
+    pub fn damage(&self) -> Option<DocumentError> {
+        let damaged = self.live()?.damaged.as_ref()?;
+        Some(DocumentError::Damaged { doc: self.doc.clone(), reason: damaged.to_string() })
+    }
+
     /// Whether nobody uses the document and nothing of it is under way.
     pub fn is_idle(&self) -> bool {
         !self.wanted && self.live().is_some_and(Live::is_idle)

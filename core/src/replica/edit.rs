@@ -131,6 +131,7 @@ impl Replica {
         let live =
             live.filter(|live| live.content.is_built()).ok_or_else(|| EditFailure::NotOpen(doc.clone()))?;
         let edited = live.edit(&mut self.context, edit);
+        self.drop_done(doc);
         self.deliver();
         edited
     }

@@ -10,7 +10,7 @@ use super::content::Content;
 use super::context::Context;
 use super::peer::{Peer, Portion};
 use super::pending::Pending;
-use crate::crdt::GateError;
+use crate::crdt::{Damaged, GateError};
 use crate::entry::{Body, Entry, Family, MAX_SEEN_BEYOND, Seen, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
@@ -37,6 +37,9 @@ pub(super) struct Live {
     /// Entries of others that no relay's durable cursor is known to cover: the highest of each replica.
     pub(super) recent: BTreeMap<ReplicaId, u64>,
     pub(super) compacting: Compacting,
+    /// Why nothing can be made of the log. The base was verified when it was made; where the library can no longer load
+    /// it, the document is closed rather than shown as it is not.
+    pub(super) damaged: Option<Damaged>,
     /// Admitted entries of the log that are not merged into the content yet; none when a message was dealt with.
     unmerged: Vec<Arc<Entry>>,
     /// How often entries were made again after refusals since one was last accepted.
@@ -80,6 +83,7 @@ impl Live {
             writer: None,
             recent: BTreeMap::new(),
             compacting: Compacting::default(),
+            damaged: None,
             unmerged: Vec::new(),
             made_in_vain: 0,
             after_write: VecDeque::new(),
@@ -272,11 +276,7 @@ impl Live {
         self.unmerged.clear();
         match Content::build(self.spec, self.content.is_built(), &self.log, &mut self.skip) {
             Ok(content) => self.content = content,
-            // The base was verified when it was made; a library that can no longer load it cannot be helped here.
-            Err(damaged) => context.tell(Event::Failed {
-                doc: self.doc.clone(),
-                error: DocumentError::Damaged { doc: self.doc.clone(), reason: damaged.to_string() },
-            }),
+            Err(damaged) => self.damaged = Some(damaged),
         }
         let found: Vec<EntryId> = self.skip.difference(&before).copied().collect();
         found.into_iter().for_each(|id| self.quarantine(context, id, "it could not be applied"));

@@ -17,7 +17,7 @@ use super::live::Live;
 use super::sync::{Misbehaviour, refused};
 use crate::crdt::{self, Damaged};
 use crate::entry::{Blame, Body, Cursor, Digest, Entry, MAX_TOUCHED};
-use crate::event::{DocumentError, Event, Fence, Snapshot, StoredEntry, Write};
+use crate::event::{Event, Fence, Snapshot, StoredEntry, Write};
 use crate::id::{ConnectionId, EntryId, ReplicaId};
 use crate::log::Log;
 use crate::operation::Operation;
@@ -72,6 +72,9 @@ impl Live {
         if held {
             self.stop_following(from);
             given_up = self.rewrite_without(context, &fence);
+            if self.damaged.is_some() {
+                return Ok(());
+            }
             self.ask_relays_again(context, from);
         }
         let reason = format!("made again without entry {id}, which was refused: {}", fence.reason);
@@ -137,8 +140,7 @@ impl Live {
                 cuts
             }
             Err(damaged) => {
-                let error = DocumentError::Damaged { doc: doc.clone(), reason: damaged.to_string() };
-                context.tell(Event::Failed { doc, error });
+                self.damaged = Some(damaged);
                 Cuts::new()
             }
         }

@@ -62,7 +62,7 @@ impl Replica {
                 }) {
                     self.retry_later(id, &doc);
                 }
-                self.drop_idle(&doc);
+                self.drop_done(&doc);
             }
             (None, message) => self.on_unknown_document(id, &doc, message),
         }
