@@ -196,6 +196,8 @@ pub enum Command {
     },
     /// Print changes of a document as they come, one operation a line, until interrupted.
     Watch { doc: String },
+    /// Print who did what to a document and when, one edit a line as JSON, as far as its log still tells them apart.
+    History { doc: String },
     /// Show the store, its documents and what waits for a relay.
     Status,
     /// Merge logs into snapshots, of one document or of all.

@@ -3,6 +3,7 @@
 mod args;
 mod edit;
 mod failure;
+mod history;
 mod operations;
 mod progress;
 mod read;
@@ -59,6 +60,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Export { doc, format } => read::export(global, &doc, format).await,
         Command::Sync { docs, timeout } => sync::sync(global, &docs, timeout).await,
         Command::Watch { doc } => sync::watch(global, &doc).await,
+        Command::History { doc } => history::history(global, &doc).await,
         Command::Status => read::status(global).await,
         Command::Compact { doc } => read::compact(global, doc.as_deref()).await,
         Command::Check => read::check(global),

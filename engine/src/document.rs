@@ -14,6 +14,7 @@ use syncline_core::value::Value;
 use tokio::sync::watch;
 
 use crate::error::{EditError, SaveError};
+use crate::history::History;
 use crate::node::Node;
 use crate::observers::Channels;
 
@@ -184,6 +185,12 @@ impl Document {
     #[must_use]
     pub fn have(&self) -> Have {
         self.node.look(|replica| replica.log(&self.doc).map(|log| log.have().clone())).unwrap_or_default()
+    }
+
+    /// What was done to the document, as far as its log still tells; `None` if it has been closed.
+    #[must_use]
+    pub fn history(&self) -> Option<History> {
+        self.node.look(|replica| replica.log(&self.doc).map(History::of))
     }
 
     /// Why the document had to be closed, if it had to.

@@ -30,6 +30,7 @@ mod dial;
 mod document;
 mod engine;
 mod error;
+mod history;
 mod link;
 pub mod node;
 mod observers;
@@ -38,6 +39,7 @@ mod status;
 pub use document::{Document, Saved};
 pub use engine::{Builder, Engine};
 pub use error::{BoxError, EditError, OpenError, SaveError};
+pub use history::{Deed, History, PastEdit};
 pub use status::{Connection, Status};
 
 pub use syncline_core::entry::{Family, Kind, Spec};
