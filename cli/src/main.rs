@@ -11,6 +11,7 @@ mod replay;
 mod session;
 mod sync;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,7 +23,9 @@ use failure::Failure;
 fn main() -> ExitCode {
     let Arguments { global, command } = Arguments::parse();
     let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Where the log cannot be written, as on a full disk, complaining about that would end whoever has something to say.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.log_internal_errors(false).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&global, &Failure::Output(error)),
@@ -34,10 +37,12 @@ fn main() -> ExitCode {
 }
 
 fn report(global: &Global, failure: &Failure) -> ExitCode {
-    match global.json {
-        true => eprintln!("{}", serde_json::json!({"error": failure.to_string(), "code": failure.code()})),
-        false => eprintln!("syncline: {failure}"),
-    }
+    let said = match global.json {
+        true => serde_json::json!({"error": failure.to_string(), "code": failure.code()}).to_string(),
+        false => format!("syncline: {failure}"),
+    };
+    // The exit code tells it too, to whoever cannot be told in words.
+    drop(writeln!(std::io::stderr(), "{said}"));
     failure.exit_code()
 }
 

@@ -5,8 +5,8 @@
 //! are read on the same thread, after the writes that were queued before.
 //!
 //! When a commit fails, its writes are kept. The failure is reported once, then the storage is reopened and
-//! the writes are committed again, after a growing pause, until that works. Meanwhile documents
-//! without kept writes can still be read, and the queue fills up to its limit and then makes `submit` wait.
+//! the writes are committed again, after a growing pause, until that works. Meanwhile documents without kept writes
+//! can still be read, lists are of what is on disk, and the queue fills up to its limit and then makes `submit` wait.
 
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
@@ -111,7 +111,8 @@ impl Writer {
         self.shared.push(Request::Load(doc))
     }
 
-    /// Asks what documents there are; [`StoreEvent::Listed`] answers. Waits while the queue is full.
+    /// Asks what documents there are; [`StoreEvent::Listed`] answers, with what earlier writes made unless commits
+    /// fail. Waits while the queue is full.
     pub fn list(&self) -> Result<(), Closed> {
         self.shared.push(Request::List)
     }
@@ -149,6 +150,13 @@ fn panicked(panic: &(dyn Any + Send)) -> StoreFault {
 #[derive(Debug)]
 enum Request {
     Write(Vec<(WriteId, Write)>),
+    Load(DocId),
+    List,
+}
+
+/// A request that changes nothing.
+#[derive(Debug)]
+enum Question {
     Load(DocId),
     List,
 }
@@ -207,12 +215,12 @@ impl Shared {
 
     /// Waits for `until`, or for the first question that `kept` does not hold up. `None` once the
     /// time has come or the writer is closed.
-    fn pop_question(&self, kept: &Pending, until: Instant) -> Option<DocId> {
+    fn pop_question(&self, kept: &Pending, until: Instant) -> Option<Question> {
         let mut queue = self.lock();
         loop {
-            if let Some(doc) = queue.take_question(kept) {
+            if let Some(question) = queue.take_question(kept) {
                 self.changed.notify_all();
-                return Some(doc);
+                return Some(question);
             }
             let left = until.saturating_duration_since(Instant::now());
             if queue.closed || left.is_zero() {
@@ -224,8 +232,8 @@ impl Shared {
 }
 
 impl Queue {
-    /// Takes out the first load of a document that no write ahead of it is about.
-    fn take_question(&mut self, kept: &Pending) -> Option<DocId> {
+    /// Takes out the first list, or load of a document that no write ahead of it is about.
+    fn take_question(&mut self, kept: &Pending) -> Option<Question> {
         let mut ahead = BTreeSet::new();
         let answerable = self.requests.iter().position(|request| match request {
             Request::Load(doc) => !kept.concerns(doc) && !ahead.contains(doc),
@@ -233,11 +241,12 @@ impl Queue {
                 ahead.extend(batch.iter().map(|(_, write)| write.doc()));
                 false
             }
-            Request::List => false,
+            Request::List => true,
         })?;
         match self.requests.remove(answerable) {
-            Some(Request::Load(doc)) => Some(doc),
-            Some(Request::Write(_) | Request::List) | None => None,
+            Some(Request::Load(doc)) => Some(Question::Load(doc)),
+            Some(Request::List) => Some(Question::List),
+            Some(Request::Write(_)) | None => None,
         }
     }
 }
@@ -317,8 +326,7 @@ impl Worker {
             }
             Request::List => {
                 self.flush()?;
-                let listed = self.storage.documents().map_err(StoreFault::from);
-                (self.report)(StoreEvent::Listed(listed));
+                self.list();
             }
         }
         Ok(())
@@ -327,6 +335,11 @@ impl Worker {
     fn load(&mut self, doc: DocId) {
         let result = self.storage.load(&doc).map_err(StoreFault::from);
         (self.report)(StoreEvent::Loaded { doc, result });
+    }
+
+    fn list(&mut self) {
+        let listed = self.storage.documents().map_err(StoreFault::from);
+        (self.report)(StoreEvent::Listed(listed));
     }
 
     fn flush(&mut self) -> Result<(), StoreFault> {
@@ -347,8 +360,11 @@ impl Worker {
         let mut pause = FIRST_PAUSE;
         loop {
             let until = Instant::now() + pause;
-            while let Some(doc) = self.shared.pop_question(&self.pending, until) {
-                self.load(doc);
+            while let Some(question) = self.shared.pop_question(&self.pending, until) {
+                match question {
+                    Question::Load(doc) => self.load(doc),
+                    Question::List => self.list(),
+                }
             }
             let closed = self.shared.lock().closed;
             match self.storage.reopen().and_then(|()| self.storage.commit(&self.pending.writes)) {

@@ -295,7 +295,10 @@ impl Replica {
             return self.refuse_connection(id, ErrorCode::Version, message);
         }
         connection.codec.compression = hello.compression.first().copied().unwrap_or_default();
-        let info = PeerInfo { agent: hello.agent.clone(), relay: hello.relay, version };
+        // A relay's word is the last one about what is saved and what is refused. Who is dialled was chosen; whoever
+        // dials may call himself what he likes.
+        let relay = hello.relay && side == Side::Dialed;
+        let info = PeerInfo { agent: hello.agent.clone(), relay, version };
         connection.phase = Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side });
         self.context.tell(Event::Peer { connection: id, peer: Some(info) });
         if side == Side::Dialed {

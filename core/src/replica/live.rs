@@ -222,8 +222,20 @@ impl Live {
 
     fn admit(&mut self, context: &Context, entry: &Entry) -> Result<(), Refusal> {
         (context.config.policy.accepts)(&self.doc, entry).map_err(Refusal::Policy)?;
+        self.check_void(context, entry)?;
         self.check_writer(entry.id)?;
         Ok(self.content.admit(entry)?)
+    }
+
+    /// A relay finds by itself what nobody can apply. Taken from others, that would be a way to have everybody skip
+    /// what somebody else wrote.
+    fn check_void(&self, context: &Context, entry: &Entry) -> Result<(), Refusal> {
+        match entry.body {
+            Body::Void(id) if context.config.policy.relay && !self.skip.contains(&id) => {
+                Err(Refusal::Policy(format!("entry {id} is sound; only a relay voids entries")))
+            }
+            Body::Void(_) | Body::Update(_) => Ok(()),
+        }
     }
 
     /// Replica ids that share a Yjs client id do not come about by chance: whoever takes that of another one

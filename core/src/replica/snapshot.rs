@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 
+use super::content::Content;
 use super::context::Context;
 use super::live::Live;
 use super::peer::Receiving;
 use super::sync::Misbehaviour;
 use crate::crdt;
-use crate::entry::Cursor;
-use crate::event::Event;
+use crate::entry::{Cursor, Entry};
+use crate::event::{Event, Snapshot, StoredEntry};
 use crate::id::{ConnectionId, Have};
 use crate::wire::ErrorCode;
 
@@ -56,33 +57,51 @@ impl Live {
         Ok(())
     }
 
-    /// Merges the snapshot under the log: a new base of the old base and the snapshot, then the entries that
-    /// the snapshot does not hold, own unacknowledged ones among them.
+    /// Merges the snapshot under the log: a new base of the old base, the entries that the snapshot is said to hold,
+    /// and the snapshot; then the other entries, own unacknowledged ones among them. So nothing that is here can get
+    /// lost by it, whatever it really holds.
     fn install(&mut self, context: &mut Context, state: Bytes, covers: &Have) -> Result<(), Misbehaviour> {
-        let invalid =
-            |error: String| Misbehaviour::new(ErrorCode::Malformed, format!("a bad snapshot: {error}"));
-        let (state, covers) = match self.log.base() {
-            Some(base) => {
-                let mut document =
-                    crdt::load(self.spec, &base.state).map_err(|error| invalid(error.to_string()))?;
-                document.admit_snapshot(&state).map_err(|error| invalid(error.to_string()))?;
-                document.merge(&state).map_err(|error| invalid(error.to_string()))?;
-                let mut all = base.covers.clone();
-                all.merge(covers);
-                (document.snapshot().map_err(|error| invalid(error.to_string()))?, all)
-            }
-            None => {
-                let mut gate = crdt::gate(self.spec);
-                gate.admit_snapshot(&state).map_err(|error| invalid(error.to_string()))?;
-                crdt::load(self.spec, &state).map_err(|error| invalid(error.to_string()))?;
-                (state, covers.clone())
-            }
+        let behind = self.log.after(self.log.base_offset());
+        let (covered, kept): (Vec<_>, Vec<_>) = behind.partition(|stored| covers.covers(&stored.entry.id));
+        let merged = match self.log.base().map(|base| &**base) {
+            None if covered.is_empty() => self.verify(&state).map(|()| (state, covers.clone())),
+            base => self.merge_under(base, &covered, &state, covers),
         };
-        let kept = self.log.after(self.log.base_offset()).filter(|stored| !covers.covers(&stored.entry.id));
-        let kept: Vec<_> = kept.map(|s| (s.offset, s.entry.clone(), s.operations.clone())).collect();
+        let (state, covers) = merged
+            .map_err(|error| Misbehaviour::new(ErrorCode::Malformed, format!("a bad snapshot: {error}")))?;
+        let kept = kept.into_iter().map(|s| (s.offset, s.entry.clone(), s.operations.clone())).collect();
         self.renumber(context, state, covers, kept);
         self.rebuild(context);
         context.tell(Event::Changed { doc: self.doc.clone(), local: false, entries: 0 });
         Ok(())
+    }
+
+    /// Whether the state may be loaded as it is.
+    fn verify(&self, state: &[u8]) -> Result<(), String> {
+        crdt::gate(self.spec).admit_snapshot(state).map_err(|error| error.to_string())?;
+        crdt::load(self.spec, state).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn merge_under(
+        &self,
+        base: Option<&Snapshot>,
+        covered: &[&StoredEntry],
+        state: &[u8],
+        covers: &Have,
+    ) -> Result<(Bytes, Have), String> {
+        let entries: Vec<&Entry> = covered.iter().map(|stored| &*stored.entry).collect();
+        let mut skip = self.skip.clone();
+        let mut content = Content::replay(self.spec, true, base, &entries, &mut skip)
+            .map_err(|damaged| damaged.to_string())?;
+        // A log holds everything that its entries build on, and so does a snapshot of its beginning.
+        if let Some(id) = skip.difference(&self.skip).next() {
+            return Err(format!("it holds entry {id} without what that builds on"));
+        }
+        let Some(document) = content.document_mut() else { return Ok((Bytes::new(), covers.clone())) };
+        document.admit_snapshot(state).map_err(|error| error.to_string())?;
+        document.merge(state).map_err(|error| error.to_string())?;
+        let mut all = base.map(|base| base.covers.clone()).unwrap_or_default();
+        all.merge(covers);
+        Ok((document.snapshot().map_err(|error| error.to_string())?, all))
     }
 }
