@@ -241,6 +241,30 @@ impl Have {
         other.0.iter().all(|(replica, counter)| self.counter(replica) >= *counter)
     }
 
+    /// What is held both here and in `other`.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        let both = |(replica, counter): (&ReplicaId, &u64)| {
+            let counter = self.counter(replica).min(*counter);
+            (counter > 0).then_some((*replica, counter))
+        };
+        Self(other.0.iter().filter_map(both).collect())
+    }
+
+    /// Another replica that would write as the same Yjs client. Those lie together: the client is made of the first
+    /// bytes of the id.
+    #[must_use]
+    pub fn same_yjs_client(&self, replica: &ReplicaId) -> Option<ReplicaId> {
+        const CERTAIN_BYTES: usize = 6;
+        let (mut first, mut last) = ([0; 16], [u8::MAX; 16]);
+        for bound in [&mut first, &mut last] {
+            bound[..CERTAIN_BYTES].copy_from_slice(&replica.0[..CERTAIN_BYTES]);
+        }
+        let near = self.0.range(ReplicaId(first)..=ReplicaId(last)).map(|(near, _)| near);
+        let same = |near: &&ReplicaId| *near != replica && near.yjs_client() == replica.yjs_client();
+        near.copied().find(|near| same(&near))
+    }
+
     /// Notes that the entry, and so every earlier one of its replica, is held.
     pub fn insert(&mut self, id: EntryId) {
         let counter = self.0.entry(id.replica).or_default();

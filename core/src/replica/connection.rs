@@ -1,6 +1,8 @@
 //! One link to one peer: the greeting, what both sides speak, and where messages go.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use super::context::Context;
 use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
@@ -8,8 +10,8 @@ use crate::event::{DocumentError, Event, Output, PeerInfo, Side};
 use crate::id::{ConnectionId, DocId};
 use crate::time::Time;
 use crate::wire::{
-    Codec, Compression, Encoded, Encoding, ErrorCode, Frame, Hello, Message, OLDEST_VERSION, VERSION,
-    WireError,
+    Codec, Compression, Encoded, Encoding, ErrorCode, Frame, Hello, MAX_FRAME_BYTES, Message, OLDEST_VERSION,
+    VERSION, WireError,
 };
 
 /// How long a peer may take to greet, in milliseconds.
@@ -21,12 +23,17 @@ pub const RETRY_WAIT: u64 = 5_000;
 /// Most control messages that wait for one link; a peer that asks for more without reading is cut off.
 pub const MAX_WAITING_MESSAGES: usize = 65_536;
 
+/// Most bytes of them, at which the link is cut as well: a few of the largest answers there are.
+pub const MAX_WAITING_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
 /// A link and what has been said on it.
 pub(super) struct Connection {
     phase: Phase,
     codec: Codec,
     /// Encoded messages that go in front of entries.
     waiting: VecDeque<Encoded>,
+    /// Their size.
+    waiting_bytes: usize,
     /// Whether the link takes a frame.
     writable: bool,
     /// Documents that may have entries for the peer.
@@ -53,6 +60,8 @@ pub(super) struct Greeted {
     pub wants_acks: bool,
     /// Whether this replica dialled.
     pub side: Side,
+    /// Size of the snapshots that are coming in on the link.
+    pub incoming: Arc<AtomicUsize>,
 }
 
 impl Connection {
@@ -61,6 +70,7 @@ impl Connection {
             phase: Phase::Greeting { deadline: now.after(GREETING_TIMEOUT), side },
             codec: Codec { encoding, compression: Compression::None },
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             writable: true,
             dirty: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -99,7 +109,14 @@ impl Connection {
     }
 
     pub fn say(&mut self, message: &Message) {
-        self.waiting.push_back(self.codec.encode(message));
+        let message = self.codec.encode(message);
+        self.waiting_bytes += message.len();
+        self.waiting.push_back(message);
+    }
+
+    /// Whether the peer asks for more than it reads.
+    fn is_flooded(&self) -> bool {
+        self.waiting.len() > MAX_WAITING_MESSAGES || self.waiting_bytes > MAX_WAITING_BYTES
     }
 
     pub fn mark(&mut self, doc: DocId) {
@@ -111,6 +128,7 @@ impl Connection {
     }
 
     pub fn put_back(&mut self, rest: VecDeque<Encoded>) {
+        self.waiting_bytes = rest.iter().map(Encoded::len).sum();
         self.waiting = rest;
     }
 
@@ -229,6 +247,8 @@ impl Replica {
                 return;
             }
             self.on_message(id, frame, message);
+            // A small question may have a large answer; this is where it is noticed that there are too many.
+            self.deliver();
         }
     }
 
@@ -299,7 +319,9 @@ impl Replica {
         // dials may call himself what he likes.
         let relay = hello.relay && side == Side::Dialed;
         let info = PeerInfo { agent: hello.agent.clone(), relay, version };
-        connection.phase = Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side });
+        let incoming = Arc::default();
+        connection.phase =
+            Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side, incoming });
         self.context.tell(Event::Peer { connection: id, peer: Some(info) });
         if side == Side::Dialed {
             self.open_everything(id);
@@ -357,7 +379,7 @@ impl Replica {
                 connection.open.insert(doc.clone());
             }
             connection.say(&message);
-            if connection.waiting.len() > MAX_WAITING_MESSAGES {
+            if connection.is_flooded() {
                 self.shut_connection(id, "the peer asks without reading the answers");
             }
         }

@@ -244,11 +244,8 @@ impl Live {
         if self.spec.family != Family::Yjs || id.counter > 1 {
             return Ok(());
         }
-        let taken = |other: &EntryId| {
-            other.replica != id.replica && other.replica.yjs_client() == id.replica.yjs_client()
-        };
-        let Some(other) = self.log.have().iter().find(taken) else { return Ok(()) };
-        Err(GateError::Impostor { reason: format!("the Yjs client id is that of {}", other.replica) })
+        let Some(other) = self.log.have().same_yjs_client(&id.replica) else { return Ok(()) };
+        Err(GateError::Impostor { reason: format!("the Yjs client id is that of {other}") })
     }
 
     /// Appends an admitted entry, to be merged.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::connection::Greeted;
+use super::snapshot::Incoming;
 use crate::entry::{Cursor, Digest};
 use crate::event::{PeerCursor, Snapshot};
 use crate::id::{DocId, EntryId, Epoch, Have};
@@ -76,7 +77,7 @@ pub(super) enum Receiving {
         told_have: bool,
     },
     /// A snapshot comes in pieces.
-    Snapshot { cursor: Cursor, covers: Have, total: u64, state: Vec<u8> },
+    Snapshot { cursor: Cursor, covers: Have, total: u64, state: Incoming },
 }
 
 /// Which part of a log a portion holds, if it holds all of it: equal stretches are equal messages.
@@ -133,9 +134,10 @@ impl Peer {
         self.sending = Sending::Live { next: offset, confirmed: None, owes: true };
     }
 
-    /// The peer holds these entries, and what it lacks of the base comes as a snapshot.
-    pub fn send_missing(&mut self, log: &Log, have: Have) {
-        self.held = have;
+    /// The peer holds these entries, and what it lacks of the base comes as a snapshot. Of what is not here only the
+    /// peer needs to keep a note: it will send that.
+    pub fn send_missing(&mut self, log: &Log, have: &Have) {
+        self.held = have.within(log.have());
         match log.base() {
             Some(base) if !self.held.includes(&base.covers) => {
                 self.sending = Sending::Snapshot { snapshot: base.clone(), sent: 0 };

@@ -1,5 +1,9 @@
 //! Taking in a snapshot from a peer whose log no longer has the entries we lack.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 
 use super::content::Content;
@@ -10,11 +14,46 @@ use super::sync::Misbehaviour;
 use crate::crdt;
 use crate::entry::{Cursor, Entry};
 use crate::event::{Event, Snapshot, StoredEntry};
-use crate::id::{ConnectionId, Have};
+use crate::id::{ConnectionId, EntryId, Have};
 use crate::wire::ErrorCode;
 
-/// Largest snapshot taken in.
+/// Largest snapshot taken in; also the most of all that come in on one link at the same time.
 pub const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
+
+/// The part of a snapshot that is here, and its share in what its link may bring.
+pub(super) struct Incoming {
+    bytes: Vec<u8>,
+    on_link: Arc<AtomicUsize>,
+}
+
+impl Incoming {
+    const fn new(on_link: Arc<AtomicUsize>) -> Self {
+        Self { bytes: Vec::new(), on_link }
+    }
+
+    /// Takes in some more; false if that is too much for the link.
+    fn extend(&mut self, bytes: &[u8]) -> bool {
+        let before = self.on_link.load(Ordering::Relaxed);
+        let fits = (before + bytes.len()) as u64 <= MAX_SNAPSHOT_BYTES;
+        if fits {
+            self.on_link.store(before + bytes.len(), Ordering::Relaxed);
+            self.bytes.extend_from_slice(bytes);
+        }
+        fits
+    }
+
+    /// All of it, which comes in no longer.
+    fn take(&mut self) -> Bytes {
+        self.on_link.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        Bytes::from(std::mem::take(&mut self.bytes))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.on_link.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
 
 impl Live {
     pub(super) fn on_snapshot_part(
@@ -30,7 +69,8 @@ impl Live {
         match (&peer.receiving, covers) {
             (Receiving::Waiting { told_have: true }, _) => return Ok(()),
             (Receiving::Live { told_have: true }, Some(covers)) if total <= MAX_SNAPSHOT_BYTES => {
-                peer.receiving = Receiving::Snapshot { cursor, covers, total, state: Vec::new() };
+                let state = Incoming::new(peer.greeted.incoming.clone());
+                peer.receiving = Receiving::Snapshot { cursor, covers, total, state };
             }
             (Receiving::Snapshot { cursor: begun, .. }, None) if *begun == cursor => {}
             (Receiving::Live { told_have: true }, Some(_)) => {
@@ -40,12 +80,17 @@ impl Live {
             _ => return Err(Misbehaviour::new(ErrorCode::Unexpected, "a snapshot nobody asked for")),
         }
         let Receiving::Snapshot { covers, total, state, .. } = &mut peer.receiving else { return Ok(()) };
-        if state.len() + bytes.len() > usize::try_from(*total).unwrap_or(0) {
+        if (state.bytes.len() + bytes.len()) as u64 > *total {
             return Err(Misbehaviour::new(ErrorCode::Malformed, "a snapshot longer than announced"));
         }
-        state.extend_from_slice(bytes);
-        if state.len() as u64 == *total {
-            let (state, covers) = (Bytes::from(std::mem::take(state)), std::mem::take(covers));
+        if !state.extend(bytes) {
+            let message =
+                format!("snapshots of more than {MAX_SNAPSHOT_BYTES} bytes at once; try again later");
+            return Err(Misbehaviour::new(ErrorCode::Unavailable, message));
+        }
+        if state.bytes.len() as u64 == *total {
+            let covers = std::mem::take(covers);
+            let state = state.take();
             peer.receiving = Receiving::Live { told_have: true };
             peer.held.merge(&covers);
             // What it holds may have come over another link in the meantime.
@@ -93,8 +138,7 @@ impl Live {
         let mut skip = self.skip.clone();
         let mut content = Content::replay(self.spec, true, base, &entries, &mut skip)
             .map_err(|damaged| damaged.to_string())?;
-        // A log holds everything that its entries build on, and so does a snapshot of its beginning.
-        if let Some(id) = skip.difference(&self.skip).next() {
+        if let Some(id) = self.torn_out(base, &skip)? {
             return Err(format!("it holds entry {id} without what that builds on"));
         }
         let Some(document) = content.document_mut() else { return Ok((Bytes::new(), covers.clone())) };
@@ -103,5 +147,35 @@ impl Live {
         let mut all = base.map(|base| base.covers.clone()).unwrap_or_default();
         all.merge(covers);
         Ok((document.snapshot().map_err(|error| error.to_string())?, all))
+    }
+
+    /// An entry that could not be applied among those that a snapshot is said to hold, although it can be in this log.
+    /// A log holds everything that its entries build on, and so does an honest snapshot of its beginning.
+    fn torn_out(&self, base: Option<&Snapshot>, skip: &BTreeSet<EntryId>) -> Result<Option<EntryId>, String> {
+        if *skip == self.skip {
+            return Ok(None);
+        }
+        let all: Vec<&Entry> = self.log.after(self.log.base_offset()).map(|stored| &*stored.entry).collect();
+        let mut poison = self.skip.clone();
+        Content::replay(self.spec, true, base, &all, &mut poison).map_err(|damaged| damaged.to_string())?;
+        Ok(skip.difference(&poison).next().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_share_what_a_link_may_bring() {
+        let on_link = Arc::new(AtomicUsize::new(MAX_SNAPSHOT_BYTES as usize - 3));
+        let (mut one, mut other) = (Incoming::new(on_link.clone()), Incoming::new(on_link.clone()));
+        assert!(one.extend(b"1") && other.extend(b"2"));
+        assert!(!one.extend(b"34") && one.extend(b"3") && !other.extend(b"4"));
+        assert_eq!(one.take(), &b"13"[..]);
+        drop(one);
+        assert!(other.extend(b"45") && !other.extend(b"6"));
+        drop(other);
+        assert_eq!(on_link.load(Ordering::Relaxed) as u64, MAX_SNAPSHOT_BYTES - 3);
     }
 }

@@ -151,7 +151,7 @@ impl Live {
             _ if self.peers.get(&id).is_none_or(|peer| matches!(peer.sending, Sending::Closed)) => Ok(()),
             Message::Resume { .. } => self.on_resume(context, id),
             Message::NeedHave { .. } => self.on_need_have(context, id),
-            Message::Have { have, .. } => self.on_have(context, id, have),
+            Message::Have { have, .. } => self.on_have(context, id, &have),
             Message::Entries { entries, .. } => {
                 let taken = self.on_entries(context, id, &entries);
                 self.merge_taken(context);
@@ -305,7 +305,7 @@ impl Live {
         context.post(id, Message::Have { doc: self.doc.clone(), have: self.log.have().clone() });
     }
 
-    fn on_have(&mut self, context: &mut Context, id: ConnectionId, have: Have) -> Result<(), Misbehaviour> {
+    fn on_have(&mut self, context: &mut Context, id: ConnectionId, have: &Have) -> Result<(), Misbehaviour> {
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
         let clean = peer.refused && !self.fences.values().any(|fence| have.covers(&fence.first()));
         peer.send_missing(&self.log, have);
