@@ -448,6 +448,9 @@ pub enum Refusal {
     /// An earlier entry of the same replica was refused.
     #[error("an earlier entry of this replica was refused: {0}")]
     Fenced(String),
+    /// Somebody else was first to use its name; what its author meant by it is to be made again under another one.
+    #[error("another entry was taken before under the name {0}")]
+    Taken(EntryId),
     /// The policy of this replica forbids it.
     #[error("{0}")]
     Policy(String),
@@ -478,7 +481,7 @@ impl Refusal {
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::Gate(GateError::Gap { .. }) | Self::Fenced(_) => Blame::Context,
+            Self::Gate(GateError::Gap { .. }) | Self::Fenced(_) | Self::Taken(_) => Blame::Context,
             Self::Gate(_) | Self::Policy(_) => Blame::Entry,
         }
     }

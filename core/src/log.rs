@@ -1,13 +1,13 @@
 //! A document's log in memory: what it was compacted into, the entries behind that, and how far it is on disk.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::entry::{Cursor, Digest, Entry};
 use crate::event::{Snapshot, StoredDocument, StoredEntry};
-use crate::id::{Epoch, Have};
+use crate::id::{EntryId, Epoch, Have, ReplicaId};
 
 /// An append-only log. Offsets count from 1; the base stands for the first [`Log::base_offset`] of them.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Log {
     epoch: Epoch,
     base: Option<Arc<Snapshot>>,
     entries: VecDeque<StoredEntry>,
+    /// Where the entries of each replica are; a replica's follow one another without holes.
+    places: BTreeMap<ReplicaId, VecDeque<u64>>,
     have: Have,
     durable: u64,
     tail_bytes: usize,
@@ -24,7 +26,15 @@ impl Log {
     /// A log without entries.
     #[must_use]
     pub fn new(epoch: Epoch) -> Self {
-        Self { epoch, base: None, entries: VecDeque::new(), have: Have::default(), durable: 0, tail_bytes: 0 }
+        Self {
+            epoch,
+            base: None,
+            entries: VecDeque::new(),
+            places: BTreeMap::new(),
+            have: Have::default(),
+            durable: 0,
+            tail_bytes: 0,
+        }
     }
 
     /// The log as a store holds it, or the offset at which the stored log contradicts itself.
@@ -117,6 +127,15 @@ impl Log {
         self.entries.range(usize::try_from(skip).unwrap_or(usize::MAX).min(self.entries.len())..)
     }
 
+    /// The entry of a name, unless it is part of the base.
+    #[must_use]
+    pub fn entry(&self, id: &EntryId) -> Option<&StoredEntry> {
+        let places = self.places.get(&id.replica)?;
+        let behind = self.have.counter(&id.replica).checked_sub(id.counter)?;
+        let index = places.len().checked_sub(usize::try_from(behind).ok()?.checked_add(1)?)?;
+        self.after(places.get(index)?.checked_sub(1)?).next()
+    }
+
     /// The entry with its place at the end of the log, not yet appended.
     #[must_use]
     pub fn next(&self, entry: Arc<Entry>, operations: Option<Bytes>) -> StoredEntry {
@@ -128,6 +147,7 @@ impl Log {
     pub fn push(&mut self, stored: StoredEntry) {
         debug_assert_eq!(stored.offset, self.head() + 1, "a log has no holes");
         self.have.insert(stored.entry.id);
+        self.places.entry(stored.entry.id.replica).or_default().push_back(stored.offset);
         self.tail_bytes += stored.entry.cost();
         self.entries.push_back(stored);
     }
@@ -139,7 +159,9 @@ impl Log {
             self.entries.drain(..usize::try_from(dropped).unwrap_or(usize::MAX).min(self.entries.len()))
         {
             self.tail_bytes -= stored.entry.cost();
+            self.places.get_mut(&stored.entry.id.replica).and_then(VecDeque::pop_front);
         }
+        self.places.retain(|_, places| !places.is_empty());
         self.base = Some(snapshot);
     }
 
@@ -150,6 +172,7 @@ impl Log {
         self.durable = 0;
         self.base = base;
         self.entries.clear();
+        self.places.clear();
         self.tail_bytes = 0;
         entries.into_iter().for_each(|stored| self.push(stored));
     }
@@ -197,6 +220,21 @@ mod tests {
         assert!(log.fits(&log.cursor(0).unwrap()) && log.fits(&log.cursor(3).unwrap()));
         assert!(!log.fits(&other.cursor(1).unwrap()));
         assert!(!other.fits(&log.cursor(3).unwrap()));
+    }
+
+    #[test]
+    fn entries_behind_the_base_are_found_by_their_names() {
+        let mut log = log(3);
+        for counter in 1..=2 {
+            let stored = log.next(entry(2, counter), None);
+            log.push(stored);
+        }
+        log.compact(snapshot_at(&log, 2));
+        let offset = |replica, counter| log.entry(&entry(replica, counter).id).map(|stored| stored.offset);
+        assert_eq!([offset(1, 1), offset(1, 2), offset(1, 3), offset(1, 4)], [None, None, Some(3), None]);
+        assert_eq!([offset(2, 0), offset(2, 1), offset(2, 2), offset(3, 1)], [None, Some(4), Some(5), None]);
+        log.compact(snapshot_at(&log, 5));
+        assert!(log.entry(&entry(2, 2).id).is_none() && log.places.is_empty());
     }
 
     #[test]

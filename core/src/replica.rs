@@ -19,6 +19,7 @@ mod context;
 mod document;
 mod edit;
 mod live;
+mod namesake;
 mod outbound;
 mod peer;
 mod pending;

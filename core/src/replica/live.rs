@@ -18,7 +18,7 @@ use crate::log::Log;
 use crate::wire::Message;
 
 /// A document in memory. The files beside this one add what it does: [`super::sync`] talks to peers,
-/// [`super::edit`] serves the application, [`super::refusal`], [`super::snapshot`] and [`super::compaction`]
+/// [`super::edit`] serves the application, [`super::refusal`], [`super::namesake`], [`super::snapshot`] and [`super::compaction`]
 /// rebuild the log.
 pub(super) struct Live {
     pub(super) doc: DocId,
@@ -62,6 +62,8 @@ pub(super) enum Accepted {
     Appended(u64),
     /// It was in the log before.
     Known,
+    /// Another one was in the log before under its name.
+    Contradicts,
     /// It is not wanted.
     Refused(Refusal),
     /// Entries of its replica in front of it are missing.
@@ -180,7 +182,8 @@ impl Live {
     /// Takes an entry from a peer. What a peer holds whose refusals count here is not for this replica to refuse.
     pub fn accept(&mut self, context: &mut Context, from: ConnectionId, entry: &Arc<Entry>) -> Accepted {
         if self.log.have().covers(&entry.id) {
-            return Accepted::Known;
+            let other = self.log.entry(&entry.id).is_some_and(|known| known.entry.body != entry.body);
+            return if other { Accepted::Contradicts } else { Accepted::Known };
         }
         if let Some(fence) = self.fence_against(context, from, entry.id) {
             return Accepted::Refused(Refusal::Fenced(fence.reason.clone()));

@@ -18,7 +18,7 @@ use super::sync::{Misbehaviour, refused};
 use crate::crdt::{self, Damaged};
 use crate::entry::{Blame, Body, Cursor, Digest, Entry, MAX_TOUCHED};
 use crate::event::{Event, Fence, Snapshot, StoredEntry, Write};
-use crate::id::{ConnectionId, EntryId, ReplicaId};
+use crate::id::{ConnectionId, EntryId, ReplicaId, WriteId};
 use crate::log::Log;
 use crate::operation::Operation;
 use crate::wire::{decode_operations, encode_operations};
@@ -119,11 +119,16 @@ impl Live {
 
     /// Accepts nothing of a replica from some entry on, and tells everybody who may obey.
     fn fence(&mut self, context: &mut Context, fence: Fence, from: ConnectionId) {
-        self.fences.insert(fence.replica, fence.clone());
-        let write = context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
+        let write = self.set_fence(context, fence.clone());
         for connection in self.connections().into_iter().filter(|connection| *connection != from) {
             self.tell_after(write, connection, refused(&self.doc, fence.clone()));
         }
+    }
+
+    /// Accepts nothing of a replica from some entry on.
+    pub(super) fn set_fence(&mut self, context: &mut Context, fence: Fence) -> WriteId {
+        self.fences.insert(fence.replica, fence.clone());
+        context.write(Write::Fence { doc: self.doc.clone(), fence })
     }
 
     /// Returns from where on other replicas of this store were given up, as what they wrote was made again.

@@ -336,7 +336,7 @@ impl Live {
         Ok(())
     }
 
-    fn on_entry(
+    pub(super) fn on_entry(
         &mut self,
         context: &mut Context,
         id: ConnectionId,
@@ -358,6 +358,7 @@ impl Live {
                     context.wake(id, &self.doc);
                 }
             }
+            Accepted::Contradicts => self.on_contradiction(context, id, numbered)?,
             Accepted::Refused(refusal) => self.refuse(context, id, entry.id, &refusal),
             Accepted::Gap => self.on_gap(context, id, entry.id)?,
         }
@@ -369,8 +370,7 @@ impl Live {
         let fence = Fence::from(entry, refusal.blame(), refusal.to_string());
         let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry));
         let fence = standing.cloned().unwrap_or(fence);
-        self.fences.insert(entry.replica, fence.clone());
-        let write = context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
+        let write = self.set_fence(context, fence.clone());
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refused = true;
         }
