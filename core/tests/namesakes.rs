@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use syncline_core::crdt::{self, Writer};
@@ -107,7 +107,7 @@ impl World {
     }
 
     fn finish_writes(&mut self) {
-        for (slow, writes) in self.slow.take() {
+        if let Some((slow, writes)) = self.slow.take() {
             writes
                 .into_iter()
                 .for_each(|write| self.replicas[slow].handle(Time(1), Input::Written { write }));
@@ -157,9 +157,7 @@ impl World {
 
 fn frame(messages: &[Message]) -> Frame {
     let codec = Codec { encoding: Encoding::Binary, compression: Compression::None };
-    codec.frame(
-        &messages.iter().map(|message| codec.encode(message)).collect::<VecDeque<_>>().make_contiguous(),
-    )
+    codec.frame(&messages.iter().map(|message| codec.encode(message)).collect::<Vec<_>>())
 }
 
 fn doc() -> DocId {

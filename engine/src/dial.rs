@@ -21,6 +21,8 @@ pub(crate) struct LinkState {
     pub greeted: bool,
     /// Milliseconds that the peer wants us to stay away after its goodbye.
     pub retry_after: Option<u64>,
+    /// What the peer said is wrong, with us or with itself, beyond a single document.
+    pub complaint: Option<String>,
 }
 
 /// What is known of links, by number.
@@ -46,8 +48,8 @@ pub(crate) async fn keep_connected(node: Node, transport: Arc<dyn Transport>, di
             Ok(link) => {
                 let endpoint = link.endpoint().to_owned();
                 let attached = node.attach(link, Side::Dialed);
-                let asked_wait = watch_link(attached, endpoint, &slot, &mut backoff).await;
-                ("the connection was lost".to_owned(), asked_wait)
+                let link = watch_link(attached, endpoint, &slot, &mut backoff).await;
+                (link.complaint.unwrap_or_else(|| "the connection was lost".to_owned()), link.retry_after)
             }
             Err(error) => {
                 let asked_wait =
@@ -62,8 +64,8 @@ pub(crate) async fn keep_connected(node: Node, transport: Arc<dyn Transport>, di
     }
 }
 
-/// Waits for the link's end; returns how long the peer wants us to stay away.
-async fn watch_link(attached: Attached, endpoint: String, slot: &Slot, backoff: &mut Backoff) -> Option<u64> {
+/// Waits for the link's end; returns what was known of it.
+async fn watch_link(attached: Attached, endpoint: String, slot: &Slot, backoff: &mut Backoff) -> LinkState {
     let Attached { id, mut ended } = attached;
     let mut links = slot.links();
     let greeted = |links: &Links| links.get(&id).is_some_and(|link| link.greeted);
@@ -77,5 +79,5 @@ async fn watch_link(attached: Attached, endpoint: String, slot: &Slot, backoff: 
         // The sender is dropped, never used: the error is the news.
         let _gone = ended.await;
     }
-    slot.forget_link(id).and_then(|link| link.retry_after)
+    slot.forget_link(id).unwrap_or_default()
 }

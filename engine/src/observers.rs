@@ -132,7 +132,7 @@ impl Observers {
                 tracing::warn!(%doc, %id, reason, "an entry cannot be applied and is skipped");
             }
             Event::Peer { connection, peer: Some(_) } => {
-                self.links.send_modify(|links| links.entry(connection).or_default().greeted = true);
+                self.link(connection, |link| link.greeted = true);
             }
             Event::Peer { connection, peer: None } => self.on_link_ended(connection),
             Event::InSync { connection, doc } => {
@@ -147,19 +147,25 @@ impl Observers {
             }
             Event::PeerError { connection, doc, code, message } => {
                 tracing::warn!(connection = connection.0, ?doc, ?code, message, "the peer reports an error");
-                if let (ErrorCode::SpecMismatch, Some(doc)) = (code, doc) {
-                    self.channels(&doc).mismatch.send_replace(Some(message));
+                match (code, doc) {
+                    (ErrorCode::SpecMismatch, Some(doc)) => {
+                        self.channels(&doc).mismatch.send_replace(Some(message));
+                    }
+                    (_, Some(_)) => {}
+                    (_, None) => self.link(connection, |link| link.complaint = Some(message)),
                 }
             }
             Event::Goodbye { connection, retry_after } => {
-                self.links.send_modify(|links| {
-                    links.entry(connection).or_default().retry_after = Some(retry_after)
-                });
+                self.link(connection, |link| link.retry_after = Some(retry_after));
             }
             Event::Store { fault } => {
                 self.status.send_modify(|status| status.store = fault);
             }
         }
+    }
+
+    fn link(&self, connection: ConnectionId, note: impl FnOnce(&mut LinkState)) {
+        self.links.send_modify(|links| note(links.entry(connection).or_default()));
     }
 
     fn show_contact(&self, last: Option<Time>) {

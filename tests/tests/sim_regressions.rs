@@ -64,3 +64,9 @@ fn a_document_forgotten_while_it_loads_is_shut() {
 fn a_document_opened_again_gets_no_acknowledgement_of_the_last_time() {
     holds(Family::Toy, &[249]);
 }
+
+/// A stranger's rubbish was on its way for so long that the simulator took the answer for talk among peers in sync.
+#[test]
+fn late_rubbish_is_nobodys_talk() {
+    holds(Family::Yjs, &[20_175]);
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::context::Context;
 use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
-use crate::event::{DocumentError, Event, Output, PeerInfo, Side};
+use crate::event::{DocumentError, Event, Output, PeerInfo, Side, StoreFault};
 use crate::id::{ConnectionId, DocId};
 use crate::time::Time;
 use crate::wire::{
@@ -155,6 +155,11 @@ pub(super) fn failure(doc: &DocId, error: &DocumentError) -> Message {
     Message::Failure { doc: Some(doc.clone()), code, message: error.to_string() }
 }
 
+/// Why nobody is served, in words for those who are not.
+pub(super) fn unwritable(fault: &StoreFault) -> String {
+    format!("the store at the other side cannot be written: {fault}; nothing is lost, it is tried again")
+}
+
 fn hello(context: &Context) -> Message {
     let config = &context.config;
     Message::Hello(Hello {
@@ -174,7 +179,7 @@ impl Replica {
             connection.say(&hello(&self.context));
         }
         self.connections.insert(id, connection);
-        if self.fault.is_some() {
+        if self.fault.is_some() && side == Side::Dialed {
             self.shut_connection(id, "the store cannot be written");
         }
     }
@@ -304,6 +309,10 @@ impl Replica {
         let Phase::Greeting { side, .. } = connection.phase else { return };
         if side == Side::Accepted {
             connection.codec.encoding = Codec::detect(frame);
+            if let Some(fault) = &self.fault {
+                let message = unwritable(fault);
+                return self.refuse_connection(id, ErrorCode::Unavailable, message);
+            }
             connection.say(&self::hello(&self.context));
         }
         if version < hello.oldest.max(OLDEST_VERSION) {

@@ -200,7 +200,7 @@ impl World {
         Ok(())
     }
 
-    /// Honest peers do not err about each other; documents may be closed, though, and stores unreadable.
+    /// Honest peers do not err about each other; documents may be closed, though, and stores unreadable or full.
     fn on_peer_error(
         &self,
         id: NodeId,
@@ -208,11 +208,9 @@ impl World {
         doc: Option<DocId>,
         message: &str,
     ) -> Result<(), String> {
-        let expected = matches!(code, ErrorCode::NotFound | ErrorCode::Unavailable);
-        if expected && doc.is_some() {
-            Ok(())
-        } else {
-            Err(format!("node {id} was told {code:?} of {doc:?}: {message}"))
+        match (code, &doc) {
+            (ErrorCode::Unavailable, _) | (ErrorCode::NotFound, Some(_)) => Ok(()),
+            _ => Err(format!("node {id} was told {code:?} of {doc:?}: {message}")),
         }
     }
 

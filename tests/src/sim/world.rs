@@ -365,7 +365,8 @@ impl World {
     }
 
     fn arrive(&mut self, link: LinkId, side: usize, frame: Frame) -> Result<(), String> {
-        let Some(end) = self.network.links.get(&link).map(|link| &link.ends[side]) else { return Ok(()) };
+        let Some(found) = self.network.links.get(&link) else { return Ok(()) };
+        let end = &found.ends[side];
         if !end.up || end.horizon < self.now {
             self.counts.add("frame lost", 1);
             return Ok(());
@@ -374,7 +375,10 @@ impl World {
         if node == STRANGER {
             return Ok(());
         }
-        self.last_frame = self.now;
+        // Rubbish that is late says nothing about those who keep to the protocol.
+        if found.route.is_some() {
+            self.last_frame = self.now;
+        }
         let frame = self.planted_frame(link, side, frame)?;
         self.counts.add("frame received", 1);
         self.note(node, &[5, link], &[], || format!("hears on link {link} {}", super::show::frame(&frame)));
