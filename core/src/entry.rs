@@ -21,6 +21,9 @@ pub const MAX_SEEN_BEYOND: usize = 64;
 /// Most registers one entry may name as touched; an entry that touches more names none of the rest.
 pub const MAX_TOUCHED: usize = 256;
 
+/// Most bytes that the paths of an entry may have together; what is touched beyond is not named.
+pub const MAX_TOUCHED_BYTES: usize = 64 << 10;
+
 /// Which CRDT a document is made of. It is chosen when the document is created and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,7 +119,7 @@ impl Entry {
     pub fn cost(&self) -> usize {
         const FIXED: usize = 96;
         let Body::Update(bytes) = &self.body else { return FIXED };
-        FIXED + bytes.len() + self.touched.len() * 32
+        FIXED + bytes.len() + self.touched.iter().map(Touch::cost).sum::<usize>()
     }
 }
 
@@ -147,6 +150,15 @@ pub struct Touch {
     pub path: Path,
     /// What.
     pub what: TouchKind,
+}
+
+impl Touch {
+    /// Roughly how many bytes it takes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        const FIXED: usize = 8;
+        FIXED + self.path.tokens().iter().map(|token| FIXED + token.len()).sum::<usize>()
+    }
 }
 
 /// What was done at a path.

@@ -24,7 +24,7 @@ pub use codec::{Codec, Encoded, FRAME_VERSION, MIN_COMPRESSED_BYTES};
 pub use error::WireError;
 pub use json::MAX_JSON_VALUES;
 pub(crate) use json::at_most;
-pub use limits::{MAX_AGENT_BYTES, MAX_COMPRESSIONS, MAX_ENTRIES_MEMORY, MAX_REASON_BYTES};
+pub use limits::{MAX_AGENT_BYTES, MAX_COMPRESSIONS, MAX_ENTRIES_MEMORY, MAX_POSITION, MAX_REASON_BYTES};
 pub use operations::{OPERATIONS_FORMAT, decode_operations, encode_operations};
 pub use stored::{ENTRY_FORMAT, HAVE_FORMAT, decode_entry, decode_have, encode_entry, encode_have};
 

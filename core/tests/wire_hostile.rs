@@ -11,7 +11,8 @@ use brotli::enc::BrotliEncoderParams;
 use bytes::Bytes;
 use quickcheck::{Gen, QuickCheck};
 use syncline_core::entry::{
-    Blame, Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_UPDATE_BYTES,
+    Blame, Body, Cursor, Digest, Entry, Family, Kind, MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_TOUCHED_BYTES,
+    MAX_UPDATE_BYTES,
 };
 use syncline_core::entry::{Seen, Spec, Touch, TouchKind};
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
@@ -19,9 +20,9 @@ use syncline_core::path::{MAX_DEPTH, Path};
 use syncline_core::time::Time;
 use syncline_core::wire::{
     Codec, Compression, Encoding, ErrorCode, FRAME_VERSION, Frame, Hello, MAX_AGENT_BYTES, MAX_COMPRESSIONS,
-    MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, MAX_OPEN_CURSORS, MAX_REASON_BYTES, MAX_SNAPSHOT_PART_BYTES,
-    Message, Numbered, WireError, decode_entry, decode_have, decode_operations, encode_entry, encode_have,
-    encode_operations,
+    MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, MAX_OPEN_CURSORS, MAX_POSITION, MAX_REASON_BYTES,
+    MAX_SNAPSHOT_PART_BYTES, Message, Numbered, WireError, decode_entry, decode_have, decode_operations,
+    encode_entry, encode_have, encode_operations,
 };
 use wire_support::codecs;
 
@@ -291,8 +292,16 @@ fn every_limit_holds_in_both_encodings() {
         |number| Message::Hello(Hello { compression: vec![Compression::Gzip; number], ..hello() });
     let update = |size: usize| entries(|entry| entry.body = Body::Update(vec![0; size].into()));
     let touched = |number| entries(|entry| entry.touched = (0..number).map(touch).collect());
+    let paths = |size: usize| {
+        let key =
+            |length: usize| Touch { path: Path::root().child("x".repeat(length)), what: TouchKind::Wrote };
+        let empty = key(0).cost();
+        let full = vec![key(4_096 - empty); size / 4_096 - 1];
+        let last = key(4_096 + size % 4_096 - empty);
+        entries(|entry| entry.touched = full.iter().cloned().chain([last.clone()]).collect())
+    };
     let beyond = |number| entries(|entry| entry.seen.beyond = vec![id(1); number]);
-    let at_and_beyond: [(usize, &dyn Fn(usize) -> Message); 9] = [
+    let at_and_beyond: [(usize, &dyn Fn(usize) -> Message); 10] = [
         (MAX_SNAPSHOT_PART_BYTES, &part),
         (MAX_OPEN_CURSORS, &cursors),
         (MAX_REASON_BYTES, &refused),
@@ -301,6 +310,7 @@ fn every_limit_holds_in_both_encodings() {
         (MAX_COMPRESSIONS, &compressions),
         (MAX_UPDATE_BYTES, &update),
         (MAX_TOUCHED, &touched),
+        (MAX_TOUCHED_BYTES, &paths),
         (MAX_SEEN_BEYOND, &beyond),
     ];
     for (limit, message) in at_and_beyond {
@@ -308,6 +318,24 @@ fn every_limit_holds_in_both_encodings() {
             assert_eq!(Codec::decode(&frame(codec, &message(limit))), Ok(vec![message(limit)]));
         }
         assert_eq!(refusal(&message(limit + 1)), ErrorCode::TooLarge, "beyond {limit}");
+    }
+}
+
+#[test]
+fn no_counter_and_no_offset_has_no_next() {
+    let far = |offset| Cursor { offset, ..cursor() };
+    let messages: [&dyn Fn(u64) -> Message; 5] = [
+        &|far| entries(|entry| entry.id.counter = far),
+        &|far| entries(|entry| entry.seen.beyond = vec![id(far)]),
+        &|offset| Message::Ack { doc: doc(), offset },
+        &|offset| Message::Durable { doc: doc(), cursor: far(offset) },
+        &|far| Message::Have { doc: doc(), have: [id(far)].into_iter().collect() },
+    ];
+    for message in messages {
+        for codec in [BINARY, JSON] {
+            assert_eq!(Codec::decode(&frame(codec, &message(MAX_POSITION))), Ok(vec![message(MAX_POSITION)]));
+        }
+        assert_eq!(refusal(&message(MAX_POSITION + 1)), ErrorCode::Malformed);
     }
 }
 

@@ -208,9 +208,8 @@ fn tiny_entries() -> Vec<u8> {
 }
 
 fn deep_paths() -> Vec<u8> {
-    let touched =
-        [&[251, 0, 1], [[64].as_slice(), &[b'/'; 64], &[0]].concat().repeat(256).as_slice()].concat();
-    let number = MAX_FRAME_BYTES / 17_000;
+    let touched = [&[120], [[64].as_slice(), &[b'/'; 64], &[0]].concat().repeat(120).as_slice()].concat();
+    let number = MAX_FRAME_BYTES / 8_000;
     let entries: Vec<u8> = (1..=number).flat_map(|offset| entry(offset, &touched)).collect();
     entries_message(&entries, number)
 }
@@ -237,8 +236,8 @@ fn json_entries() -> String {
 }
 
 fn json_paths() -> String {
-    let touched = format!(r#"{{"path":"{}","what":"wrote"}},"#, "/".repeat(64)).repeat(256);
-    in_json(&format!("[{}]", touched.trim_end_matches(',')), MAX_FRAME_BYTES / 25_000)
+    let touched = format!(r#"{{"path":"{}","what":"wrote"}},"#, "/".repeat(64)).repeat(120);
+    in_json(&format!("[{}]", touched.trim_end_matches(',')), MAX_FRAME_BYTES / 12_000)
 }
 
 fn in_json(touched: &str, number: usize) -> String {

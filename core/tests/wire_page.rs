@@ -7,7 +7,7 @@ mod wire_support;
 use std::collections::BTreeMap;
 
 use quickcheck::Gen;
-use syncline_core::entry::{MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_UPDATE_BYTES};
+use syncline_core::entry::{MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_TOUCHED_BYTES, MAX_UPDATE_BYTES};
 use syncline_core::wire::{
     Codec, Encoding, Frame, MAX_AGENT_BYTES, MAX_COMPRESSIONS, MAX_ENTRIES_MEMORY, MAX_FRAME_BYTES,
     MAX_FRAME_MESSAGES, MAX_JSON_VALUES, MAX_OPEN_CURSORS, MAX_REASON_BYTES, MAX_SNAPSHOT_PART_BYTES,
@@ -68,6 +68,10 @@ fn every_limit_is_in_the_table() {
         ("memory that the entries of a frame take when decoded", mebibytes(MAX_ENTRIES_MEMORY)),
         ("update of one entry", mebibytes(MAX_UPDATE_BYTES)),
         ("touched paths of one entry", thousands(MAX_TOUCHED)),
+        (
+            "bytes of these paths, with 8 for each path and each token",
+            format!("{} KiB", MAX_TOUCHED_BYTES >> 10),
+        ),
         ("ids in `beyond`", thousands(MAX_SEEN_BEYOND)),
         ("cursors in `open`", thousands(MAX_OPEN_CURSORS)),
         ("part of a snapshot", format!("{} KiB", MAX_SNAPSHOT_PART_BYTES >> 10)),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::Compaction;
 use super::content::Content;
 use super::context::Context;
+use super::edit::Touched;
 use super::live::Live;
 use crate::crdt::{self, Crdt, Damaged};
 use crate::entry::{Blame, Body, Digest, Entry, Spec};
@@ -215,7 +216,7 @@ impl Live {
         self.fences.insert(id.replica, fence.clone());
         context.write(Write::Fence { doc: self.doc.clone(), fence });
         let writer = self.writer(context);
-        let entry = self.own_entry(context, writer, Vec::new(), Body::Void(id));
+        let entry = self.own_entry(context, writer, Touched::default(), Body::Void(id));
         self.append(context, Arc::new(entry), None);
     }
 

@@ -9,7 +9,7 @@ use super::Replica;
 use super::context::Context;
 use super::live::Live;
 use crate::crdt::{Crdt, Damaged};
-use crate::entry::{Body, Entry, MAX_TOUCHED, MAX_UPDATE_BYTES, Touch, TouchKind};
+use crate::entry::{Body, Entry, MAX_TOUCHED, MAX_TOUCHED_BYTES, MAX_UPDATE_BYTES, Touch, TouchKind};
 use crate::event::{Event, StoreFault};
 use crate::id::{DocId, EntryId, ReplicaId};
 use crate::operation::{EditError, MAX_OPERATIONS, Operation};
@@ -62,7 +62,26 @@ pub enum EditFailure<E> {
 pub struct Editor<'a> {
     document: &'a mut dyn Crdt,
     operations: Vec<Operation>,
-    touched: Vec<Touch>,
+    touched: Touched,
+    /// The library failed, so the document must be made again, whatever the application makes of that.
+    damaged: Option<Damaged>,
+}
+
+/// What an edit touches, as far as an entry has room for that.
+#[derive(Default)]
+pub(super) struct Touched {
+    named: Vec<Touch>,
+    cost: usize,
+}
+
+impl Touched {
+    pub fn note(&mut self, touch: Touch) {
+        let cost = self.cost + touch.cost();
+        if self.named.len() < MAX_TOUCHED && cost <= MAX_TOUCHED_BYTES {
+            self.cost = cost;
+            self.named.push(touch);
+        }
+    }
 }
 
 impl Editor<'_> {
@@ -83,8 +102,12 @@ impl Editor<'_> {
         }
         operation.check()?;
         let touch = touch(&operation, self.document);
-        self.document.perform(&operation)?;
-        self.touched.extend(touch.filter(|_| self.touched.len() < MAX_TOUCHED));
+        let performed = self.document.perform(&operation);
+        if let Err(EditError::Damaged(damaged)) = &performed {
+            self.damaged = Some(damaged.clone());
+        }
+        performed?;
+        touch.into_iter().for_each(|touch| self.touched.note(touch));
         self.operations.push(operation);
         Ok(())
     }
@@ -154,9 +177,18 @@ impl Live {
         let Some(document) = self.content.document_mut() else {
             return Err(EditFailure::NotOpen(self.doc.clone()));
         };
-        let mut editor = Editor { document: &mut **document, operations: Vec::new(), touched: Vec::new() };
+        let mut editor = Editor {
+            document: &mut **document,
+            operations: Vec::new(),
+            touched: Touched::default(),
+            damaged: None,
+        };
         let outcome = catch_unwind(AssertUnwindSafe(|| edit(&mut editor)));
-        let Editor { operations, touched, .. } = editor;
+        let Editor { operations, touched, damaged, .. } = editor;
+        if let Some(damaged) = damaged {
+            self.rebuild(context);
+            return outcome.map_or_else(|panic| resume_unwind(panic), |_| Err(damaged.into()));
+        }
         match outcome {
             Ok(Ok(value)) if operations.is_empty() => Ok(Edited { value, ticket: None }),
             Ok(Ok(value)) => {
@@ -196,7 +228,7 @@ impl Live {
         context: &mut Context,
         writer: ReplicaId,
         operations: &[Operation],
-        touched: Vec<Touch>,
+        touched: Touched,
     ) -> Result<Option<u64>, EditFailure<E>> {
         let Some(document) = self.content.document_mut() else { return Ok(None) };
         let update = match document.take_local() {
@@ -223,7 +255,7 @@ impl Live {
         &self,
         context: &Context,
         writer: ReplicaId,
-        touched: Vec<Touch>,
+        touched: Touched,
         body: Body,
     ) -> Entry {
         Entry {
@@ -231,8 +263,66 @@ impl Live {
             author: context.config.principal.clone(),
             time: context.clock,
             seen: self.seen(),
-            touched,
+            touched: touched.named,
             body,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Family, Kind, Spec};
+    use crate::id::{Epoch, Principal};
+    use crate::log::Log;
+    use crate::path::{MAX_KEY_BYTES, Path};
+    use crate::replica::content::Content;
+    use crate::replica::{Config, Policy};
+    use crate::value::Value;
+    use crate::wire::Encoding;
+
+    fn fresh() -> (Context, Live) {
+        let config = Config {
+            agent: "test".to_owned(),
+            principal: Principal::new("ada").unwrap(),
+            encoding: Encoding::Binary,
+            compression: Vec::new(),
+            seed: 1,
+            policy: Policy::client(),
+        };
+        let spec = Spec { family: Family::Yjs, kind: Kind::Tree };
+        let log = Log::new(Epoch::new([1; 16]));
+        let content = Content::build(spec, true, &log, &mut Default::default()).unwrap();
+        (Context::new(config), Live::new(DocId::new("d").unwrap(), spec, log, content))
+    }
+
+    fn put(key: &str) -> Operation {
+        Operation::Put { path: Path::root().child(key), value: Value::from(1) }
+    }
+
+    #[test]
+    fn what_is_damaged_by_the_first_operation_is_made_again() {
+        for swallowed in [false, true] {
+            let (mut context, mut live) = fresh();
+            // The library fails at once where nobody has named the writer.
+            live.writer = Some(ReplicaId::new([1; 16]));
+            let edited = live.edit(&mut context, |editor| match editor.perform(put("a")) {
+                Err(_) if swallowed => Ok(()),
+                other => other,
+            });
+            assert!(matches!(edited, Err(EditFailure::Damaged(_))), "{edited:?}");
+            let edited = live.edit(&mut context, |editor| editor.perform(put("a")));
+            assert_eq!(edited.map(|edited| edited.ticket), Ok(Some(1)));
+        }
+    }
+
+    #[test]
+    fn an_entry_names_what_it_touches_as_far_as_there_is_room() {
+        let (mut context, mut live) = fresh();
+        let keys: Vec<String> = (0..32).map(|n| format!("{n:x>width$}", width = MAX_KEY_BYTES)).collect();
+        live.edit(&mut context, |editor| keys.iter().try_for_each(|key| editor.perform(put(key)))).unwrap();
+        let entry = &live.log.after(0).next().unwrap().entry;
+        assert_eq!(entry.touched.len(), MAX_TOUCHED_BYTES / MAX_KEY_BYTES - 1);
+        assert!(entry.touched.iter().map(Touch::cost).sum::<usize>() <= MAX_TOUCHED_BYTES);
     }
 }

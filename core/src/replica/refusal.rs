@@ -12,16 +12,16 @@ use bytes::Bytes;
 
 use super::content::Content;
 use super::context::Context;
-use super::edit::touch;
+use super::edit::{Touched, touch};
 use super::live::Live;
 use super::sync::{Misbehaviour, refused};
 use crate::crdt::{self, Damaged};
-use crate::entry::{Blame, Body, Cursor, Digest, Entry, MAX_TOUCHED};
+use crate::entry::{Blame, Body, Cursor, Digest, Entry, Spec};
 use crate::event::{Event, Fence, Snapshot, StoredEntry, Write};
 use crate::id::{ConnectionId, EntryId, ReplicaId, WriteId};
 use crate::log::Log;
 use crate::operation::Operation;
-use crate::wire::{decode_operations, encode_operations};
+use crate::wire::{WireError, decode_operations, encode_operations};
 
 /// How often entries are made again after refusals, with nothing accepted in between, before the next refused one is
 /// given up: a gate that contradicts the one here would refuse them for ever.
@@ -47,6 +47,11 @@ enum Obstacle {
     Own(EntryId),
     /// It was made elsewhere, or cannot be applied at all: it stays in the log, and is skipped.
     Skipped(EntryId),
+}
+
+/// What an own entry was made of was written by this store; that it cannot be read is the disk's fault.
+fn unreadable(spec: Spec, id: EntryId, error: &WireError) -> Damaged {
+    Damaged { family: spec.family, reason: format!("the operations of entry {id} cannot be read: {error}") }
 }
 
 impl Live {
@@ -209,7 +214,8 @@ impl Live {
                     return Ok(Err(obstacle));
                 }
             } else if let Some(operations) = &stored.operations {
-                let operations = decode_operations(operations).unwrap_or_default();
+                let operations =
+                    decode_operations(operations).map_err(|error| unreadable(self.spec, id, &error))?;
                 if Some(id) == lost {
                     rewrite.lost += operations.len();
                 } else {
@@ -243,11 +249,11 @@ impl Live {
     ) -> Result<(), Damaged> {
         let Some(document) = rewrite.content.document_mut() else { return Ok(()) };
         document.write_as(writer);
-        let (mut made, mut touched) = (Vec::new(), Vec::new());
+        let (mut made, mut touched) = (Vec::new(), Touched::default());
         for operation in operations {
             let touch = touch(&operation, &**document);
             if document.perform(&operation).is_ok() {
-                touched.extend(touch.filter(|_| touched.len() < MAX_TOUCHED));
+                touch.into_iter().for_each(|touch| touched.note(touch));
                 made.push(operation);
             } else {
                 rewrite.lost += 1;

@@ -2,7 +2,9 @@
 //!
 //! Both encodings end here, so that after decoding a [`Message`] can be relied on.
 
-use crate::entry::{Body, Entry, MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_UPDATE_BYTES, Seen, Touch};
+use crate::entry::{
+    Body, Entry, MAX_SEEN_BEYOND, MAX_TOUCHED, MAX_TOUCHED_BYTES, MAX_UPDATE_BYTES, Seen, Touch,
+};
 use crate::id::{EntryId, Have};
 use crate::path::Path;
 
@@ -20,6 +22,9 @@ pub const MAX_COMPRESSIONS: usize = 16;
 /// Most memory that the entries of one frame may take, in bytes beside those of the frame itself. Small entries
 /// and deep paths are much larger in memory than in a frame.
 pub const MAX_ENTRIES_MEMORY: usize = 64 << 20;
+
+/// Largest counter and offset. Stores count in signed numbers, and one more must still be a number.
+pub const MAX_POSITION: u64 = 1 << 62;
 
 /// The memory that entries may still take.
 pub(super) struct EntryBudget(usize);
@@ -59,13 +64,19 @@ impl Message {
     pub(super) fn check(&self, budget: &mut EntryBudget) -> Result<(), WireError> {
         match self {
             Self::Hello(hello) => check_hello(hello),
-            Self::Open { cursors, .. } => at_most("the number of cursors", cursors.len(), MAX_OPEN_CURSORS),
+            Self::Open { log, cursors, .. } => {
+                at_most("the number of cursors", cursors.len(), MAX_OPEN_CURSORS)?;
+                cursors.iter().chain([log]).try_for_each(|cursor| check_offset(cursor.offset))
+            }
             Self::Have { have, .. } => check_have(have),
             Self::Entries { entries, .. } => check_entries(entries, budget),
-            Self::SnapshotPart { covers, total, bytes, .. } => {
+            Self::SnapshotPart { cursor, covers, total, bytes, .. } => {
+                check_offset(cursor.offset)?;
                 check_part(*total, bytes.len())?;
                 covers.as_ref().map_or(Ok(()), check_have)
             }
+            Self::Durable { cursor, .. } => check_offset(cursor.offset),
+            Self::Ack { offset, .. } => check_offset(*offset),
             Self::Refused { id, reason, .. } => {
                 check_id(id)?;
                 at_most("the reason of a refusal", reason.len(), MAX_REASON_BYTES)
@@ -77,8 +88,6 @@ impl Message {
             | Self::Described { .. }
             | Self::Resume { .. }
             | Self::NeedHave { .. }
-            | Self::Durable { .. }
-            | Self::Ack { .. }
             | Self::Shut { .. }
             | Self::Goodbye { .. }
             | Self::Ping { .. }
@@ -93,6 +102,8 @@ impl Entry {
         check_id(&self.id)?;
         check_seen(&self.seen)?;
         at_most("the number of touched registers", self.touched.len(), MAX_TOUCHED)?;
+        let paths = self.touched.iter().map(Touch::cost).sum();
+        at_most("the paths of touched registers", paths, MAX_TOUCHED_BYTES)?;
         match &self.body {
             Body::Update(bytes) => at_most("an update", bytes.len(), MAX_UPDATE_BYTES),
             Body::Void(id) => check_id(id),
@@ -121,6 +132,7 @@ fn check_entries(entries: &[Numbered], budget: &mut EntryBudget) -> Result<(), W
             return Err(WireError::malformed("entries are not in the order of a log"));
         }
         last = numbered.offset;
+        check_offset(last)?;
         budget.spend(&numbered.entry)?;
         numbered.entry.check()?;
     }
@@ -136,11 +148,19 @@ fn check_part(total: u64, part: usize) -> Result<(), WireError> {
 
 fn check_seen(seen: &Seen) -> Result<(), WireError> {
     at_most("the number of entries seen beyond a cursor", seen.beyond.len(), MAX_SEEN_BEYOND)?;
+    seen.cursor.map_or(Ok(()), |cursor| check_offset(cursor.offset))?;
     seen.beyond.iter().try_for_each(check_id)
 }
 
 fn check_id(id: &EntryId) -> Result<(), WireError> {
-    if id.counter == 0 { Err(WireError::malformed("counters start at 1")) } else { Ok(()) }
+    match id.counter {
+        1..=MAX_POSITION => Ok(()),
+        _ => Err(WireError::malformed("counters start at 1 and end at 2^62")),
+    }
+}
+
+fn check_offset(offset: u64) -> Result<(), WireError> {
+    if offset > MAX_POSITION { Err(WireError::malformed("offsets end at 2^62")) } else { Ok(()) }
 }
 
 pub(super) const fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), WireError> {

@@ -17,8 +17,8 @@ use syncline_core::path::Path;
 use syncline_core::time::Time;
 use syncline_core::value::Value;
 use syncline_core::wire::{
-    Codec, Compression, Encoding, ErrorCode, Hello, MAX_OPEN_CURSORS, Message, Numbered, OLDEST_VERSION,
-    VERSION,
+    Codec, Compression, Encoding, ErrorCode, Hello, MAX_OPEN_CURSORS, MAX_POSITION, Message, Numbered,
+    OLDEST_VERSION, VERSION,
 };
 
 pub const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Brotli];
@@ -64,7 +64,7 @@ pub fn message(g: &mut Gen) -> Message {
         6 => Message::Have { doc, have: have(g) },
         7 => Message::Entries { doc, entries: entries(g) },
         8 => Message::Durable { doc, cursor: cursor(g) },
-        9 => Message::Ack { doc, offset: u64::arbitrary(g) },
+        9 => Message::Ack { doc, offset: u64::arbitrary(g) % (MAX_POSITION + 1) },
         10 => snapshot_part(g, doc),
         11 => Message::Refused {
             doc,
@@ -157,11 +157,15 @@ pub fn have(g: &mut Gen) -> Have {
 }
 
 fn cursor(g: &mut Gen) -> Cursor {
-    Cursor { epoch: Epoch::new(sixteen(g)), offset: u64::arbitrary(g), digest: Digest(u64::arbitrary(g)) }
+    Cursor {
+        epoch: Epoch::new(sixteen(g)),
+        offset: u64::arbitrary(g) % (MAX_POSITION + 1),
+        digest: Digest(u64::arbitrary(g)),
+    }
 }
 
 fn entry_id(g: &mut Gen) -> EntryId {
-    EntryId { replica: ReplicaId::new(sixteen(g)), counter: u64::arbitrary(g).max(1) }
+    EntryId { replica: ReplicaId::new(sixteen(g)), counter: (u64::arbitrary(g) % (MAX_POSITION + 1)).max(1) }
 }
 
 fn spec(g: &mut Gen) -> Spec {

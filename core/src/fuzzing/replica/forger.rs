@@ -15,13 +15,13 @@ use crate::path::Path;
 use crate::replica::Replica;
 use crate::scripts::{Scripts, Shape};
 use crate::time::Time;
-use crate::wire::{ErrorCode, Hello, Message, Numbered, VERSION};
+use crate::wire::{ErrorCode, Hello, MAX_POSITION, Message, Numbered, VERSION};
 
 /// The forger's log, as it calls it.
 const EPOCH: Epoch = Epoch::new([9; 16]);
 
 /// Offsets and lengths that somebody may add to.
-const FAR: [u64; 4] = [1 << 32, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+const FAR: [u64; 4] = [1 << 32, MAX_POSITION - 1, MAX_POSITION, u64::MAX];
 
 /// The peer, with its own copies of the documents.
 pub struct Forger {
