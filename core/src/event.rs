@@ -14,7 +14,7 @@ use crate::crdt::GateError;
 use crate::entry::{Blame, Cursor, Digest, Entry, Spec};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, Have, ReplicaId, WriteId};
 use crate::replica::{Merge, Merged};
-use crate::wire::{ErrorCode, Frame};
+use crate::wire::{ErrorCode, Frame, MAX_REASON_BYTES};
 
 /// What happened outside.
 #[derive(Debug)]
@@ -312,6 +312,13 @@ pub enum Write {
         /// How far.
         cursor: PeerCursor,
     },
+    /// Forget what was remembered of a peer's log.
+    ForgetPeer {
+        /// Which document.
+        doc: DocId,
+        /// The peer's log.
+        epoch: Epoch,
+    },
     /// Remember that nothing of `fence.replica` from `fence.counter` on is accepted; an earlier fence of the replica is
     /// forgotten.
     Fence {
@@ -358,6 +365,7 @@ impl Write {
             Self::Create { doc, .. }
             | Self::Append { doc, .. }
             | Self::Peer { doc, .. }
+            | Self::ForgetPeer { doc, .. }
             | Self::Fence { doc, .. }
             | Self::Quarantine { doc, .. }
             | Self::Compact { doc, .. }
@@ -457,9 +465,10 @@ pub enum Refusal {
 }
 
 impl Fence {
-    /// Refuses an entry and all later ones of its replica.
+    /// Refuses an entry and all later ones of its replica. Of a long reason the end is left out.
     #[must_use]
-    pub const fn from(first: EntryId, blame: Blame, reason: String) -> Self {
+    pub fn from(first: EntryId, blame: Blame, mut reason: String) -> Self {
+        reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
         Self { replica: first.replica, counter: first.counter, blame, reason }
     }
 

@@ -11,6 +11,7 @@
 //!
 //! A phone, a browser tab and the relay are the same machine under different [`Policy`]s.
 
+mod acknowledgement;
 mod backoff;
 mod compaction;
 mod connection;
@@ -18,6 +19,7 @@ mod content;
 mod context;
 mod document;
 mod edit;
+mod intake;
 mod live;
 mod namesake;
 mod outbound;
@@ -43,6 +45,7 @@ use crate::wire::{Encoding, ErrorCode, Message};
 use connection::Connection;
 use context::Context;
 use document::Document;
+use intake::Intake;
 
 /// Most documents one link may have open.
 pub const MAX_DOCUMENTS_PER_CONNECTION: usize = 10_000;
@@ -129,6 +132,8 @@ pub struct Replica {
     stale_loads: BTreeMap<DocId, u32>,
     /// Set while the store cannot be written.
     fault: Option<StoreFault>,
+    /// What comes in of snapshots, on all links.
+    intake: Intake,
 }
 
 impl Replica {
@@ -142,6 +147,7 @@ impl Replica {
             retries: BTreeMap::new(),
             stale_loads: BTreeMap::new(),
             fault: None,
+            intake: Intake::default(),
         }
     }
 
@@ -333,7 +339,14 @@ impl Replica {
                 _ => connection::failure(doc, error),
             };
             self.context.post(*connection, answer);
+            self.no_longer_open(*connection, doc);
         }
+    }
+
+    /// Tells a peer why a document is no longer open.
+    fn fail_on(&mut self, connection: ConnectionId, doc: &DocId, error: &DocumentError) {
+        self.context.post(connection, connection::failure(doc, error));
+        self.no_longer_open(connection, doc);
     }
 
     /// Opens a document wherever it is not open, if this is somebody who opens documents rather than waiting
@@ -373,7 +386,7 @@ impl Replica {
         if let Some(error) = document.damage() {
             let links = document.close();
             self.documents.remove(doc);
-            self.shut_on(links, doc);
+            links.into_iter().for_each(|link| self.fail_on(link, doc, &error));
             self.context.tell(Event::Failed { doc: doc.clone(), error });
         } else if document.is_idle() {
             self.documents.remove(doc);

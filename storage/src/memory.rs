@@ -173,6 +173,10 @@ fn apply(documents: &mut Documents, undo: &mut Undo, write: &Write) -> Result<()
             known(documents, doc)?.log.peers.insert(cursor.epoch(), *cursor);
             Ok(())
         }
+        Write::ForgetPeer { doc, epoch } => {
+            known(documents, doc)?.log.peers.remove(epoch);
+            Ok(())
+        }
         Write::Fence { doc, fence } => {
             known(documents, doc)?.log.fences.insert(fence.replica, fence.clone());
             Ok(())

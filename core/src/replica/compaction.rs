@@ -213,8 +213,7 @@ impl Live {
         let reason = format!("entry {id} cannot be applied");
         let next = EntryId { counter: self.log.have().counter(&id.replica) + 1, ..id };
         let fence = Fence::from(next, Blame::Context, reason);
-        self.fences.insert(id.replica, fence.clone());
-        context.write(Write::Fence { doc: self.doc.clone(), fence });
+        self.set_fence(context, fence);
         let writer = self.writer(context);
         let entry = self.own_entry(context, writer, Touched::default(), Body::Void(id));
         self.append(context, Arc::new(entry), None);

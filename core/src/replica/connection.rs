@@ -1,10 +1,9 @@
 //! One link to one peer: the greeting, what both sides speak, and where messages go.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use super::context::Context;
+use super::intake::Intake;
 use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
 use crate::event::{DocumentError, Event, Output, PeerInfo, Side, StoreFault};
 use crate::id::{ConnectionId, DocId};
@@ -39,7 +38,9 @@ pub(super) struct Connection {
     /// Documents that may have entries for the peer.
     dirty: BTreeSet<DocId>,
     /// Documents that are open on the link.
-    open: BTreeSet<DocId>,
+    pub(super) open: BTreeSet<DocId>,
+    /// What comes in of snapshots on it.
+    pub(super) intake: Intake,
     /// Documents that were shut from this side. Until the peer has shut them too, what it says of them belongs
     /// to the past, and they cannot be opened again.
     closing: BTreeSet<DocId>,
@@ -60,8 +61,6 @@ pub(super) struct Greeted {
     pub wants_acks: bool,
     /// Whether this replica dialled.
     pub side: Side,
-    /// Size of the snapshots that are coming in on the link.
-    pub incoming: Arc<AtomicUsize>,
 }
 
 impl Connection {
@@ -74,6 +73,7 @@ impl Connection {
             writable: true,
             dirty: BTreeSet::new(),
             open: BTreeSet::new(),
+            intake: Intake::default(),
             closing: BTreeSet::new(),
         }
     }
@@ -328,9 +328,7 @@ impl Replica {
         // dials may call himself what he likes.
         let relay = hello.relay && side == Side::Dialed;
         let info = PeerInfo { agent: hello.agent.clone(), relay, version };
-        let incoming = Arc::default();
-        connection.phase =
-            Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side, incoming });
+        connection.phase = Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side });
         self.context.tell(Event::Peer { connection: id, peer: Some(info) });
         if side == Side::Dialed {
             self.open_everything(id);
@@ -354,6 +352,22 @@ impl Replica {
         }
         connection.open.insert(doc.clone());
         true
+    }
+
+    /// Ends the conversation about a document on a link, of which the peer has been told why.
+    pub(super) fn give_up(&mut self, id: ConnectionId, doc: &DocId) {
+        if let Some(document) = self.documents.get_mut(doc) {
+            document.shut(id);
+        }
+        self.no_longer_open(id, doc);
+        self.retry_later(id, doc);
+    }
+
+    /// Notes that a document did not open on a link, or was given up there.
+    pub(super) fn no_longer_open(&mut self, id: ConnectionId, doc: &DocId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.open.remove(doc);
+        }
     }
 
     /// Shuts a document on links from this side.

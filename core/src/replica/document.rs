@@ -17,6 +17,9 @@ use crate::wire::Message;
 /// Most messages about a document that wait for it to be loaded.
 pub const MAX_WAITING_FOR_LOAD: usize = 4_096;
 
+/// Most bytes of them. An honest peer says little before it is answered.
+pub const MAX_WAITING_FOR_LOAD_BYTES: usize = 32 << 20;
+
 /// A document and who uses it.
 pub(super) struct Document {
     doc: DocId,
@@ -30,7 +33,7 @@ pub(super) type Waiting = Vec<(ConnectionId, Message)>;
 
 enum Phase {
     /// The store has been asked for it.
-    Loading { spec: Option<Spec>, waiting: Waiting },
+    Loading { spec: Option<Spec>, waiting: Waiting, waiting_bytes: usize },
     /// It is in memory.
     Live(Box<Live>),
 }
@@ -39,7 +42,8 @@ impl Document {
     /// Asks the store for the document.
     pub fn load(context: &mut Context, doc: &DocId, spec: Option<Spec>, wanted: bool) -> Self {
         context.emit(Output::Load { doc: doc.clone() });
-        Self { doc: doc.clone(), phase: Phase::Loading { spec, waiting: Vec::new() }, wanted }
+        let phase = Phase::Loading { spec, waiting: Vec::new(), waiting_bytes: 0 };
+        Self { doc: doc.clone(), phase, wanted }
     }
 
     /// The application opens a document that is, or is about to be, in memory.
@@ -63,7 +67,7 @@ impl Document {
         context: &mut Context,
         result: Result<Option<StoredDocument>, StoreFault>,
     ) -> Result<Waiting, (DocumentError, Waiting)> {
-        let Phase::Loading { spec, waiting } = &mut self.phase else { return Ok(Vec::new()) };
+        let Phase::Loading { spec, waiting, .. } = &mut self.phase else { return Ok(Vec::new()) };
         let (spec, waiting) = (*spec, std::mem::take(waiting));
         match Self::make(context, &self.doc, spec, self.wanted, result) {
             Ok(live) => {
@@ -99,15 +103,13 @@ impl Document {
 
     /// Keeps a message until the document is loaded; false if too many wait already.
     pub fn wait(&mut self, connection: ConnectionId, message: Message) -> bool {
-        let Phase::Loading { spec, waiting } = &mut self.phase else { return false };
-        if let Message::Open { spec: theirs, .. } = &message {
+        let Phase::Loading { spec, waiting, waiting_bytes } = &mut self.phase else { return false };
+        if let (Message::Open { spec: theirs, .. }, false) = (&message, self.wanted) {
             *spec = spec.or(Some(*theirs));
         }
-        if waiting.len() >= MAX_WAITING_FOR_LOAD {
-            return false;
-        }
+        *waiting_bytes += message.cost();
         waiting.push((connection, message));
-        true
+        waiting.len() <= MAX_WAITING_FOR_LOAD && *waiting_bytes <= MAX_WAITING_FOR_LOAD_BYTES
     }
 
     pub const fn is_loading(&self) -> bool {
@@ -160,7 +162,10 @@ impl Document {
     /// A link is gone, or the peer has shut the document.
     pub fn shut(&mut self, connection: ConnectionId) {
         match &mut self.phase {
-            Phase::Loading { waiting, .. } => waiting.retain(|(from, _)| *from != connection),
+            Phase::Loading { waiting, waiting_bytes, .. } => {
+                waiting.retain(|(from, _)| *from != connection);
+                *waiting_bytes = waiting.iter().map(|(_, message)| message.cost()).sum();
+            }
             Phase::Live(live) => live.shut(connection),
         }
     }

@@ -17,6 +17,9 @@ use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
 use crate::log::Log;
 use crate::wire::Message;
 
+/// Most replicas that may write to a document, as a relay sees it: a message says what a log holds of each.
+pub const MAX_WRITERS: usize = 1 << 18;
+
 /// A document in memory. The files beside this one add what it does: [`super::sync`] talks to peers,
 /// [`super::edit`] serves the application, [`super::refusal`], [`super::namesake`], [`super::snapshot`] and [`super::compaction`]
 /// rebuild the log.
@@ -68,6 +71,8 @@ pub(super) enum Accepted {
     Refused(Refusal),
     /// Entries of its replica in front of it are missing.
     Gap,
+    /// It would be the first one of its replica, and there are too many.
+    Full,
 }
 
 impl Live {
@@ -190,6 +195,9 @@ impl Live {
         }
         if entry.id.counter != self.log.have().counter(&entry.id.replica) + 1 {
             return Accepted::Gap;
+        }
+        if context.config.policy.relay && entry.id.counter == 1 && self.log.have().len() >= MAX_WRITERS {
+            return Accepted::Full;
         }
         match self.admit(context, entry) {
             Ok(()) => Accepted::Appended(self.take(context, entry)),

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::connection::Greeted;
-use super::snapshot::Incoming;
 use crate::entry::{Cursor, Digest};
 use crate::event::{PeerCursor, Snapshot};
 use crate::id::{DocId, EntryId, Epoch, Have};
@@ -77,7 +76,7 @@ pub(super) enum Receiving {
         told_have: bool,
     },
     /// A snapshot comes in pieces.
-    Snapshot { cursor: Cursor, covers: Have, total: u64, state: Incoming },
+    Snapshot { cursor: Cursor, covers: Have, total: u64, state: Vec<u8> },
 }
 
 /// Which part of a log a portion holds, if it holds all of it: equal stretches are equal messages.
@@ -212,6 +211,14 @@ impl Peer {
     pub const fn owe(&mut self) {
         if let Sending::Live { owes, .. } = &mut self.sending {
             *owes = true;
+        }
+    }
+
+    /// Bytes of the snapshot that is coming in.
+    pub const fn incoming(&self) -> u64 {
+        match &self.receiving {
+            Receiving::Snapshot { state, .. } => state.len() as u64,
+            Receiving::Waiting { .. } | Receiving::Live { .. } => 0,
         }
     }
 

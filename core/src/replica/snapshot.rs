@@ -1,59 +1,20 @@
 //! Taking in a snapshot from a peer whose log no longer has the entries we lack.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
 use super::content::Content;
 use super::context::Context;
+use super::intake::MAX_SNAPSHOT_BYTES;
 use super::live::Live;
-use super::peer::Receiving;
+use super::peer::{Peer, Receiving};
 use super::sync::Misbehaviour;
 use crate::crdt;
 use crate::entry::{Cursor, Entry};
 use crate::event::{Event, Snapshot, StoredEntry};
 use crate::id::{ConnectionId, EntryId, Have};
 use crate::wire::ErrorCode;
-
-/// Largest snapshot taken in; also the most of all that come in on one link at the same time.
-pub const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
-
-/// The part of a snapshot that is here, and its share in what its link may bring.
-pub(super) struct Incoming {
-    bytes: Vec<u8>,
-    on_link: Arc<AtomicUsize>,
-}
-
-impl Incoming {
-    const fn new(on_link: Arc<AtomicUsize>) -> Self {
-        Self { bytes: Vec::new(), on_link }
-    }
-
-    /// Takes in some more; false if that is too much for the link.
-    fn extend(&mut self, bytes: &[u8]) -> bool {
-        let before = self.on_link.load(Ordering::Relaxed);
-        let fits = (before + bytes.len()) as u64 <= MAX_SNAPSHOT_BYTES;
-        if fits {
-            self.on_link.store(before + bytes.len(), Ordering::Relaxed);
-            self.bytes.extend_from_slice(bytes);
-        }
-        fits
-    }
-
-    /// All of it, which comes in no longer.
-    fn take(&mut self) -> Bytes {
-        self.on_link.fetch_sub(self.bytes.len(), Ordering::Relaxed);
-        Bytes::from(std::mem::take(&mut self.bytes))
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.on_link.fetch_sub(self.bytes.len(), Ordering::Relaxed);
-    }
-}
 
 impl Live {
     pub(super) fn on_snapshot_part(
@@ -69,8 +30,7 @@ impl Live {
         match (&peer.receiving, covers) {
             (Receiving::Waiting { told_have: true }, _) => return Ok(()),
             (Receiving::Live { told_have: true }, Some(covers)) if total <= MAX_SNAPSHOT_BYTES => {
-                let state = Incoming::new(peer.greeted.incoming.clone());
-                peer.receiving = Receiving::Snapshot { cursor, covers, total, state };
+                peer.receiving = Receiving::Snapshot { cursor, covers, total, state: Vec::new() };
             }
             (Receiving::Snapshot { cursor: begun, .. }, None) if *begun == cursor => {}
             (Receiving::Live { told_have: true }, Some(_)) => {
@@ -80,17 +40,13 @@ impl Live {
             _ => return Err(Misbehaviour::new(ErrorCode::Unexpected, "a snapshot nobody asked for")),
         }
         let Receiving::Snapshot { covers, total, state, .. } = &mut peer.receiving else { return Ok(()) };
-        if (state.bytes.len() + bytes.len()) as u64 > *total {
+        if (state.len() + bytes.len()) as u64 > *total {
             return Err(Misbehaviour::new(ErrorCode::Malformed, "a snapshot longer than announced"));
         }
-        if !state.extend(bytes) {
-            let message =
-                format!("snapshots of more than {MAX_SNAPSHOT_BYTES} bytes at once; try again later");
-            return Err(Misbehaviour::new(ErrorCode::Unavailable, message));
-        }
-        if state.bytes.len() as u64 == *total {
+        state.extend_from_slice(bytes);
+        if state.len() as u64 == *total {
             let covers = std::mem::take(covers);
-            let state = state.take();
+            let state = Bytes::from(std::mem::take(state));
             peer.receiving = Receiving::Live { told_have: true };
             peer.held.merge(&covers);
             // What it holds may have come over another link in the meantime.
@@ -100,6 +56,16 @@ impl Live {
             }
         }
         Ok(())
+    }
+
+    /// Bytes of a snapshot that is coming in on a link.
+    pub(super) fn incoming_on(&self, id: ConnectionId) -> u64 {
+        self.peers.get(&id).map_or(0, Peer::incoming)
+    }
+
+    /// Bytes of all snapshots that are coming in.
+    pub(super) fn incoming(&self) -> u64 {
+        self.peers.values().map(Peer::incoming).sum()
     }
 
     /// Merges the snapshot under the log: a new base of the old base, the entries that the snapshot is said to hold,
@@ -159,23 +125,5 @@ impl Live {
         let mut poison = self.skip.clone();
         Content::replay(self.spec, true, base, &all, &mut poison).map_err(|damaged| damaged.to_string())?;
         Ok(skip.difference(&poison).next().copied())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn snapshots_share_what_a_link_may_bring() {
-        let on_link = Arc::new(AtomicUsize::new(MAX_SNAPSHOT_BYTES as usize - 3));
-        let (mut one, mut other) = (Incoming::new(on_link.clone()), Incoming::new(on_link.clone()));
-        assert!(one.extend(b"1") && other.extend(b"2"));
-        assert!(!one.extend(b"34") && one.extend(b"3") && !other.extend(b"4"));
-        assert_eq!(one.take(), &b"13"[..]);
-        drop(one);
-        assert!(other.extend(b"45") && !other.extend(b"6"));
-        drop(other);
-        assert_eq!(on_link.load(Ordering::Relaxed) as u64, MAX_SNAPSHOT_BYTES - 3);
     }
 }

@@ -7,7 +7,7 @@
 
 use super::connection::{Greeted, failure};
 use super::context::Context;
-use super::live::{Accepted, Live};
+use super::live::{Accepted, Live, MAX_WRITERS};
 use super::peer::{Peer, Receiving, Sending};
 use super::{Document, Replica};
 use crate::entry::{Cursor, Spec};
@@ -17,6 +17,9 @@ use crate::wire::{ErrorCode, MAX_OPEN_CURSORS, Message, Numbered};
 
 /// How often a peer may send entries without those in front of them before the document is shut on its link.
 pub const MAX_GAPS: u32 = 8;
+
+/// How many refused replicas a document remembers at least, and at most of those that have written nothing else.
+pub const MAX_FENCES: usize = 16_384;
 
 /// What a peer did wrong with a document.
 pub(super) struct Misbehaviour {
@@ -29,7 +32,7 @@ impl Misbehaviour {
         Self { code, message: message.into() }
     }
 
-    fn unexpected(what: &str) -> Self {
+    pub fn unexpected(what: &str) -> Self {
         Self::new(ErrorCode::Unexpected, format!("{what} was not expected here"))
     }
 }
@@ -44,6 +47,11 @@ impl Replica {
             );
         if ignored || matches!(message, Message::Open { .. }) && !self.note_open(id, &doc) {
             return;
+        }
+        if let Message::SnapshotPart { bytes, .. } = &message
+            && !self.has_room_for(id, &doc, bytes.len())
+        {
+            return self.drop_done(&doc);
         }
         match (self.documents.get_mut(&doc), message) {
             (_, Message::Shut { doc }) => self.on_shut(id, &doc),
@@ -60,7 +68,7 @@ impl Replica {
                 if live.is_some_and(|live| {
                     Self::converse(&mut self.context, &self.connections, live, id, message)
                 }) {
-                    self.retry_later(id, &doc);
+                    self.give_up(id, &doc);
                 }
                 self.drop_done(&doc);
             }
@@ -85,8 +93,10 @@ impl Replica {
     }
 
     fn on_failure(&mut self, id: ConnectionId, doc: Option<DocId>, code: ErrorCode, message: String) {
-        if let Some(document) = doc.as_ref().and_then(|doc| self.documents.get_mut(doc)) {
+        if let Some((doc, document)) = doc.as_ref().and_then(|doc| Some((doc, self.documents.get_mut(doc)?)))
+        {
             document.shut(id);
+            self.no_longer_open(id, doc);
         }
         match (code, &doc) {
             (ErrorCode::Unavailable | ErrorCode::Gap | ErrorCode::Unexpected, Some(doc)) => {
@@ -119,7 +129,6 @@ impl Replica {
         let heard = live.on_message(context, id, greeted, message);
         live.announce_sync(context, id);
         let Err(Misbehaviour { code, message }) = heard else { return false };
-        live.shut(id);
         context.post(id, Message::Failure { doc: Some(live.doc.clone()), code, message });
         true
     }
@@ -358,6 +367,11 @@ impl Live {
                     context.wake(id, &self.doc);
                 }
             }
+            Accepted::Full => {
+                let message =
+                    format!("{MAX_WRITERS} replicas have written to the document, which is the most");
+                return Err(Misbehaviour::new(ErrorCode::TooMany, message));
+            }
             Accepted::Contradicts => self.on_contradiction(context, id, numbered)?,
             Accepted::Refused(refusal) => self.refuse(context, id, entry.id, &refusal),
             Accepted::Gap => self.on_gap(context, id, entry.id)?,
@@ -365,15 +379,20 @@ impl Live {
         Ok(())
     }
 
-    /// Fences the replica and tells the sender once that is on disk.
+    /// Fences the replica and tells the sender once that is on disk. When there are many fences, a replica that has
+    /// written nothing else gets none: its entry is judged once more when it comes again.
     fn refuse(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId, refusal: &Refusal) {
         let fence = Fence::from(entry, refusal.blame(), refusal.to_string());
         let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry));
+        let is_new = standing.is_none() && self.log.have().counter(&entry.replica) == 0;
         let fence = standing.cloned().unwrap_or(fence);
-        let write = self.set_fence(context, fence.clone());
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refused = true;
         }
+        if is_new && self.fences.len() >= MAX_FENCES {
+            return context.post(id, refused(&self.doc, fence));
+        }
+        let write = self.set_fence(context, fence.clone());
         self.tell_after(write, id, refused(&self.doc, fence));
     }
 
@@ -390,66 +409,6 @@ impl Live {
             return Err(Misbehaviour::new(ErrorCode::Gap, message));
         }
         self.tell_have(context, id);
-        Ok(())
-    }
-
-    /// The peer's log is durable there up to the cursor, and all of it is here: remember that behind the entries.
-    fn on_durable_there(
-        &mut self,
-        context: &mut Context,
-        id: ConnectionId,
-        cursor: Cursor,
-    ) -> Result<(), Misbehaviour> {
-        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
-        match peer.receiving {
-            Receiving::Live { .. } if peer.refused => return Ok(()),
-            Receiving::Live { .. } => {}
-            Receiving::Waiting { told_have: true } => return Ok(()),
-            Receiving::Waiting { told_have: false } | Receiving::Snapshot { .. } => {
-                return Err(Misbehaviour::unexpected("durable"));
-            }
-        }
-        if cursor.epoch != peer.cursor.theirs.epoch || cursor.offset < peer.cursor.theirs.offset {
-            return Err(Misbehaviour::new(ErrorCode::Unexpected, "the log went backwards"));
-        }
-        peer.cursor.theirs = cursor;
-        while let Some((_, ours, entry)) =
-            peer.unsettled.pop_front_if(|(theirs, ..)| *theirs <= cursor.offset)
-        {
-            peer.settle(ours);
-            if peer.cursor.relay && self.recent.get(&entry.replica) == Some(&entry.counter) {
-                self.recent.remove(&entry.replica);
-            }
-        }
-        let wants_ack = peer.greeted.wants_acks;
-        let write = self.remember(context, id);
-        if let (Some(write), true) = (write, wants_ack) {
-            self.tell_after(write, id, Message::Ack { doc: self.doc.clone(), offset: cursor.offset });
-        }
-        Ok(())
-    }
-
-    /// Writes down what is known of the peer's log.
-    fn remember(&mut self, context: &mut Context, id: ConnectionId) -> Option<crate::id::WriteId> {
-        let cursor = self.peers.get(&id)?.cursor;
-        self.known.insert(cursor.epoch(), cursor);
-        Some(context.write(Write::Peer { doc: self.doc.clone(), cursor }))
-    }
-
-    fn on_ack(&mut self, context: &mut Context, id: ConnectionId, offset: u64) -> Result<(), Misbehaviour> {
-        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
-        // An answer to what was said before the log was renumbered or the peer asked to start again. It is
-        // given once more to what is said now.
-        if offset > peer.confirmed() {
-            return Ok(());
-        }
-        peer.cursor.acked = peer.cursor.acked.max(offset);
-        peer.cover_to(offset);
-        if peer.cursor.relay && self.pending.on_relay(offset) {
-            self.made_in_vain = 0;
-            self.tell_progress(context);
-        }
-        self.remember(context, id);
         Ok(())
     }
 

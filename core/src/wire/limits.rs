@@ -60,6 +60,30 @@ fn memory(entry: &Entry) -> usize {
 }
 
 impl Message {
+    /// Roughly how much memory the message takes, in bytes.
+    pub(crate) fn cost(&self) -> usize {
+        let of_have = |have: &Have| have.len() * size_of::<EntryId>();
+        let contents = match self {
+            Self::Entries { entries, .. } => entries.iter().map(|numbered| numbered.entry.cost()).sum(),
+            Self::Have { have, .. } => of_have(have),
+            Self::SnapshotPart { covers, bytes, .. } => bytes.len() + covers.as_ref().map_or(0, of_have),
+            Self::Refused { reason: words, .. } | Self::Failure { message: words, .. } => words.len(),
+            Self::Hello(_)
+            | Self::Describe { .. }
+            | Self::Described { .. }
+            | Self::Open { .. }
+            | Self::Resume { .. }
+            | Self::NeedHave { .. }
+            | Self::Durable { .. }
+            | Self::Ack { .. }
+            | Self::Shut { .. }
+            | Self::Goodbye { .. }
+            | Self::Ping { .. }
+            | Self::Pong { .. } => 0,
+        };
+        size_of::<Self>() + contents
+    }
+
     /// Refuses a message that is not valid, whatever encoding it came in. All messages of a frame share a budget.
     pub(super) fn check(&self, budget: &mut EntryBudget) -> Result<(), WireError> {
         match self {

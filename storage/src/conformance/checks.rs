@@ -9,6 +9,7 @@ use syncline_core::entry::{
 use syncline_core::event::{Fence, PeerCursor, Snapshot, StoredEntry, Write};
 use syncline_core::id::{DocId, EntryId, Epoch, MAX_DOC_ID_BYTES, Principal, ReplicaId};
 use syncline_core::time::Time;
+use syncline_core::wire::MAX_POSITION;
 
 use super::{History, Opener, assert_same};
 use crate::{MemoryStorage, Storage, StorageError};
@@ -69,7 +70,7 @@ fn entry(counter: u64, update: Bytes) -> Entry {
         time: Time(counter),
         seen: Seen {
             cursor: Some(Cursor { epoch: EPOCH, offset: counter, digest: Digest(u64::MAX) }),
-            beyond: vec![EntryId { replica: ReplicaId::new([2; 16]), counter: u64::MAX }],
+            beyond: vec![EntryId { replica: ReplicaId::new([2; 16]), counter: MAX_POSITION }],
         },
         touched: vec![Touch { path: ["a/b", "~", ""].into_iter().collect(), what: TouchKind::Wrote }],
         body: Body::Update(update),
@@ -135,8 +136,11 @@ fn everything_comes_back(open: &mut Opener) {
     let mut writes = vec![create("all")];
     writes.extend(log(5).iter().map(|entry| append("all", entry)));
     writes.extend(
-        [peer(2, 10), peer(1, 20), peer(2, 11)].map(|cursor| Write::Peer { doc: doc("all"), cursor }),
+        [peer(3, 5), peer(2, 10), peer(1, 20), peer(2, 11)]
+            .map(|cursor| Write::Peer { doc: doc("all"), cursor }),
     );
+    // One that is there, and one that is not.
+    writes.extend([3, 4].map(|epoch| Write::ForgetPeer { doc: doc("all"), epoch: Epoch::new([epoch; 16]) }));
     writes.push(Write::Fence { doc: doc("all"), fence: fence.clone() });
     let ids = [(3, 1), (2, 10), (2, 9)];
     let ids = ids.map(|(replica, counter)| EntryId { replica: ReplicaId::new([replica; 16]), counter });

@@ -92,7 +92,8 @@ impl History {
         let random = &mut self.random;
         match random.below(100) {
             0..60 => Write::Append { doc, entry: log.push(random) },
-            60..75 => Write::Peer { doc, cursor: peer(log, random) },
+            60..72 => Write::Peer { doc, cursor: peer(log, random) },
+            72..75 => Write::ForgetPeer { doc, epoch: peer(log, random).epoch() },
             75..82 => Write::Fence { doc, fence: fence(random) },
             82..87 => Write::Quarantine { doc, id: quarantined(random) },
             87..94 if log.offset > 0 => Write::Compact { doc, snapshot: compacted(log, random) },

@@ -41,6 +41,7 @@ impl<'c> Batch<'c> {
             Write::Create { doc, spec, epoch } => self.create(doc, *spec, *epoch),
             Write::Append { doc, entry } => self.append(doc, entry),
             Write::Peer { doc, cursor } => self.peer(doc, cursor),
+            Write::ForgetPeer { doc, epoch } => self.forget_peer(doc, *epoch),
             Write::Fence { doc, fence } => self.fence(doc, fence),
             Write::Quarantine { doc, id } => self.quarantine(doc, id),
             Write::Compact { doc, snapshot } => self.compact(doc, snapshot),
@@ -131,6 +132,15 @@ impl<'c> Batch<'c> {
             row.notes += 1;
             *changed = true;
         }
+        Ok(())
+    }
+
+    fn forget_peer(&mut self, doc: &DocId, epoch: Epoch) -> Result<(), Fault> {
+        const SQL: &str = "DELETE FROM peers WHERE doc = ?1 AND epoch = ?2";
+        let (connection, Touched { row, changed }) = self.known(doc)?;
+        let forgotten = connection.prepare_cached(SQL)?.execute((row.id, epoch.as_bytes()))?;
+        row.notes -= forgotten as u64;
+        *changed |= forgotten > 0;
         Ok(())
     }
 

@@ -87,6 +87,7 @@ impl OnDisk {
                 stored.peers.retain(|known| known.epoch() != cursor.epoch());
                 stored.peers.push(*cursor);
             }
+            Write::ForgetPeer { epoch, .. } => stored.peers.retain(|known| known.epoch() != *epoch),
             Write::Fence { fence, .. } => {
                 stored.fences.retain(|known| known.replica != fence.replica);
                 stored.fences.push(fence.clone());

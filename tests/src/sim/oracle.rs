@@ -159,7 +159,10 @@ impl World {
                 self.counts.add("log compacted", 1);
                 Ok(())
             }
-            Write::Create { .. } | Write::Quarantine { .. } | Write::Delete { .. } => Ok(()),
+            Write::Create { .. }
+            | Write::Quarantine { .. }
+            | Write::ForgetPeer { .. }
+            | Write::Delete { .. } => Ok(()),
         }
     }
 

@@ -100,6 +100,7 @@ fn change(stored: &mut StoredDocument, write: Write) {
             stored.peers.retain(|known| known.epoch() != cursor.epoch());
             stored.peers.push(cursor);
         }
+        Write::ForgetPeer { epoch, .. } => stored.peers.retain(|known| known.epoch() != epoch),
         Write::Fence { fence, .. } => {
             stored.fences.retain(|known| known.replica != fence.replica);
             stored.fences.push(fence);
