@@ -9,6 +9,7 @@ use syncline_core::event::{Fence, PeerCursor, Snapshot, StoredEntry, Write};
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::random::Random;
 use syncline_core::time::Time;
+use syncline_core::wire::MAX_POSITION;
 
 /// Longest update that is drawn, in bytes.
 const MAX_DRAWN_BYTES: u64 = 600;
@@ -134,7 +135,7 @@ fn drawn_bytes(random: &mut Random) -> Bytes {
 
 fn cursor(random: &mut Random) -> Cursor {
     let epoch = Epoch::new([random.below(PEOPLE) as u8; 16]);
-    Cursor { epoch, offset: random.next_u64(), digest: Digest(random.next_u64()) }
+    Cursor { epoch, offset: random.below(MAX_POSITION), digest: Digest(random.next_u64()) }
 }
 
 fn peer(log: &Log, random: &mut Random) -> PeerCursor {
