@@ -172,7 +172,6 @@ fn check_part(total: u64, part: usize) -> Result<(), WireError> {
 
 fn check_seen(seen: &Seen) -> Result<(), WireError> {
     at_most("the number of entries seen beyond a cursor", seen.beyond.len(), MAX_SEEN_BEYOND)?;
-    seen.cursor.map_or(Ok(()), |cursor| check_offset(cursor.offset))?;
     seen.beyond.iter().try_for_each(check_id)
 }
 

@@ -9,7 +9,6 @@ use syncline_core::event::{Fence, PeerCursor, Snapshot, StoredEntry, Write};
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::random::Random;
 use syncline_core::time::Time;
-use syncline_core::wire::MAX_POSITION;
 
 /// Longest update that is drawn, in bytes.
 const MAX_DRAWN_BYTES: u64 = 600;
@@ -93,8 +92,7 @@ impl History {
         let random = &mut self.random;
         match random.below(100) {
             0..60 => Write::Append { doc, entry: log.push(random) },
-            60..72 => Write::Peer { doc, cursor: peer(log, random) },
-            72..75 => Write::ForgetPeer { doc, epoch: peer(log, random).epoch() },
+            60..75 => Write::Peer { doc, cursor: peer(log, random) },
             75..82 => Write::Fence { doc, fence: fence(random) },
             82..87 => Write::Quarantine { doc, id: quarantined(random) },
             87..94 if log.offset > 0 => Write::Compact { doc, snapshot: compacted(log, random) },
@@ -135,7 +133,7 @@ fn drawn_bytes(random: &mut Random) -> Bytes {
 
 fn cursor(random: &mut Random) -> Cursor {
     let epoch = Epoch::new([random.below(PEOPLE) as u8; 16]);
-    Cursor { epoch, offset: random.below(MAX_POSITION), digest: Digest(random.next_u64()) }
+    Cursor { epoch, offset: random.next_u64(), digest: Digest(random.next_u64()) }
 }
 
 fn peer(log: &Log, random: &mut Random) -> PeerCursor {
