@@ -34,6 +34,7 @@ use std::collections::BTreeMap;
 pub use backoff::{Backoff, FIRST_WAIT, LONGEST_WAIT};
 pub use compaction::{Merge, Merged};
 pub use edit::{EditFailure, Edited, Editor};
+pub use outbound::{Batching, FULL_FRAME_BYTES, MAX_FULL_FRAME_BYTES};
 
 use crate::crdt::Crdt;
 use crate::entry::{Entry, Spec};
@@ -62,6 +63,8 @@ pub struct Policy {
     pub awaits_relay: bool,
     /// When logs are merged into snapshots.
     pub compaction: Compaction,
+    /// How updates share frames.
+    pub batching: Batching,
     /// Refuses entries this replica does not want, with words for their author.
     pub accepts: fn(&DocId, &Entry) -> Result<(), String>,
 }
@@ -93,6 +96,7 @@ impl Policy {
             built: true,
             awaits_relay: true,
             compaction: Compaction::default(),
+            batching: Batching::default(),
             accepts: |_, _| Ok(()),
         }
     }
@@ -181,8 +185,13 @@ impl Replica {
     /// When [`Input::Tick`] is due, if nothing happens before.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        let deadlines = self.connections.values().filter_map(Connection::deadline);
-        deadlines.chain(self.retries.values().copied()).min().map(|time| self.context.on_clock(time))
+        let deadlines =
+            self.connections.values().flat_map(|connection| [connection.deadline(), connection.due()]);
+        deadlines
+            .flatten()
+            .chain(self.retries.values().copied())
+            .min()
+            .map(|time| self.context.on_clock(time))
     }
 
     /// Opens a document: answered by [`Event::Opened`] or [`Event::Failed`]. With `spec` it is made if the store

@@ -37,6 +37,8 @@ pub(super) struct Connection {
     writable: bool,
     /// Documents that may have entries for the peer.
     dirty: BTreeSet<DocId>,
+    /// Until when they wait for more; nothing while there are none.
+    due: Option<Time>,
     /// Documents that are open on the link.
     pub(super) open: BTreeSet<DocId>,
     /// What comes in of snapshots on it.
@@ -72,6 +74,7 @@ impl Connection {
             waiting_bytes: 0,
             writable: true,
             dirty: BTreeSet::new(),
+            due: None,
             open: BTreeSet::new(),
             intake: Intake::default(),
             closing: BTreeSet::new(),
@@ -99,8 +102,13 @@ impl Connection {
     }
 
     /// Whether a frame can be made and taken.
-    pub fn is_ready(&self) -> bool {
-        self.writable && !(self.waiting.is_empty() && self.dirty.is_empty())
+    pub fn is_ready(&self, now: Time) -> bool {
+        self.writable && (!self.waiting.is_empty() || self.due.is_some_and(|due| due <= now))
+    }
+
+    /// When a frame can be made that cannot be made now.
+    pub fn due(&self) -> Option<Time> {
+        self.due.filter(|_| self.writable)
     }
 
     /// Whether the link has taken everything that was said.
@@ -119,8 +127,10 @@ impl Connection {
         self.waiting.len() > MAX_WAITING_MESSAGES || self.waiting_bytes > MAX_WAITING_BYTES
     }
 
-    pub fn mark(&mut self, doc: DocId) {
+    /// Notes that a document may have entries for the peer, which may wait for more until `due`.
+    pub fn mark(&mut self, doc: DocId, due: Time) {
         self.dirty.insert(doc);
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
     pub fn take_waiting(&mut self) -> VecDeque<Encoded> {
@@ -133,6 +143,7 @@ impl Connection {
     }
 
     pub fn take_dirty(&mut self) -> BTreeSet<DocId> {
+        self.due = None;
         std::mem::take(&mut self.dirty)
     }
 
@@ -406,9 +417,10 @@ impl Replica {
                 self.shut_connection(id, "the peer asks without reading the answers");
             }
         }
+        let due = self.context.now.after(self.context.config.policy.batching.delay);
         for (id, docs) in self.context.take_wakes() {
             if let Some(connection) = self.connections.get_mut(&id) {
-                docs.into_iter().for_each(|doc| connection.mark(doc));
+                docs.into_iter().for_each(|doc| connection.mark(doc, due));
             }
         }
     }

@@ -9,6 +9,25 @@ use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
 /// Size at which a frame is full and the rest waits for the link to take it. It bounds what a slow peer costs.
 pub const FULL_FRAME_BYTES: usize = 64 << 10;
 
+/// Largest size that may be set for that: the last entry of a frame may be as large as entries get.
+pub const MAX_FULL_FRAME_BYTES: usize = 1 << 20;
+
+/// How updates share frames. The updates of one tick always do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// Size at which a frame is full, in bytes, at most [`MAX_FULL_FRAME_BYTES`].
+    pub bytes: usize,
+    /// How long an update waits for others, in milliseconds. What is no update waits for nothing and takes along what
+    /// waits.
+    pub delay: u64,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self { bytes: FULL_FRAME_BYTES, delay: 0 }
+    }
+}
+
 /// Frames made in one pass, for the links that get the same one.
 #[derive(Default)]
 struct Shared(Vec<(DocId, Stretch, Codec, Frame)>);
@@ -17,8 +36,9 @@ impl Replica {
     /// Gives a frame to every link that takes one and has something coming.
     pub(super) fn flush(&mut self) {
         self.deliver();
+        let now = self.context.now;
         let ready: Vec<_> =
-            self.connections.iter().filter(|(_, c)| c.is_ready()).map(|(id, _)| *id).collect();
+            self.connections.iter().filter(|(_, c)| c.is_ready(now)).map(|(id, _)| *id).collect();
         let mut shared = Shared::default();
         for id in ready {
             if let Some(frame) = self.next_frame(id, &mut shared) {
@@ -31,9 +51,10 @@ impl Replica {
     }
 
     fn next_frame(&mut self, id: ConnectionId, shared: &mut Shared) -> Option<Frame> {
+        let now = self.context.now;
+        let mut batch = Batch::new(self.full_frame());
         let connection = self.connections.get_mut(&id)?;
         let codec = connection.codec();
-        let mut batch = Batch::default();
         let mut waiting = connection.take_waiting();
         while let Some(message) = waiting.pop_front_if(|message| batch.has_room_for(message)) {
             batch.push(message);
@@ -45,16 +66,20 @@ impl Replica {
         }
         for doc in dirty {
             if batch.is_full() || self.append(id, &doc, codec, &mut batch) {
-                self.connections.get_mut(&id)?.mark(doc);
+                self.connections.get_mut(&id)?.mark(doc, now);
             }
         }
         (!batch.is_empty()).then(|| codec.frame(&batch.messages))
     }
 
+    fn full_frame(&self) -> usize {
+        self.context.config.policy.batching.bytes.min(MAX_FULL_FRAME_BYTES)
+    }
+
     /// Adds what a document has for a peer; true if more is to come.
     fn append(&mut self, id: ConnectionId, doc: &DocId, codec: Codec, batch: &mut Batch) -> bool {
         let Some(document) = self.documents.get_mut(doc) else { return false };
-        let Some(portion) = document.portion(id, FULL_FRAME_BYTES.saturating_sub(batch.bytes)) else {
+        let Some(portion) = document.portion(id, batch.full.saturating_sub(batch.bytes)) else {
             return false;
         };
         portion.messages.iter().for_each(|message| batch.push(codec.encode(message)));
@@ -69,9 +94,10 @@ impl Replica {
         codec: Codec,
         shared: &mut Shared,
     ) -> Option<Frame> {
-        let portion = self.documents.get_mut(doc)?.portion(id, FULL_FRAME_BYTES)?;
+        let full = self.full_frame();
+        let portion = self.documents.get_mut(doc)?.portion(id, full)?;
         if portion.more {
-            self.connections.get_mut(&id)?.mark(doc.clone());
+            self.connections.get_mut(&id)?.mark(doc.clone(), self.context.now);
         }
         let known = |(d, s, c, _): &&(DocId, Stretch, Codec, Frame)| {
             d == doc && Some(*s) == portion.stretch && *c == codec
@@ -89,13 +115,18 @@ impl Replica {
 }
 
 /// The messages of one frame.
-#[derive(Default)]
 struct Batch {
     messages: Vec<Encoded>,
     bytes: usize,
+    /// Size from which on it takes no more.
+    full: usize,
 }
 
 impl Batch {
+    const fn new(full: usize) -> Self {
+        Self { messages: Vec::new(), bytes: 0, full }
+    }
+
     fn push(&mut self, message: Encoded) {
         self.bytes += message.len();
         self.messages.push(message);
@@ -106,7 +137,7 @@ impl Batch {
     }
 
     const fn is_full(&self) -> bool {
-        self.bytes >= FULL_FRAME_BYTES || self.messages.len() >= MAX_FRAME_MESSAGES
+        self.bytes >= self.full || self.messages.len() >= MAX_FRAME_MESSAGES
     }
 
     fn has_room_for(&self, message: &Encoded) -> bool {
