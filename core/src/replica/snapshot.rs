@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::content::Content;
 use super::context::Context;
 use super::intake::MAX_SNAPSHOT_BYTES;
-use super::live::Live;
+use super::live::{Live, MAX_WRITERS};
 use super::peer::{Peer, Receiving};
 use super::sync::Misbehaviour;
 use crate::crdt;
@@ -80,6 +80,10 @@ impl Live {
         };
         let (state, covers) = merged
             .map_err(|error| Misbehaviour::new(ErrorCode::Malformed, format!("a bad snapshot: {error}")))?;
+        if context.config.policy.relay && covers.len() > MAX_WRITERS {
+            let message = format!("a snapshot of what more than {MAX_WRITERS} replicas have written");
+            return Err(Misbehaviour::new(ErrorCode::TooMany, message));
+        }
         let kept = kept.into_iter().map(|s| (s.offset, s.entry.clone(), s.operations.clone())).collect();
         self.renumber(context, state, covers, kept);
         self.rebuild(context);
