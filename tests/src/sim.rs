@@ -43,6 +43,10 @@ use world::World;
 /// How many lines of a failed run are shown.
 const SHOWN_LINES: usize = 60;
 
+/// Makes the chance of repeated frames another one than that of the world. With this number those seeds that are
+/// named in `tests/tests/sim_regressions.rs` name the same worlds as before there were such frames.
+const REPEATED_SALT: u64 = 0x7265_7065_6174_000f;
+
 /// Which world, and what is wrong with it on purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
@@ -100,9 +104,11 @@ impl Run {
     /// Plays the world, keeping lines of what happens if they are wanted.
     pub fn play_once(self, with_lines: bool) -> Result<Report, Box<Failure>> {
         let mut random = Random::new(self.seed);
-        let options = Options::draw(&mut random, self.family);
+        let mut options = Options::draw(&mut random, self.family);
+        let mut chance = Random::new(self.seed ^ REPEATED_SALT);
+        options.draw_repeated(&mut chance);
         let drawn = options.to_string();
-        let mut world = World::new(options, random, self.plant, with_lines);
+        let mut world = World::new(options, random, chance, self.plant, with_lines);
         let played = catch_unwind(AssertUnwindSafe(|| world.play()));
         let reason = match played {
             Ok(Ok(())) => {

@@ -2,6 +2,7 @@
 //!
 //! A link is ordered and reliable while it lasts, and bounded: it says that it takes another frame only once
 //! the last one has left. It ends with everything that is on it; each side learns of that in its own time.
+//! In some worlds it does more than a link should: a frame arrives there a second time, before the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,12 +93,13 @@ pub(super) struct Link {
 }
 
 /// All routes and links.
-#[derive(Default)]
 pub(super) struct Network {
     pub routes: Vec<Route>,
     pub links: BTreeMap<LinkId, Link>,
     /// Pairs of dialer and target that cannot reach each other, until when.
     pub blocked: BTreeMap<(NodeId, NodeId), u64>,
+    /// Decides which frames are repeated.
+    pub chance: Random,
     met: BTreeSet<(NodeId, NodeId)>,
     last_link: LinkId,
 }
@@ -113,6 +115,18 @@ pub(super) const fn link_of(connection: ConnectionId) -> (LinkId, usize) {
 }
 
 impl Network {
+    /// Without routes and links.
+    pub const fn new(chance: Random) -> Self {
+        Self {
+            routes: Vec::new(),
+            links: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            chance,
+            met: BTreeSet::new(),
+            last_link: 0,
+        }
+    }
+
     /// A new link; the caller tells both nodes.
     pub fn link(&mut self, route: Option<RouteId>, dialer: NodeId, target: NodeId) -> LinkId {
         self.last_link += 1;
@@ -135,6 +149,14 @@ impl Network {
         let there = &mut link.ends[1 - side];
         there.last_arrival = there.last_arrival.max(leaves + delay);
         Some((leaves, there.last_arrival))
+    }
+
+    /// When the frame that was given last to this side arrives once more, if it does.
+    pub fn repeat(&mut self, link: LinkId, side: usize, likely: f64, delay: u64) -> Option<u64> {
+        let repeated = likely > 0.0 && self.chance.chance(likely);
+        let there = &mut self.links.get_mut(&link).filter(|_| repeated)?.ends[1 - side];
+        there.last_arrival += self.chance.below(delay);
+        Some(there.last_arrival)
     }
 
     pub fn is_blocked(&self, dialer: NodeId, target: NodeId, now: u64) -> bool {

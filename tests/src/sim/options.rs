@@ -62,6 +62,8 @@ pub(super) struct Options {
     pub poison: f64,
     /// Whether a client without a store joins when the faults stop.
     pub late_client: bool,
+    /// How likely a frame arrives twice.
+    pub repeated: f64,
 }
 
 impl Options {
@@ -91,6 +93,15 @@ impl Options {
             // Two relays with a log each would have to agree from where on nothing of its author is taken.
             poison: if family == Family::Toy && relays == 1 && random.chance(0.15) { 0.01 } else { 0.0 },
             late_client: random.chance(0.3),
+            repeated: 0.0,
+        }
+    }
+
+    /// Draws how often frames are repeated. What is drawn is not drawn from the world's chance, so that worlds without
+    /// repeated frames are what they were before there were any.
+    pub fn draw_repeated(&mut self, chance: &mut Random) {
+        if chance.chance(0.15) {
+            self.repeated = [0.002, 0.02, 0.1, 0.5][chance.index(4)];
         }
     }
 }
@@ -137,6 +148,6 @@ impl fmt::Display for Options {
         write!(f, "delay {} sending {} commit {}, ", self.delay, self.sending, self.commit)?;
         write!(f, "compaction {:?} relay's {:?}, ", self.compaction, self.relay_compaction)?;
         write!(f, "forbidden {} poison {} late client {}, ", self.forbidden, self.poison, self.late_client)?;
-        write!(f, "faults {:?}", self.faults)
+        write!(f, "repeated frames {}, faults {:?}", self.repeated, self.faults)
     }
 }

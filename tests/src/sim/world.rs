@@ -7,7 +7,7 @@ use syncline_core::event::{Event, Input, Output, Side};
 use syncline_core::id::{ConnectionId, DocId, Principal};
 use syncline_core::random::Random;
 use syncline_core::replica::{Config, Merged, Policy, Replica};
-use syncline_core::wire::Frame;
+use syncline_core::wire::{Codec, Frame, Message};
 
 use super::disk::Disk;
 use super::fault::{Counts, Fault};
@@ -93,16 +93,28 @@ fn policy(options: &Options, relay: bool) -> Policy {
     Policy { compaction: compaction.unwrap_or_default(), ..policy }
 }
 
+/// Whether a frame holds what the protocol answers one for one, so that a link must not repeat it.
+fn is_counted(frame: &Frame) -> bool {
+    let is_shut = |message: &Message| matches!(message, Message::Shut { .. });
+    Codec::decode(frame).is_ok_and(|messages| messages.iter().any(is_shut))
+}
+
 impl World {
     /// The world of a seed, before anything has happened.
-    pub fn new(options: Options, random: Random, plant: Option<Plant>, with_lines: bool) -> Self {
+    pub fn new(
+        options: Options,
+        random: Random,
+        chance: Random,
+        plant: Option<Plant>,
+        with_lines: bool,
+    ) -> Self {
         let names = 0..options.specs.len();
         let documents = names.map(|n| DocId::new(&format!("doc{n}")).expect("a short name"));
         let mut world = Self {
             now: 0,
             plans: Queue::default(),
             nodes: Vec::new(),
-            network: Network::default(),
+            network: Network::new(chance),
             oracle: Oracle::default(),
             documents: documents.zip(options.specs.iter().copied()).collect(),
             options,
@@ -350,7 +362,13 @@ impl World {
         });
         let Some((leaves, arrives)) = carried else { return };
         self.plans.plan(leaves, Happening::Writable(link, side));
-        self.plans.plan(arrives, Happening::Arrive(link, 1 - side, frame));
+        self.plans.plan(arrives, Happening::Arrive(link, 1 - side, frame.clone()));
+        let likely = if self.calm || is_counted(&frame) { 0.0 } else { self.options.repeated };
+        if let Some(arrives) = self.network.repeat(link, side, likely, self.options.delay) {
+            self.counts.add("frame repeated", 1);
+            self.note(STRANGER, &[21, link], &[], || format!("repeats this on link {link}"));
+            self.plans.plan(arrives, Happening::Arrive(link, 1 - side, frame));
+        }
     }
 
     fn writable(&mut self, link: LinkId, side: usize) -> Result<(), String> {
