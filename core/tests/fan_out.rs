@@ -1,0 +1,143 @@
+//! Fan-out encodes once: what a relay passes on to many is one frame, of which each link gets a reference.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use syncline_core::entry::{Family, Kind, Spec};
+use syncline_core::event::{Input, Output, Side};
+use syncline_core::id::{ConnectionId, DocId, Principal};
+use syncline_core::operation::Operation;
+use syncline_core::path::Path;
+use syncline_core::replica::{Config, Editor, Policy, Replica};
+use syncline_core::time::Time;
+use syncline_core::wire::{Codec, Compression, Encoding, Frame, Message};
+
+const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
+const READERS: usize = 5;
+/// Who writes, among the clients.
+const WRITER: usize = READERS;
+
+/// A relay and clients, over links and disks that are done at once.
+struct Hub {
+    relay: Replica,
+    clients: Vec<Replica>,
+    /// What the relay sent since somebody looked.
+    sent: Vec<(usize, Frame)>,
+}
+
+impl Hub {
+    fn new(dialects: &[(Encoding, Vec<Compression>)]) -> Self {
+        let relay = replica(0, Policy::relay(), Encoding::Binary, Vec::new());
+        let clients = (1..).zip(dialects);
+        let clients = clients.map(|(seed, (encoding, compression))| {
+            replica(seed, Policy::client(), *encoding, compression.clone())
+        });
+        let mut hub = Self { relay, clients: clients.collect(), sent: Vec::new() };
+        for index in 0..hub.clients.len() {
+            let connection = link(index);
+            hub.clients[index].open(Time(1), &doc(), Some(SPEC));
+            hub.relay.handle(Time(1), Input::Connected { connection, side: Side::Accepted });
+            hub.clients[index].handle(Time(1), Input::Connected { connection, side: Side::Dialed });
+            hub.settle();
+        }
+        hub
+    }
+
+    fn write(&mut self, text: &str) {
+        let insert = text.to_owned();
+        let path = Path::root().child(Kind::TEXT_KEY);
+        let append =
+            |editor: &mut Editor<'_>| editor.perform(Operation::Splice { path, at: 0, delete: 0, insert });
+        self.clients[WRITER].edit(Time(2), &doc(), append).map(drop).unwrap();
+        self.sent.clear();
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let mut frames = VecDeque::new();
+        loop {
+            for (index, client) in self.clients.iter_mut().enumerate() {
+                outputs(client).into_iter().for_each(|(_, frame)| frames.push_back((index, false, frame)));
+            }
+            for (connection, frame) in outputs(&mut self.relay) {
+                let index = connection.0 as usize;
+                self.sent.push((index, frame.clone()));
+                frames.push_back((index, true, frame));
+            }
+            let Some((index, down, frame)) = frames.pop_front() else { return };
+            let connection = link(index);
+            let (from, to) = match down {
+                true => (&mut self.relay, &mut self.clients[index]),
+                false => (&mut self.clients[index], &mut self.relay),
+            };
+            from.handle(Time(1), Input::Writable { connection });
+            to.handle(Time(1), Input::Received { connection, frame });
+        }
+    }
+
+    /// The frames in which readers got entries.
+    fn entries(&self) -> BTreeMap<usize, Frame> {
+        let is_entries = |message: &Message| matches!(message, Message::Entries { .. });
+        let with_entries = |frame: &Frame| Codec::decode(frame).unwrap().iter().any(is_entries);
+        self.sent.iter().filter(|(_, frame)| with_entries(frame)).cloned().collect()
+    }
+}
+
+/// Does what a replica asks for; what it sends is left.
+fn outputs(replica: &mut Replica) -> Vec<(ConnectionId, Frame)> {
+    let mut sent = Vec::new();
+    while let Some(output) = replica.poll() {
+        match output {
+            Output::Write { id, .. } => replica.handle(Time(1), Input::Written { write: id }),
+            Output::Load { doc } => replica.handle(Time(1), Input::Loaded { doc, result: Ok(None) }),
+            Output::Merge(merge) => replica.handle(Time(1), Input::Merged(merge.run())),
+            Output::Send { connection, frame } => sent.push((connection, frame)),
+            Output::Close { reason, .. } => panic!("a link was closed: {reason}"),
+            Output::Event(_) => {}
+        }
+    }
+    sent
+}
+
+fn replica(seed: u64, policy: Policy, encoding: Encoding, compression: Vec<Compression>) -> Replica {
+    let (agent, principal) = ("test".to_owned(), Principal::new("ada").unwrap());
+    Replica::new(Config { agent, principal, encoding, compression, seed, policy })
+}
+
+const fn link(index: usize) -> ConnectionId {
+    ConnectionId(index as u64)
+}
+
+fn doc() -> DocId {
+    DocId::new("notes").unwrap()
+}
+
+/// How many different buffers the frames are in.
+fn buffers(frames: &BTreeMap<usize, Frame>) -> usize {
+    frames.values().map(|frame| frame.bytes.as_ptr()).collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[test]
+fn readers_get_the_same_bytes() {
+    let mut hub = Hub::new(&vec![(Encoding::Binary, Vec::new()); READERS + 1]);
+    for text in ["one", "two", "three"] {
+        hub.write(text);
+        let frames = hub.entries();
+        assert_eq!(frames.keys().copied().collect::<Vec<_>>(), (0..READERS).collect::<Vec<_>>());
+        assert_eq!(buffers(&frames), 1, "{text} was encoded more than once");
+    }
+}
+
+#[test]
+fn readers_of_one_dialect_get_the_same_bytes() {
+    let binary = (Encoding::Binary, Vec::new());
+    let json = (Encoding::Json, Vec::new());
+    let gzip = (Encoding::Binary, vec![Compression::Gzip]);
+    let mut hub = Hub::new(&[binary.clone(), json.clone(), gzip.clone(), json, gzip, binary]);
+    hub.write(&"long enough to be worth compressing; ".repeat(20));
+    let frames = hub.entries();
+    assert_eq!((frames.len(), buffers(&frames)), (READERS, 3));
+    let same = |a: usize, b: usize| frames[&a].bytes.as_ptr() == frames[&b].bytes.as_ptr();
+    assert!(same(1, 3) && same(2, 4) && !same(0, 1) && !same(0, 2) && !same(1, 2));
+}
