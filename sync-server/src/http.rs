@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -23,9 +23,6 @@ use crate::relay::Shared;
 
 /// Longest an HTTP connection may live; the page opens a new one.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
-
-/// Most documents named on the page.
-const MAX_LISTED_DOCUMENTS: usize = 200;
 
 const PAGE: &str = include_str!("http/page.html");
 
@@ -110,13 +107,12 @@ struct DocumentStatus {
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Response {
-    let stored = match shared.node.list().await {
-        Ok(stored) => stored,
+    let listing = match shared.listings.latest(Instant::now(), || shared.node.list()).await {
+        Ok(listing) => listing,
         Err(fault) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
     };
-    let documents_stored = stored.len();
-    let listed = stored.into_iter().take(MAX_LISTED_DOCUMENTS);
     let documents = shared.node.look(|replica| {
+        let listed = listing.first.iter();
         listed
             .map(|summary| DocumentStatus {
                 entries: replica.log(&summary.doc).map_or(summary.head, syncline_core::log::Log::head),
@@ -139,7 +135,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
         bytes_in: traffic.bytes_in,
         frames_out: traffic.frames_out,
         bytes_out: traffic.bytes_out,
-        documents_stored,
+        documents_stored: listing.stored,
         documents,
     };
     Json(status).into_response()

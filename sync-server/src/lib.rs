@@ -10,6 +10,7 @@
 
 mod head;
 mod http;
+mod listing;
 mod relay;
 
 pub use relay::{Relay, RelayError, Settings};

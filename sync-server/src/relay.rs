@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::head::{self, Wants};
 use crate::http;
+use crate::listing::Listings;
 
 /// Most connections at once, whatever the open-file limit allows.
 pub const MAX_CONNECTIONS: usize = 100_000;
@@ -91,6 +92,8 @@ pub(crate) struct Shared {
     pub data: PathBuf,
     /// Entries taken in since the start.
     pub updates: Arc<AtomicU64>,
+    /// What the page shows of the store.
+    pub listings: Listings,
     connections: Arc<Semaphore>,
 }
 
@@ -116,6 +119,7 @@ impl Relay {
             durability: settings.durability,
             data: settings.data,
             updates,
+            listings: Listings::default(),
             connections: Arc::new(Semaphore::new(allowed_connections())),
         });
         let accepting = tokio::spawn(accept_all(shared.clone(), listener));
