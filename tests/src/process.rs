@@ -18,18 +18,19 @@ pub mod store;
 pub mod terminal;
 pub mod trace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The folder of real data, or `None` where there is none, which is said aloud.
+/// The folder of real data, or `None` where there is none, which is said aloud. A relative `$SYNCLINE_DATA` is one from
+/// the root of the workspace.
 #[must_use]
 pub fn real_data(folder: &str) -> Option<PathBuf> {
     let named = std::env::var_os("SYNCLINE_DATA").map(PathBuf::from);
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = named.unwrap_or_else(beside).join(folder);
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let folder = root.join(named.unwrap_or_else(|| "../shared/data".into())).join(folder);
     if folder.is_dir() {
         return Some(folder);
     }

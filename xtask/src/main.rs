@@ -12,6 +12,7 @@ mod install;
 mod layering;
 mod licences;
 mod purity;
+mod real_data;
 mod rust_source;
 mod steps;
 mod tidy;

@@ -1,12 +1,10 @@
 //! The gate's steps, the cheap ones first. Those that only call cargo are here whole; the others
 //! have a file each.
 
-use std::path::PathBuf;
-
 use crate::command::{Command, Failure};
 use crate::gate::Unchecked;
 use crate::tree::Tree;
-use crate::{fuzz, install, layering, licences, purity, tests_binary, tidy, wasm};
+use crate::{fuzz, install, layering, licences, purity, real_data, tests_binary, tidy, wasm};
 
 /// One named check of the gate.
 pub struct Step {
@@ -70,11 +68,12 @@ fn docs(tree: &Tree) -> Result<Unchecked, Failure> {
 
 fn tests(tree: &Tree) -> Result<Unchecked, Failure> {
     install::cargo_tool(tree, "nextest", "cargo-nextest")?;
-    let traced = tracer(tree);
+    let unchecked = [real_data::missing(tree), tracer(tree), terminal(tree)];
     Command::cargo(tree)
         .args(["nextest", "run", "--workspace"])
+        .env(real_data::VARIABLE, real_data::folder(tree))
         .run("repeat one test with `cargo nextest run -p CRATE NAME`")?;
-    Ok(real_data(tree).into_iter().chain(traced).collect())
+    Ok(unchecked.into_iter().flatten().collect())
 }
 
 /// Tests that trace system calls skip themselves where nobody may; here that is said aloud.
@@ -90,14 +89,17 @@ fn tracer(tree: &Tree) -> Option<String> {
     })
 }
 
-/// Tests on real data skip themselves where there is none; here that is said aloud.
-fn real_data(tree: &Tree) -> Unchecked {
-    let named = std::env::var_os("SYNCLINE_DATA").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| tree.at("../shared/data"));
-    if folder.is_dir() {
-        return Unchecked::new();
+/// The test of what a command shows to a terminal skips itself where none can be made; here that is said aloud.
+fn terminal(tree: &Tree) -> Option<String> {
+    let makes_one = || Command::new(tree, "script").args(["-qec", "true", "/dev/null"]).succeeds();
+    if makes_one() {
+        return None;
     }
-    vec![format!("tests on real data: {} is no folder; set SYNCLINE_DATA to one", folder.display())]
+    let reason = install::debian_packages(tree, &["bsdutils"]).err();
+    (!makes_one()).then(|| {
+        let reason = reason.unwrap_or_else(|| "this machine has no terminal to give".to_owned());
+        format!("what long work shows to a terminal: no script; {reason}")
+    })
 }
 
 fn doctests(tree: &Tree) -> Result<Unchecked, Failure> {
