@@ -9,7 +9,7 @@ use crate::support::Server;
 
 const LINKS: usize = 400;
 
-/// The promise of `docs/limits.md`, for one side of a link.
+/// The promise of `docs/limits.md`, for one side of an idle link.
 const IDLE_LINK_BYTES: usize = 8 << 10;
 
 async fn pairs(server: &Server) -> Vec<(Link, Link)> {
