@@ -1,11 +1,10 @@
 //! Real documents, real concurrent editing, and inputs that make naive programs fall over.
-//!
-//! The data is not part of the project: it is looked for in `$SYNCLINE_DATA`, else beside the workspace.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod real_data;
+
 use std::io::Read;
-use std::path::PathBuf;
 
 use automerge::{Automerge as Library, ObjType, ROOT, ReadDoc, Value as LibraryValue};
 use flate2::read::GzDecoder;
@@ -17,18 +16,10 @@ use syncline_core::entry::Kind;
 use syncline_core::path::Path;
 use syncline_core::value::Value;
 
+use real_data::real_data;
+
 /// How many changes are merged at once where all are merged: Automerge walks the whole text for each call.
 const BATCH: usize = 1_000;
-
-fn data() -> Option<PathBuf> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
-    let data = std::env::var_os("SYNCLINE_DATA").map_or_else(beside, PathBuf::from);
-    if data.is_dir() {
-        return Some(data);
-    }
-    println!("SKIPPED: no real data in {}; set SYNCLINE_DATA", data.display());
-    None
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -46,8 +37,7 @@ fn heads(document: &dyn Crdt) -> Vec<String> {
 
 #[test]
 fn fixtures_load_exactly_if_they_should() {
-    let Some(data) = data() else { return };
-    let fixtures = data.join("fixtures/automerge");
+    let Some(fixtures) = real_data("fixtures/automerge") else { return };
     let expected: Json =
         serde_json::from_slice(&std::fs::read(fixtures.join("expected.json")).unwrap()).unwrap();
     for (name, expected) in expected.as_object().unwrap() {
@@ -121,10 +111,9 @@ fn tagged(key: &str, value: &Value) -> Json {
 
 #[test]
 fn changes_of_real_documents_are_all_admitted() {
-    let Some(data) = data() else { return };
+    let Some(fixtures) = real_data("fixtures/automerge") else { return };
     for name in ["exemplar", "documents/brave-ape-49.automerge", "documents/monday-meeting-notes.automerge"] {
-        let document =
-            Library::load(&std::fs::read(data.join("fixtures/automerge").join(name)).unwrap()).unwrap();
+        let document = Library::load(&std::fs::read(fixtures.join(name)).unwrap()).unwrap();
         let mut gate = AutomergeGate::new(Kind::Tree);
         let mut merged = Automerge::create(Kind::Tree);
         let changes = document.get_changes(&[]);
@@ -142,11 +131,11 @@ fn changes_of_real_documents_are_all_admitted() {
 
 #[test]
 fn a_real_session_of_two_is_merged_as_recorded() {
-    let Some(data) = data() else { return };
-    let stream = data.join("streams/friendsforever.am-changes.bin.gz");
+    let Some(streams) = real_data("streams") else { return };
+    let stream = streams.join("friendsforever.am-changes.bin.gz");
     let mut records = Vec::new();
     GzDecoder::new(std::fs::File::open(stream).unwrap()).read_to_end(&mut records).unwrap();
-    let expected = std::fs::read(data.join("streams/friendsforever.am.json")).unwrap();
+    let expected = std::fs::read(streams.join("friendsforever.am.json")).unwrap();
     let expected: Json = serde_json::from_slice(&expected).unwrap();
 
     let (mut gate, mut document) = (AutomergeGate::new(Kind::Tree), Automerge::create(Kind::Tree));
@@ -173,8 +162,8 @@ fn a_real_session_of_two_is_merged_as_recorded() {
 
 #[test]
 fn hostile_inputs_are_refused() {
-    let Some(data) = data() else { return };
-    for file in std::fs::read_dir(data.join("hostile")).unwrap() {
+    let Some(hostile) = real_data("hostile") else { return };
+    for file in std::fs::read_dir(hostile).unwrap() {
         let file = file.unwrap();
         let name = file.file_name().into_string().unwrap();
         if name.starts_with("am") || name.starts_with("sync") {

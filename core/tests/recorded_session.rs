@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::path::PathBuf;
+mod real_data;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -15,6 +15,8 @@ use syncline_core::operation::Operation;
 use syncline_core::path::Path;
 use syncline_core::value::Value;
 
+use real_data::real_data;
+
 /// One author: the document, the updates made so far, and how many of each author's are in the document.
 struct Author {
     replica: ReplicaId,
@@ -24,13 +26,7 @@ struct Author {
 }
 
 fn trace() -> Option<Json> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
-    let data = std::env::var_os("SYNCLINE_DATA").map_or_else(beside, PathBuf::from);
-    let path = data.join("traces/concurrent/friendsforever.json.gz");
-    let Ok(file) = std::fs::File::open(&path) else {
-        println!("SKIPPED: no real data at {}; set SYNCLINE_DATA", path.display());
-        return None;
-    };
+    let file = std::fs::File::open(real_data("traces/concurrent/friendsforever.json.gz")?).unwrap();
     Some(serde_json::from_reader(GzDecoder::new(file)).unwrap())
 }
 

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod real_data;
+
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use syncline_core::id::{DocId, EntryId, Principal, ReplicaId};
 use syncline_core::random::Random;
 use syncline_core::time::Time;
 use syncline_core::wire::{Codec, Compression, Encoding, Frame, MIN_COMPRESSED_BYTES, Message, Numbered};
+
+use real_data::real_data;
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -60,14 +63,7 @@ fn notes() -> String {
 
 /// A file of the real data this project is tested with, if it is there.
 fn real(path: &str) -> Option<String> {
-    let data = std::env::var("SYNCLINE_DATA")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").to_owned());
-    let file = Path::new(&data).join(path);
-    let text = std::fs::read_to_string(&file).ok();
-    if text.is_none() {
-        println!("SKIPPED: no real data at {}", file.display());
-    }
-    text
+    Some(std::fs::read_to_string(real_data(path)?).unwrap())
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod real_data;
+
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -15,17 +17,7 @@ use syncline_core::json::to_canonical_json;
 use syncline_core::path::Path;
 use syncline_core::value::Value;
 
-/// The directory with real data; `None`, with a note, where it is not there.
-fn data(path: &str) -> Option<PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
-    let root = std::env::var("SYNCLINE_DATA").unwrap_or_else(|_| default.to_owned());
-    let path = PathBuf::from(root).join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("SKIPPED: no real data at {}", path.display());
-    None
-}
+use real_data::real_data;
 
 /// Reads lib0 encoding from data that is trusted.
 struct Lib0<'a>(&'a [u8]);
@@ -104,7 +96,7 @@ fn shown(document: &Yjs) -> Json {
 
 #[test]
 fn the_yjs_test_dataset_reads_as_expected() {
-    let Some(path) = data("fixtures/yjs/small-test-dataset.bin") else { return };
+    let Some(path) = real_data("fixtures/yjs/small-test-dataset.bin") else { return };
     let bytes = std::fs::read(path).unwrap();
     let mut input = Lib0(&bytes);
     let mut updates = 0;
@@ -134,7 +126,7 @@ fn the_yjs_test_dataset_reads_as_expected() {
 #[test]
 fn an_old_document_reads_as_the_text_it_was_typed_as() {
     let (Some(path), Some(trace)) =
-        (data("fixtures/yjs/b4-update.bin"), data("traces/sequential/automerge-paper.json.gz"))
+        (real_data("fixtures/yjs/b4-update.bin"), real_data("traces/sequential/automerge-paper.json.gz"))
     else {
         return;
     };
@@ -149,8 +141,8 @@ fn an_old_document_reads_as_the_text_it_was_typed_as() {
 
 #[test]
 fn a_recorded_stream_reads_as_its_end() {
-    let Some(path) = data("streams/friendsforever.yjs-updates.bin.gz") else { return };
-    let expected = std::fs::read_to_string(data("streams/friendsforever.yjs.txt").unwrap()).unwrap();
+    let Some(path) = real_data("streams/friendsforever.yjs-updates.bin.gz") else { return };
+    let expected = std::fs::read_to_string(real_data("streams/friendsforever.yjs.txt").unwrap()).unwrap();
     let mut document = Yjs::create(Kind::Tree);
     let bytes = unzipped(path);
     let mut rest = &bytes[..];
@@ -172,7 +164,7 @@ fn unzipped(path: PathBuf) -> Vec<u8> {
 
 #[test]
 fn documents_of_older_versions_read_as_yjs_reads_them() {
-    let Some(path) = data("fixtures/yjs/yjs-compatibility-docs.json") else { return };
+    let Some(path) = real_data("fixtures/yjs/yjs-compatibility-docs.json") else { return };
     let documents: Json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     for fixture in documents.as_array().unwrap() {
         let update = BASE64_STANDARD.decode(fixture["updateV1Base64"].as_str().unwrap()).unwrap();
@@ -195,7 +187,7 @@ fn plain(delta: &Json) -> String {
 
 #[test]
 fn payloads_pass_in_the_first_encoding_and_not_in_the_second() {
-    let Some(path) = data("fixtures/yjs/ycrdt-payloads.json") else { return };
+    let Some(path) = real_data("fixtures/yjs/ycrdt-payloads.json") else { return };
     let payloads: Json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     for payload in payloads.as_array().unwrap() {
         let update = from_hex(payload["hex"].as_str().unwrap());
@@ -219,7 +211,7 @@ fn from_hex(text: &str) -> Vec<u8> {
 
 #[test]
 fn everything_hostile_is_refused() {
-    let Some(path) = data("hostile") else { return };
+    let Some(path) = real_data("hostile") else { return };
     let mut files = 0;
     for file in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
         let name = file.file_name().into_string().unwrap();

@@ -6,6 +6,8 @@
 
 mod concurrent;
 mod families;
+#[path = "../real_data/mod.rs"]
+mod real_data;
 mod sequential;
 mod strings;
 mod values;

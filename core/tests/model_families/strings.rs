@@ -1,24 +1,16 @@
 //! Real strings that break naive programs, where the data directory is at hand.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// The strings; none if the data is absent, which is said once.
+use crate::real_data::real_data;
+
+/// The strings; none if the data is absent, which is said once: scripts use built-in texts only.
 pub fn naughty() -> &'static [String] {
     static STRINGS: OnceLock<Vec<String>> = OnceLock::new();
     STRINGS.get_or_init(|| {
-        let directory = data().join("strings");
-        let strings = [naughty_list(&directory), emoji_sequences(&directory)].concat();
-        if strings.is_empty() {
-            eprintln!("no data in {}: the scripts use built-in texts only", directory.display());
-        }
-        strings
+        let Some(directory) = real_data("strings") else { return Vec::new() };
+        [naughty_list(&directory), emoji_sequences(&directory)].concat()
     })
-}
-
-fn data() -> PathBuf {
-    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into();
-    std::env::var_os("SYNCLINE_DATA").map_or_else(beside, PathBuf::from)
 }
 
 fn naughty_list(directory: &std::path::Path) -> Vec<String> {
