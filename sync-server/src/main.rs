@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline::Durability;
 use syncline_server::{Relay, RelayError, Settings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// The Syncline relay: connects everybody who edits the same documents, and keeps what they write.
@@ -96,33 +96,42 @@ async fn run(serve: Serve) -> Result<(), RelayError> {
         Kept::Full => Durability::Full,
         Kept::Normal => Durability::Normal,
     };
+    let mut stops = Stops::listen();
     let relay = Relay::start(Settings { listen: serve.listen, data: serve.data.clone(), durability }).await?;
     let address = relay.address();
     say(&format!("Syncline relay {}", env!("CARGO_PKG_VERSION")));
     say(&format!("  clients  ws://{address}/sync"));
     say(&format!("  page     http://{address}/"));
     say(&format!("  store    {} (durability {durability})", serve.data.display()));
-    stop_asked().await;
+    stops.next().await;
     say("stopping: clients are told to come back; once more to stop at once");
     tokio::select! {
         () = relay.shutdown() => {}
-        () = stop_asked() => {}
+        () = stops.next() => {}
     }
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn stop_asked() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT. They are listened for from the beginning: whoever has read the relay's address may stop it.
+struct Stops(Option<(Signal, Signal)>);
+
+impl Stops {
+    fn listen() -> Self {
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => Self(Some((terminate, interrupt))),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "signals cannot be heard; kill the process to stop it");
+                Self(None)
             }
         }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be heard; kill the process to stop it");
-            std::future::pending().await
+    }
+
+    /// Waits for the next of them.
+    async fn next(&mut self) {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
     }
 }
