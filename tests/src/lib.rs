@@ -2,3 +2,7 @@
 
 pub mod process;
 pub mod sim;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
