@@ -97,6 +97,30 @@ fn documents_are_listed_and_deleted() {
 }
 
 #[test]
+fn answers_go_to_standard_output_and_complaints_to_standard_error() {
+    let terminal = Terminal::new();
+    terminal.ok(["create", "d"]);
+    terminal.ok(["set", "d", "/a", "1"]);
+    // `ok` sees to it that nothing is on standard error, `fails` that nothing is on standard output.
+    for command in [&["list"][..], &["status"], &["check"], &["history", "d"]] {
+        let answer = terminal.ok(command);
+        assert!(
+            answer.ends_with('\n') && answer.lines().all(|line| !line.is_empty()),
+            "{command:?}: {answer:?}"
+        );
+    }
+    for command in [&["show", "d"][..], &["get", "d", "/a"], &["export", "d"]] {
+        assert!(!terminal.ok(command).ends_with('\n'), "{command:?} adds a newline");
+    }
+    for command in
+        [&["create", "e"][..], &["set", "d", "/a", "2"], &["rm", "d", "/a"], &["compact"], &["delete", "e"]]
+    {
+        assert_eq!(terminal.ok(command), "", "{command:?} was not asked for anything");
+    }
+    terminal.fails(1, ["show", "none"]);
+}
+
+#[test]
 fn options_stand_before_or_after_the_command_and_in_the_environment() {
     let terminal = Terminal::new();
     terminal.ok(["--store", "other.db", "create", "a"]);
