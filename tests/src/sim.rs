@@ -107,6 +107,7 @@ impl Run {
         let mut options = Options::draw(&mut random, self.family);
         let mut chance = Random::new(self.seed ^ REPEATED_SALT);
         options.draw_repeated(&mut chance);
+        options.draw_batching(self.seed);
         let drawn = options.to_string();
         let mut world = World::new(options, random, chance, self.plant, with_lines);
         let played = catch_unwind(AssertUnwindSafe(|| world.play()));

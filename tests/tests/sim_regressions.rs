@@ -70,3 +70,9 @@ fn a_document_opened_again_gets_no_acknowledgement_of_the_last_time() {
 fn late_rubbish_is_nobodys_talk() {
     holds(Family::Yjs, &[20_175]);
 }
+
+/// A commit that failed, and had been done all the same, was taken up again in two parts.
+#[test]
+fn what_was_committed_once_is_committed_again_in_any_parts() {
+    holds(Family::Yjs, &[607]);
+}

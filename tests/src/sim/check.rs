@@ -211,7 +211,8 @@ impl World {
 
     /// Whoever is in sync has nothing more to say.
     fn check_silence(&mut self) -> Result<(), String> {
-        self.run_until(self.now + SILENCE)?;
+        // The last updates may wait for others before they leave, and what is said of them as well.
+        self.run_until(self.now + SILENCE + 4 * self.options.batching.delay)?;
         let last = self.last_frame;
         self.run_until(self.now + SILENCE)?;
         if self.last_frame > last {

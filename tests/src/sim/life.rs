@@ -100,7 +100,7 @@ impl World {
             return self.disk_full(id, count);
         }
         let written = store.commit(count)?;
-        store.again = false;
+        store.again = store.again.saturating_sub(count);
         store.requests.drain(..count);
         store.work = Work::Idle;
         self.oracle_on_disk(id)?;
@@ -117,7 +117,8 @@ impl World {
             self.nodes[id].store.commit(count)?;
             self.oracle_on_disk(id)?;
         }
-        (self.nodes[id].store.work, self.nodes[id].store.again) = (Work::Failed, true);
+        let store = &mut self.nodes[id].store;
+        (store.work, store.again) = (Work::Failed, store.again.max(count));
         let mended = self.nodes[id].store.full_until.max(self.now + RETRY);
         self.plan_inside(mended, id, Local::Mended);
         self.input(id, Input::WriteFailed { fault: StoreFault("the disk is full".to_owned()) })

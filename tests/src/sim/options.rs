@@ -8,7 +8,7 @@ use std::fmt;
 
 use syncline_core::entry::{Family, Kind, Spec};
 use syncline_core::random::Random;
-use syncline_core::replica::Compaction;
+use syncline_core::replica::{Batching, Compaction};
 use syncline_core::wire::{Compression, Encoding};
 
 use super::fault::Fault;
@@ -64,6 +64,8 @@ pub(super) struct Options {
     pub late_client: bool,
     /// How likely a frame arrives twice.
     pub repeated: f64,
+    /// How updates share frames.
+    pub batching: Batching,
 }
 
 impl Options {
@@ -94,6 +96,7 @@ impl Options {
             poison: if family == Family::Toy && relays == 1 && random.chance(0.15) { 0.01 } else { 0.0 },
             late_client: random.chance(0.3),
             repeated: 0.0,
+            batching: Batching::default(),
         }
     }
 
@@ -102,6 +105,16 @@ impl Options {
     pub fn draw_repeated(&mut self, chance: &mut Random) {
         if chance.chance(0.15) {
             self.repeated = [0.002, 0.02, 0.1, 0.5][chance.index(4)];
+        }
+    }
+
+    /// Sets how updates share frames in every ninth world, of which none is a seed that found something before there was
+    /// a choice.
+    pub fn draw_batching(&mut self, seed: u64) {
+        if seed % 9 == 3 {
+            let mut random = Random::new(seed);
+            let (bytes, delay) = ([1, 500, 64 << 10][random.index(3)], [5, 50, 500, 3_000][random.index(4)]);
+            self.batching = Batching { bytes, delay };
         }
     }
 }
@@ -148,6 +161,6 @@ impl fmt::Display for Options {
         write!(f, "delay {} sending {} commit {}, ", self.delay, self.sending, self.commit)?;
         write!(f, "compaction {:?} relay's {:?}, ", self.compaction, self.relay_compaction)?;
         write!(f, "forbidden {} poison {} late client {}, ", self.forbidden, self.poison, self.late_client)?;
-        write!(f, "repeated frames {}, faults {:?}", self.repeated, self.faults)
+        write!(f, "repeated frames {}, {:?}, faults {:?}", self.repeated, self.batching, self.faults)
     }
 }

@@ -34,20 +34,13 @@ pub(super) struct Store {
     pub full_until: u64,
     /// The next load fails.
     pub unreadable: bool,
-    /// The next commit repeats one that failed and may have been done all the same.
-    pub again: bool,
+    /// How many requests at the front were in a commit that failed and may have been done all the same.
+    pub again: usize,
 }
 
 impl Store {
     pub fn new(disk: Disk) -> Self {
-        Self {
-            disk,
-            requests: VecDeque::new(),
-            work: Work::Idle,
-            full_until: 0,
-            unreadable: false,
-            again: false,
-        }
+        Self { disk, requests: VecDeque::new(), work: Work::Idle, full_until: 0, unreadable: false, again: 0 }
     }
 
     /// Takes up the next requests, if there are any and the disk is free: some writes, or one load.
@@ -64,9 +57,9 @@ impl Store {
     /// Commits the first `count` writes and returns the last.
     pub fn commit(&mut self, count: usize) -> Result<Option<WriteId>, String> {
         let mut last = None;
-        for request in self.requests.iter().take(count) {
+        for (index, request) in self.requests.iter().take(count).enumerate() {
             if let Request::Write(id, write) = request {
-                self.disk.apply(write, self.again)?;
+                self.disk.apply(write, index < self.again)?;
                 last = Some(*id);
             }
         }
@@ -87,7 +80,7 @@ impl Store {
             self.commit(count)?;
         }
         self.requests.clear();
-        self.again = false;
+        self.again = 0;
         self.work = Work::Idle;
         Ok(())
     }

@@ -90,7 +90,7 @@ fn policy(options: &Options, relay: bool) -> Policy {
         true => (Policy { accepts, ..Policy::relay() }, options.relay_compaction),
         false => (Policy::client(), options.compaction),
     };
-    Policy { compaction: compaction.unwrap_or_default(), ..policy }
+    Policy { compaction: compaction.unwrap_or_default(), batching: options.batching, ..policy }
 }
 
 /// Whether a frame holds what the protocol answers one for one, so that a link must not repeat it.
