@@ -153,6 +153,8 @@ pub enum Event {
         reason: String,
         /// How many operations were lost with it: those refused, and those that made no sense without them.
         lost: usize,
+        /// How far own edits are saved now, and which were lost.
+        progress: Progress,
     },
     /// An entry cannot be applied; it is kept in the log and skipped.
     Quarantined {
@@ -221,12 +223,16 @@ pub struct Progress {
     pub made: u64,
     /// Every edit up to this one is on this replica's disk.
     pub local: u64,
-    /// Every edit up to this one is durable at a relay.
+    /// Every edit up to this one is durable at a relay, as far as it is not lost.
     pub relay: u64,
     /// How many edits no relay has acknowledged.
     pub pending: u64,
     /// Their size in bytes.
     pub pending_bytes: u64,
+    /// How many edits were lost, in whole or in part, as they or what they build on was refused.
+    pub lost: u64,
+    /// The first edit that the last such refusal took; 0 if a relay had acknowledged that before.
+    pub lost_from: u64,
 }
 
 /// What a peer said of itself.

@@ -16,6 +16,8 @@ pub(super) struct Pending {
     bytes: u64,
     made: u64,
     local: u64,
+    lost: u64,
+    lost_from: u64,
 }
 
 /// One own edit: which, where in the log, and how large.
@@ -53,6 +55,14 @@ impl Pending {
         self.edits.len() < before
     }
 
+    /// Notes that of the edits at these offsets, in order, not everything could be made again after a refusal.
+    pub fn lose(&mut self, offsets: &[u64]) {
+        let Some(first) = offsets.first() else { return };
+        self.lost += offsets.len() as u64;
+        // One that a relay has acknowledged has no ticket any more; it is older than all that have.
+        self.lost_from = self.edits.iter().find(|edit| edit.offset == *first).map_or(0, |edit| edit.ticket);
+    }
+
     /// Gives every edit the offset `moved` finds for its old one; edits it finds none for are gone.
     pub fn renumber(&mut self, moved: impl Fn(u64) -> Option<u64>) {
         self.edits.retain_mut(|edit| moved(edit.offset).map(|offset| edit.offset = offset).is_some());
@@ -68,6 +78,8 @@ impl Pending {
             relay: self.edits.front().map_or(self.made, |edit| edit.ticket - 1),
             pending: self.edits.len() as u64,
             pending_bytes: self.bytes,
+            lost: self.lost,
+            lost_from: self.lost_from,
         }
     }
 }
@@ -100,5 +112,20 @@ mod tests {
         assert!(!pending.on_relay(6));
         assert!(pending.on_relay(13));
         assert_eq!(pending.progress().relay, 2);
+    }
+    #[test]
+    fn what_was_lost_is_remembered_when_nothing_of_it_is_pending() {
+        let mut pending = Pending::default();
+        for offset in [3, 5, 6] {
+            pending.push(offset, 10);
+        }
+        pending.lose(&[]);
+        assert_eq!(pending.progress().lost, 0);
+        pending.lose(&[5, 6]);
+        pending.renumber(|offset| (offset == 3).then_some(8));
+        assert_eq!((pending.progress().lost, pending.progress().lost_from), (2, 2));
+        assert!(pending.on_relay(8));
+        pending.lose(&[8]);
+        assert_eq!((pending.progress().lost, pending.progress().lost_from), (3, 0));
     }
 }

@@ -36,6 +36,8 @@ struct Rewrite {
     kept: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
     remade: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
     lost: usize,
+    /// Where the own entries stood that lost any of their operations.
+    lost_at: Vec<u64>,
 }
 
 /// From which counter on entries of a replica are left out.
@@ -145,7 +147,8 @@ impl Live {
             Ok((rewrite, cuts)) => {
                 let lost = rewrite.lost;
                 self.replace(context, rewrite);
-                context.tell(Event::Refused { doc: doc.clone(), id, reason: fence.reason.clone(), lost });
+                let (reason, progress) = (fence.reason.clone(), self.progress());
+                context.tell(Event::Refused { doc: doc.clone(), id, reason, lost, progress });
                 context.tell(Event::Changed { doc, local: false, entries: 0 });
                 cuts
             }
@@ -205,7 +208,8 @@ impl Live {
         let base = self.log.base().cloned();
         let content = Content::replay(self.spec, built, base.as_deref(), &[], &mut self.skip)?;
         let relayed = Content::replay(self.spec, false, base.as_deref(), &[], &mut self.skip)?;
-        let mut rewrite = Rewrite { content, relayed, kept: Vec::new(), remade: Vec::new(), lost: 0 };
+        let mut rewrite =
+            Rewrite { content, relayed, kept: Vec::new(), remade: Vec::new(), lost: 0, lost_at: Vec::new() };
         for stored in entries {
             let id = stored.entry.id;
             let cut = cuts.get(&id.replica).is_some_and(|counter| *counter <= id.counter);
@@ -216,11 +220,13 @@ impl Live {
             } else if let Some(operations) = &stored.operations {
                 let operations =
                     decode_operations(operations).map_err(|error| unreadable(self.spec, id, &error))?;
+                let lost_before = rewrite.lost;
                 if Some(id) == lost {
                     rewrite.lost += operations.len();
                 } else {
                     self.remake(context, &mut rewrite, writer, stored.offset, operations)?;
                 }
+                rewrite.lost_at.extend((rewrite.lost > lost_before).then_some(stored.offset));
             }
         }
         Ok(Ok(rewrite))
@@ -268,7 +274,7 @@ impl Live {
     }
 
     fn replace(&mut self, context: &mut Context, rewrite: Rewrite) {
-        let Rewrite { content, kept, remade, .. } = rewrite;
+        let Rewrite { content, kept, remade, lost_at, .. } = rewrite;
         let state = match self.log.base() {
             Some(base) => Ok(base.state.clone()),
             None => crdt::create(self.spec).snapshot(),
@@ -276,6 +282,7 @@ impl Live {
         let Ok(state) = state else { return };
         let covers = self.log.base().map(|base| base.covers.clone()).unwrap_or_default();
         self.content = content;
+        self.pending.lose(&lost_at);
         self.renumber(context, state, covers, kept.into_iter().chain(remade).collect());
     }
 
