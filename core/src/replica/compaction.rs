@@ -4,6 +4,7 @@
 //! [`Merge`] beside everything else, and takes the result in if the log still begins with what was merged.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,11 +62,11 @@ pub(super) struct Compacting {
 
 impl Merge {
     /// Merges, saves, and loads again what was saved, to see whether it is the same. Takes about as long as loading
-    /// the document twice; touches nothing but memory.
+    /// the document twice; touches nothing but memory. Never panics: the document waits for the answer.
     #[must_use]
     pub fn run(self) -> Merged {
         let mut skip = self.skip.clone();
-        let state = self.state(&mut skip).ok().flatten();
+        let state = answered(|| self.state(&mut skip));
         let snapshot = state.map(|state| {
             let (offset, digest, covers) = (self.end(), self.digest, self.covers());
             Arc::new(Snapshot { offset, digest, covers, state })
@@ -234,4 +235,20 @@ fn verified(spec: Spec, document: &dyn Crdt) -> Result<Option<Bytes>, Damaged> {
     let state = document.snapshot()?;
     let loaded = crdt::load(spec, &state)?;
     Ok((loaded.value(&Path::root()) == document.value(&Path::root())).then_some(state))
+}
+
+/// What came of some work, if anything did. What the work could change must be dropped or unimportant if nothing did.
+fn answered<T>(work: impl FnOnce() -> Result<Option<T>, Damaged>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok().and_then(Result::ok).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_panics_has_made_nothing() {
+        assert_eq!(answered(|| Ok(Some(1))), Some(1));
+        assert_eq!(answered::<u8>(|| panic!("a defect that no library call contains")), None);
+    }
 }
