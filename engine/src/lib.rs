@@ -22,12 +22,13 @@
 //! # Ok::<(), syncline::BoxError>(()) }).unwrap();
 //! ```
 //!
-//! Three layers, from the inside out: [`node`] is the one driver loop over `syncline-core`'s replica, a storage
-//! and links, and serves relays too; `dial` keeps links up; [`Engine`] and [`Document`] are the
+//! Three layers, from the inside out: [`node`] runs `syncline-core`'s replica over a storage
+//! and links (`driver` is the loop), and serves relays too; `dial` keeps links up; [`Engine`] and [`Document`] are the
 //! handles that applications hold.
 
 mod dial;
 mod document;
+mod driver;
 mod engine;
 mod error;
 mod history;
@@ -40,6 +41,7 @@ pub use document::{Document, Saved};
 pub use engine::{Builder, Engine};
 pub use error::{BoxError, EditError, OpenError, SaveError};
 pub use history::{Deed, History, PastEdit};
+pub use observers::Loss;
 pub use status::{Connection, Status};
 
 pub use syncline_core::entry::{Family, Kind, Spec};

@@ -1,18 +1,70 @@
 //! One link at work: frames in, frames out, until either side ends it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use syncline_core::event::Input;
 use syncline_core::id::ConnectionId;
 use syncline_core::wire::Frame;
 use syncline_transports::{Link, LinkReceiver, LinkSender, Utf8Bytes};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Most inputs of links that wait for the loop; links wait when it is full.
+pub const MAX_WAITING_INPUTS: usize = 1_024;
+
+/// Most bytes of all frames that wait for the loop: a few of the largest ones. Every link may hold one more, for which
+/// it waits for room, in turn; so nobody who sends faster than the loop takes keeps the others out.
+pub const MAX_WAITING_INPUT_BYTES: usize = 64 << 20;
 
 /// How long a peer may take to hear that the link is closed.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// A transport that is not told otherwise takes every frame that a replica makes.
 const _: () = assert!(syncline_transports::DEFAULT_MAX_FRAME_BYTES >= syncline_core::wire::MAX_FRAME_BYTES);
+
+const _: () = assert!(MAX_WAITING_INPUT_BYTES >= 2 * syncline_core::wire::MAX_FRAME_BYTES);
+
+/// What waits for the loop, and what it takes of the room there is until it has been dealt with.
+pub(crate) struct Waiting {
+    pub input: Input,
+    pub room: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Input> for Waiting {
+    fn from(input: Input) -> Self {
+        Self { input, room: None }
+    }
+}
+
+/// Where links hand over what happens on them.
+#[derive(Clone)]
+pub(crate) struct Inputs {
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// The loop is gone.
+struct Gone;
+
+/// The queue between all links and the loop.
+pub(crate) fn inputs() -> (Inputs, mpsc::Receiver<Waiting>) {
+    let (queue, waiting) = mpsc::channel(MAX_WAITING_INPUTS);
+    (Inputs { queue, room: Arc::new(Semaphore::new(MAX_WAITING_INPUT_BYTES)) }, waiting)
+}
+
+impl Inputs {
+    async fn send(&self, input: Input) -> Result<(), Gone> {
+        self.queue.send(input.into()).await.map_err(|_| Gone)
+    }
+
+    /// Waits for room for the frame.
+    async fn received(&self, connection: ConnectionId, frame: Frame) -> Result<(), Gone> {
+        let bytes = u32::try_from(frame.bytes.len().min(MAX_WAITING_INPUT_BYTES)).map_err(|_| Gone)?;
+        let room = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| Gone)?;
+        let waiting = Waiting { input: Input::Received { connection, frame }, room: Some(room) };
+        self.queue.send(waiting).await.map_err(|_| Gone)
+    }
+}
 
 /// What the driver wants of a link.
 pub(crate) enum Order {
@@ -23,12 +75,7 @@ pub(crate) enum Order {
 }
 
 /// Runs a link to its end and reports it. Dropping the orders' sender ends it too.
-pub(crate) async fn run(
-    id: ConnectionId,
-    link: Link,
-    orders: mpsc::Receiver<Order>,
-    inputs: mpsc::Sender<Input>,
-) {
+pub(crate) async fn run(id: ConnectionId, link: Link, orders: mpsc::Receiver<Order>, inputs: Inputs) {
     let endpoint = link.endpoint().to_owned();
     let (mut sender, mut receiver) = link.split();
     let ended_here = tokio::select! {
@@ -52,7 +99,7 @@ async fn send_all(
     id: ConnectionId,
     sender: &mut LinkSender,
     mut orders: mpsc::Receiver<Order>,
-    inputs: &mpsc::Sender<Input>,
+    inputs: &Inputs,
 ) -> bool {
     while let Some(order) = orders.recv().await {
         match order {
@@ -74,9 +121,9 @@ async fn send_all(
     true
 }
 
-async fn receive_all(id: ConnectionId, receiver: &mut LinkReceiver, inputs: &mpsc::Sender<Input>) {
+async fn receive_all(id: ConnectionId, receiver: &mut LinkReceiver, inputs: &Inputs) {
     while let Ok(Some(frame)) = receiver.receive().await {
-        if inputs.send(Input::Received { connection: id, frame: from_link(frame) }).await.is_err() {
+        if inputs.received(id, from_link(frame)).await.is_err() {
             return;
         }
     }
@@ -95,4 +142,32 @@ fn to_link(frame: Frame) -> syncline_transports::Frame {
 fn from_link(frame: syncline_transports::Frame) -> Frame {
     let text = matches!(frame, syncline_transports::Frame::Text(_));
     Frame { bytes: frame.into_bytes(), text }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use futures_util::FutureExt;
+    use syncline_core::wire::MAX_FRAME_BYTES;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_wait_outside_when_those_that_wait_are_large_enough() {
+        let (inputs, mut waiting) = inputs();
+        let frame = || Frame { bytes: vec![0; MAX_FRAME_BYTES].into(), text: false };
+        let fits = MAX_WAITING_INPUT_BYTES / MAX_FRAME_BYTES;
+        for _ in 0..fits {
+            assert!(inputs.received(ConnectionId(1), frame()).now_or_never().is_some());
+        }
+        let outside = inputs.received(ConnectionId(2), frame());
+        tokio::pin!(outside);
+        assert!(outside.as_mut().now_or_never().is_none(), "more than {MAX_WAITING_INPUT_BYTES} bytes wait");
+        assert!(inputs.send(Input::Tick).now_or_never().is_some(), "what has no bytes passes");
+        let taken = waiting.recv().await.unwrap();
+        assert!(outside.as_mut().now_or_never().is_none(), "one is being dealt with");
+        drop(taken);
+        assert!(outside.as_mut().now_or_never().is_some());
+    }
 }

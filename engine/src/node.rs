@@ -1,58 +1,48 @@
-//! The one driver loop: a replica, its store and its links.
+//! A replica at work, with its store and its links, as it is held by those who embed it.
 //!
-//! Everything that happens - frames, reports of the store, time - comes in through queues. Each turn of the
-//! loop takes what there is, lets the replica handle it, and performs the replica's outputs in their order:
-//! frames go to links, writes to the store as one batch, events to whoever embeds the node. A turn is
-//! therefore a *tick*: what was edited during it leaves in one commit and one frame a link.
-//!
-//! Applications edit under the lock of the replica, on their own thread; the loop takes that lock only to
-//! handle and poll, never while anything waits.
+//! The loop that drives it is a task of its own. Applications edit under the lock of the replica, on their own
+//! thread; the loop takes that lock only to handle and poll, never while anything waits.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use syncline_core::event::{Event, Input, Output, Side, StoreFault, Write};
-use syncline_core::id::{ConnectionId, DocId, WriteId};
-use syncline_core::replica::{Config, Merge, Merged, Replica};
+use syncline_core::event::{Event, Side, StoreFault};
+use syncline_core::id::{ConnectionId, DocId};
+use syncline_core::replica::{Config, Merged, Replica};
 use syncline_core::time::Time;
 use syncline_core::wire::Frame;
-use syncline_storage::{Closed, DocumentSummary, Storage, StorageError, StoreEvent, Writer};
+use syncline_storage::{DocumentSummary, Storage, StorageError, StoreEvent, Writer};
 use syncline_transports::Link;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::link::{self, Order};
-
-/// Most inputs of links that wait for the loop; links wait when it is full.
-pub const MAX_WAITING_INPUTS: usize = 1_024;
-
-/// Most inputs handled in one turn, so that the store and edits get their turn too.
-pub const MAX_INPUTS_PER_TURN: usize = 256;
-
-/// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
-const LINK_ORDERS: usize = 4;
+use crate::driver::Driver;
+pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN};
+use crate::link;
+pub use crate::link::{MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
 
 /// A running replica. Cheap to clone; it runs until [`Node::close`].
 #[derive(Clone)]
 pub struct Node {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     replica: Mutex<Replica>,
+    /// Set under the lock of the replica: every edit comes either before, and is written, or is none.
+    closing: AtomicBool,
     clock: Clock,
-    wake: Notify,
-    inputs: mpsc::Sender<Input>,
+    pub wake: Notify,
+    pub inputs: link::Inputs,
     control: mpsc::UnboundedSender<Control>,
     last_connection: AtomicU64,
     last_contact: AtomicU64,
     task: Mutex<Option<JoinHandle<()>>>,
-    closed: watch::Sender<bool>,
+    pub closed: watch::Sender<bool>,
     /// Marked after every turn of the loop.
-    turns: watch::Sender<()>,
-    counters: Counters,
+    pub turns: watch::Sender<()>,
+    pub counters: Counters,
 }
 
 /// What has gone through a node's links since it started.
@@ -71,23 +61,36 @@ pub struct Traffic {
 }
 
 #[derive(Default)]
-struct Counters {
-    links: AtomicU64,
+pub(crate) struct Counters {
+    pub links: AtomicU64,
     frames_in: AtomicU64,
     bytes_in: AtomicU64,
-    frames_out: AtomicU64,
-    bytes_out: AtomicU64,
+    pub frames_out: AtomicU64,
+    pub bytes_out: AtomicU64,
 }
 
-/// What reaches the loop besides the inputs of links. The queue is bounded by what the store was asked for and
-/// by the links that exist.
-enum Control {
+/// What reaches the loop besides the inputs of links.
+///
+/// The queue has no limit of its own because everything in it has one elsewhere, and because those who tell must not
+/// wait: the store's thread would wait for the loop that waits for it. Each turn takes all there is. No peer can
+/// lengthen the queue beyond its one link.
+pub(crate) enum Control {
+    /// At most one for each request in the writer's queue, which is bounded, and one for each change of its health.
     Store(StoreEvent),
+    /// One, as merges are done one at a time.
     Merged(Merged),
+    /// One for each link: whoever accepts links bounds how many there are.
     Attach(ConnectionId, Link, Side, oneshot::Sender<()>),
+    /// One for each caller, who waits.
     List(oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>),
+    /// One for each document that the application has let go of.
+    Run(Work),
+    /// One for each caller, who waits.
     Close,
 }
+
+/// What is to be done on the driver's task.
+pub(crate) type Work = Box<dyn FnOnce(&Node) + Send>;
 
 /// A link that a node runs.
 pub struct Attached {
@@ -106,13 +109,14 @@ impl Node {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(storage: Box<dyn Storage>, config: Config, on_event: OnEvent) -> Result<Self, StorageError> {
-        let (inputs, waiting_inputs) = mpsc::channel(MAX_WAITING_INPUTS);
+        let (inputs, waiting_inputs) = link::inputs();
         let (control, waiting_control) = mpsc::unbounded_channel();
         let reports = control.clone();
         // A report that comes after the loop has ended is of no interest to anybody.
         let writer = Writer::spawn(storage, move |event| drop(reports.send(Control::Store(event))))?;
         let shared = Arc::new(Shared {
             replica: Mutex::new(Replica::new(config)),
+            closing: AtomicBool::new(false),
             clock: Clock::start(),
             wake: Notify::new(),
             inputs,
@@ -125,14 +129,7 @@ impl Node {
             counters: Counters::default(),
         });
         let node = Self { shared };
-        let driver = Driver {
-            node: node.clone(),
-            writer,
-            links: HashMap::new(),
-            on_event,
-            lists: Vec::new(),
-            merges: Arc::new(Semaphore::new(1)),
-        };
+        let driver = Driver::new(node.clone(), writer, on_event);
         let task = tokio::spawn(driver.run(waiting_inputs, waiting_control));
         *node.shared.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(node)
@@ -143,6 +140,17 @@ impl Node {
         let result = work(&mut self.lock(), self.now());
         self.shared.wake.notify_one();
         result
+    }
+
+    /// As [`Node::with`], for edits: `None` once the node is closing.
+    pub fn edit<T>(&self, edit: impl FnOnce(&mut Replica, Time) -> T) -> Option<T> {
+        self.with(|replica, now| (!self.shared.closing.load(Ordering::Relaxed)).then(|| edit(replica, now)))
+    }
+
+    /// From now on there are no more edits. Those made before are written by [`Node::close`].
+    pub fn end_edits(&self) {
+        let _replica = self.lock();
+        self.shared.closing.store(true, Ordering::Relaxed);
     }
 
     /// Looks at the replica without giving it anything to do.
@@ -190,14 +198,17 @@ impl Node {
         self.ask(Control::List).await
     }
 
-    /// Writes what is to be written, drops the links and ends the loop.
+    /// Ends edits, writes what is to be written, closes the links and ends the loop. Nothing is left then: no task, no
+    /// socket, no lock on the store. A merge under way goes on to its end on its thread, to no effect.
     pub async fn close(&self) {
+        self.end_edits();
         self.tell(Control::Close);
         let task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             // An error means that the loop panicked, which the runtime has reported.
             let _reported = task.await;
         }
+        self.closed().await;
     }
 
     /// Waits until every link has taken what it was given.
@@ -205,6 +216,12 @@ impl Node {
         let mut turns = self.shared.turns.subscribe();
         // The sender lives as long as this node.
         drop(turns.wait_for(|()| self.look(Replica::is_drained)).await);
+    }
+
+    /// Whether the loop has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        *self.shared.closed.borrow()
     }
 
     /// Waits until the loop has ended.
@@ -223,19 +240,24 @@ impl Node {
         waiting.await.unwrap_or_else(|_| Err(StoreFault("the store is closed".to_owned())))
     }
 
+    /// Has something done on the driver's task.
+    pub(crate) fn later(&self, work: impl FnOnce(&Self) + Send + 'static) {
+        self.tell(Control::Run(Box::new(work)));
+    }
+
     /// Nobody listens once the loop has ended; whoever waits for an answer then finds its channel closed.
-    fn tell(&self, control: Control) {
+    pub(crate) fn tell(&self, control: Control) {
         drop(self.shared.control.send(control));
     }
 
     /// A panic inside an edit leaves the replica whole (it takes the edit back), so poison says nothing here.
-    fn lock(&self) -> MutexGuard<'_, Replica> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Replica> {
         self.shared.replica.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shared {
-    fn heard(&self, frame: &Frame, now: Time) {
+    pub fn heard(&self, frame: &Frame, now: Time) {
         self.last_contact.store(now.0, Ordering::Relaxed);
         self.counters.frames_in.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes_in.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
@@ -261,198 +283,6 @@ impl Clock {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The loop and what only it touches.
-struct Driver {
-    node: Node,
-    writer: Writer,
-    links: HashMap<ConnectionId, mpsc::Sender<Order>>,
-    on_event: OnEvent,
-    lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
-    merges: Arc<Semaphore>,
-}
-
-impl Driver {
-    async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut control: mpsc::UnboundedReceiver<Control>) {
-        let mut waiting = Vec::with_capacity(MAX_INPUTS_PER_TURN);
-        loop {
-            let next_timeout = self.node.look(Replica::next_timeout);
-            tokio::select! {
-                biased;
-                Some(message) = control.recv() => {
-                    if self.on_control(message, &mut waiting) {
-                        break;
-                    }
-                }
-                count = inputs.recv_many(&mut waiting, MAX_INPUTS_PER_TURN) => {
-                    tracing::trace!(count, "inputs");
-                }
-                () = self.node.shared.wake.notified() => {}
-                () = sleep_until(&self.node, next_timeout) => waiting.push(Input::Tick),
-            }
-            while let Ok(message) = control.try_recv() {
-                if self.on_control(message, &mut waiting) {
-                    return self.finish(&mut waiting).await;
-                }
-            }
-            self.turn(&mut waiting);
-            self.node.shared.turns.send_replace(());
-        }
-        self.finish(&mut waiting).await;
-    }
-
-    /// The last turn: what is still to be written is, and whoever waits on a link sees it end. If the store could
-    /// not take what was left, that is the last event.
-    async fn finish(mut self, waiting: &mut Vec<Input>) {
-        self.turn(waiting);
-        self.links.clear();
-        let Self { node, writer, mut on_event, .. } = self;
-        let fault = match tokio::task::spawn_blocking(move || writer.close()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(fault)) => Some(fault),
-            Err(panic) => Some(StoreFault(panic.to_string())),
-        };
-        if fault.is_some() || node.look(|replica| replica.fault().is_some()) {
-            on_event(&node, Event::Store { fault });
-        }
-        node.shared.closed.send_replace(true);
-    }
-
-    /// True if the loop is to end.
-    fn on_control(&mut self, control: Control, inputs: &mut Vec<Input>) -> bool {
-        match control {
-            Control::Store(event) => self.on_store(event, inputs),
-            Control::Merged(merged) => inputs.push(Input::Merged(merged)),
-            Control::Attach(id, link, side, ends) => {
-                inputs.push(Input::Connected { connection: id, side });
-                self.run_link(id, link, ends);
-            }
-            Control::List(answer) => {
-                self.lists.push(answer);
-                self.heed(self.writer.list());
-            }
-            Control::Close => return true,
-        }
-        false
-    }
-
-    fn on_store(&mut self, event: StoreEvent, inputs: &mut Vec<Input>) {
-        match event {
-            StoreEvent::Written(write) => inputs.push(Input::Written { write }),
-            StoreEvent::Failed(fault) => inputs.push(Input::WriteFailed { fault }),
-            StoreEvent::Ready => inputs.push(Input::StoreReady),
-            StoreEvent::Loaded { doc, result } => inputs.push(Input::Loaded { doc, result }),
-            StoreEvent::Listed(result) => answer_all(&mut self.lists, &result),
-        }
-    }
-
-    fn run_link(&mut self, id: ConnectionId, link: Link, ends: oneshot::Sender<()>) {
-        let (orders, waiting) = mpsc::channel(LINK_ORDERS);
-        self.links.insert(id, orders);
-        let shared = self.node.shared.clone();
-        shared.counters.links.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(async move {
-            link::run(id, link, waiting, shared.inputs.clone()).await;
-            shared.counters.links.fetch_sub(1, Ordering::Relaxed);
-            drop(ends);
-        });
-    }
-
-    fn turn(&mut self, inputs: &mut Vec<Input>) {
-        let now = self.node.now();
-        let mut outputs = Vec::new();
-        {
-            let mut replica = self.node.lock();
-            for input in inputs.drain(..) {
-                if let Input::Received { frame, .. } = &input {
-                    self.node.shared.heard(frame, now);
-                }
-                if let Input::Disconnected { connection } = &input {
-                    self.links.remove(connection);
-                }
-                replica.handle(now, input);
-            }
-            outputs.extend(std::iter::from_fn(|| replica.poll()));
-        }
-        self.perform(outputs);
-    }
-
-    fn perform(&mut self, outputs: Vec<Output>) {
-        let mut batch = Vec::new();
-        for output in outputs {
-            match output {
-                Output::Write { id, write } => batch.push((id, write)),
-                Output::Load { doc } => {
-                    self.submit(&mut batch);
-                    self.heed(self.writer.load(doc));
-                }
-                Output::Send { connection, frame } => self.send(connection, frame),
-                Output::Close { connection, reason } => {
-                    if let Some(link) = self.links.remove(&connection) {
-                        // A link whose queue is full or gone ends as its sender is dropped here.
-                        drop(link.try_send(Order::Close(reason)));
-                    }
-                }
-                Output::Merge(merge) => self.merge(merge),
-                Output::Event(event) => (self.on_event)(&self.node, event),
-            }
-        }
-        self.submit(&mut batch);
-    }
-
-    /// Has a merge run on a thread of its own, one at a time: each holds its document twice.
-    fn merge(&self, merge: Merge) {
-        let (node, turns) = (self.node.clone(), self.merges.clone());
-        tokio::spawn(async move {
-            let turn = turns.acquire_owned().await;
-            match tokio::task::spawn_blocking(move || merge.run()).await {
-                Ok(merged) => node.tell(Control::Merged(merged)),
-                // A panic that no document contains; or the runtime ends, and the node with it.
-                Err(error) => tracing::error!(%error, "a log could not be merged"),
-            }
-            drop(turn);
-        });
-    }
-
-    fn submit(&mut self, batch: &mut Vec<(WriteId, Write)>) {
-        if !batch.is_empty() {
-            self.heed(self.writer.submit(std::mem::take(batch)));
-        }
-    }
-
-    /// A store whose thread has panicked takes nothing any more: as with a full disk, nothing is reported saved.
-    fn heed(&self, asked: Result<(), Closed>) {
-        if let Err(closed) = asked {
-            let fault = StoreFault(closed.to_string());
-            self.node.with(|replica, now| replica.handle(now, Input::WriteFailed { fault }));
-        }
-    }
-
-    fn send(&mut self, connection: ConnectionId, frame: Frame) {
-        let Some(link) = self.links.get(&connection) else {
-            return;
-        };
-        let counters = &self.node.shared.counters;
-        counters.frames_out.fetch_add(1, Ordering::Relaxed);
-        counters.bytes_out.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
-        if link.try_send(Order::Send(frame)).is_err() {
-            // The link has ended; its `Disconnected` is on the way.
-            self.links.remove(&connection);
-        }
-    }
-}
-
-async fn sleep_until(node: &Node, time: Option<Time>) {
-    match time {
-        Some(time) => tokio::time::sleep(Duration::from_millis(time.since(node.now()))).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn answer_all<T: Clone>(waiting: &mut Vec<oneshot::Sender<T>>, answer: &T) {
-    // Somebody who no longer waits needs no answer.
-    waiting.drain(..).for_each(|waiting| _ = waiting.send(answer.clone()));
 }
 
 impl Node {

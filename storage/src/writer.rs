@@ -97,6 +97,13 @@ impl Writer {
         self.durability
     }
 
+    /// Whether the thread takes no more requests: it was closed, or its storage panicked, which
+    /// [`StoreEvent::Failed`] has told; what it was asked before is not answered any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().closed
+    }
+
     /// Queues writes, in the order of their ids, to be committed together or with others.
     /// [`StoreEvent::Written`] tells when they are durable. Waits while the queue is full.
     pub fn submit(&self, batch: Vec<(WriteId, Write)>) -> Result<(), Closed> {

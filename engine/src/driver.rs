@@ -1,0 +1,314 @@
+//! The one driver loop: a replica, its store and its links.
+//!
+//! Everything that happens - frames, reports of the store, time - comes in through queues. Each turn of the
+//! loop takes what there is, lets the replica handle it, and performs the replica's outputs in their order:
+//! frames go to links, writes to the store as one batch, events to whoever embeds the node. A turn is
+//! therefore a *tick*: what was edited during it leaves in one commit and one frame a link.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use syncline_core::event::{Event, Input, Output, StoreFault, Write};
+use syncline_core::id::{ConnectionId, DocId, WriteId};
+use syncline_core::replica::{Merge, Replica};
+use syncline_core::time::Time;
+use syncline_core::wire::Frame;
+use syncline_storage::{Closed, DocumentSummary, StoreEvent, Writer};
+use syncline_transports::Link;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::link::{self, Order, Waiting};
+use crate::node::{Control, Node, OnEvent, Shared};
+
+/// Most inputs handled in one turn, so that the store and edits get their turn too.
+pub const MAX_INPUTS_PER_TURN: usize = 256;
+
+/// How long peers may take to hear that this node closes, before their links are dropped.
+pub const LINKS_CLOSING_TIME: Duration = Duration::from_secs(1);
+
+/// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
+const LINK_ORDERS: usize = 4;
+
+/// The loop and what only it touches.
+pub(crate) struct Driver {
+    node: Node,
+    writer: Writer,
+    links: HashMap<ConnectionId, mpsc::Sender<Order>>,
+    /// The links at work, and who waits for a merge.
+    tasks: JoinSet<()>,
+    on_event: OnEvent,
+    /// What the store has been asked for and not answered.
+    loads: Vec<DocId>,
+    lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
+    merges: Arc<Semaphore>,
+    /// Dropped last of all.
+    end: End,
+}
+
+/// However the loop ends, those who wait hear of it.
+struct End(Node);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end_edits();
+        self.0.shared.closed.send_replace(true);
+    }
+}
+
+/// One link that is up.
+struct Up(Arc<Shared>);
+
+impl Up {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.counters.links.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.0.counters.links.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Driver {
+    pub fn new(node: Node, writer: Writer, on_event: OnEvent) -> Self {
+        Self {
+            end: End(node.clone()),
+            node,
+            writer,
+            links: HashMap::new(),
+            tasks: JoinSet::new(),
+            on_event,
+            loads: Vec::new(),
+            lists: Vec::new(),
+            merges: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Waiting>,
+        mut control: mpsc::UnboundedReceiver<Control>,
+    ) {
+        let mut waiting = Vec::with_capacity(MAX_INPUTS_PER_TURN);
+        loop {
+            let next_timeout = self.node.look(Replica::next_timeout);
+            tokio::select! {
+                biased;
+                Some(message) = control.recv() => {
+                    if self.on_control(message, &mut waiting) {
+                        break;
+                    }
+                }
+                count = inputs.recv_many(&mut waiting, MAX_INPUTS_PER_TURN) => {
+                    tracing::trace!(count, "inputs");
+                }
+                () = self.node.shared.wake.notified() => {}
+                () = sleep_until(&self.node, next_timeout) => waiting.push(Input::Tick.into()),
+            }
+            while let Ok(message) = control.try_recv() {
+                if self.on_control(message, &mut waiting) {
+                    return self.finish(&mut waiting, inputs).await;
+                }
+            }
+            self.turn(&mut waiting);
+            while self.tasks.try_join_next().is_some() {}
+            self.node.shared.turns.send_replace(());
+        }
+        self.finish(&mut waiting, inputs).await;
+    }
+
+    /// The last turn: what is still to be written is, and whoever waits on a link sees it end. If the store could
+    /// not take what was left, that is the last event.
+    async fn finish(mut self, waiting: &mut Vec<Waiting>, inputs: mpsc::Receiver<Waiting>) {
+        self.turn(waiting);
+        self.links.clear();
+        let Self { node, writer, mut on_event, mut tasks, end, .. } = self;
+        let fault = match tokio::task::spawn_blocking(move || writer.close()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(fault)) => Some(fault),
+            Err(panic) => Some(StoreFault(panic.to_string())),
+        };
+        // Those who are in time part in good order.
+        let _late = timeout(LINKS_CLOSING_TIME, all_ended(&mut tasks, inputs)).await;
+        tasks.shutdown().await;
+        if fault.is_some() || node.look(|replica| replica.fault().is_some()) {
+            on_event(&node, Event::Store { fault });
+        }
+        drop(end);
+    }
+
+    /// True if the loop is to end.
+    fn on_control(&mut self, control: Control, inputs: &mut Vec<Waiting>) -> bool {
+        match control {
+            Control::Store(event) => self.on_store(event, inputs),
+            Control::Merged(merged) => inputs.push(Input::Merged(merged).into()),
+            Control::Attach(id, link, side, ends) => {
+                inputs.push(Input::Connected { connection: id, side }.into());
+                self.run_link(id, link, ends);
+            }
+            Control::List(answer) => {
+                self.lists.push(answer);
+                self.heed(self.writer.list());
+            }
+            Control::Run(work) => work(&self.node),
+            Control::Close => return true,
+        }
+        false
+    }
+
+    fn on_store(&mut self, event: StoreEvent, inputs: &mut Vec<Waiting>) {
+        match event {
+            StoreEvent::Written(write) => inputs.push(Input::Written { write }.into()),
+            StoreEvent::Failed(fault) => {
+                inputs.push(Input::WriteFailed { fault: fault.clone() }.into());
+                if self.writer.is_closed() {
+                    self.on_store_gone(&fault);
+                }
+            }
+            StoreEvent::Ready => inputs.push(Input::StoreReady.into()),
+            StoreEvent::Loaded { doc, result } => {
+                if let Some(index) = self.loads.iter().position(|asked| *asked == doc) {
+                    self.loads.swap_remove(index);
+                }
+                inputs.push(Input::Loaded { doc, result }.into());
+            }
+            StoreEvent::Listed(result) => answer_all(&mut self.lists, &result),
+        }
+    }
+
+    fn run_link(&mut self, id: ConnectionId, link: Link, ends: oneshot::Sender<()>) {
+        let (orders, waiting) = mpsc::channel(LINK_ORDERS);
+        self.links.insert(id, orders);
+        let shared = &self.node.shared;
+        let (inputs, up) = (shared.inputs.clone(), Up::new(shared));
+        self.tasks.spawn(async move {
+            link::run(id, link, waiting, inputs).await;
+            drop(up);
+            drop(ends);
+        });
+    }
+
+    fn turn(&mut self, inputs: &mut Vec<Waiting>) {
+        let now = self.node.now();
+        let mut outputs = Vec::new();
+        {
+            let mut replica = self.node.lock();
+            for Waiting { input, room } in inputs.drain(..) {
+                if let Input::Received { frame, .. } = &input {
+                    self.node.shared.heard(frame, now);
+                }
+                if let Input::Disconnected { connection } = &input {
+                    self.links.remove(connection);
+                }
+                replica.handle(now, input);
+                drop(room);
+            }
+            outputs.extend(std::iter::from_fn(|| replica.poll()));
+        }
+        self.perform(outputs);
+    }
+
+    fn perform(&mut self, outputs: Vec<Output>) {
+        let mut batch = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Write { id, write } => batch.push((id, write)),
+                Output::Load { doc } => {
+                    self.submit(&mut batch);
+                    self.loads.push(doc.clone());
+                    self.heed(self.writer.load(doc));
+                }
+                Output::Send { connection, frame } => self.send(connection, frame),
+                Output::Close { connection, reason } => {
+                    if let Some(link) = self.links.remove(&connection) {
+                        // A link whose queue is full or gone ends as its sender is dropped here.
+                        drop(link.try_send(Order::Close(reason)));
+                    }
+                }
+                Output::Merge(merge) => self.merge(merge),
+                Output::Event(event) => (self.on_event)(&self.node, event),
+            }
+        }
+        self.submit(&mut batch);
+    }
+
+    /// Has a merge run on a thread of its own, one at a time: each holds its document twice.
+    fn merge(&mut self, merge: Merge) {
+        let (node, turns) = (self.node.clone(), self.merges.clone());
+        self.tasks.spawn(async move {
+            let turn = turns.acquire_owned().await;
+            // It never panics; where the runtime ends, so does the node.
+            if let Ok(merged) = tokio::task::spawn_blocking(move || merge.run()).await {
+                node.tell(Control::Merged(merged));
+            }
+            drop(turn);
+        });
+    }
+
+    fn submit(&mut self, batch: &mut Vec<(WriteId, Write)>) {
+        if !batch.is_empty() {
+            self.heed(self.writer.submit(std::mem::take(batch)));
+        }
+    }
+
+    /// A store whose thread has panicked takes nothing any more: as with a full disk, nothing is reported saved.
+    fn heed(&mut self, asked: Result<(), Closed>) {
+        if let Err(closed) = asked {
+            let fault = StoreFault(closed.to_string());
+            self.on_store_gone(&fault);
+            self.node.with(|replica, now| replica.handle(now, Input::WriteFailed { fault }));
+        }
+    }
+
+    /// Answers whoever waits for a store that will never answer.
+    fn on_store_gone(&mut self, fault: &StoreFault) {
+        answer_all(&mut self.lists, &Err(fault.clone()));
+        for doc in std::mem::take(&mut self.loads) {
+            let result = Err(fault.clone());
+            self.node.with(|replica, now| replica.handle(now, Input::Loaded { doc, result }));
+        }
+    }
+
+    fn send(&mut self, connection: ConnectionId, frame: Frame) {
+        let Some(link) = self.links.get(&connection) else {
+            return;
+        };
+        let counters = &self.node.shared.counters;
+        counters.frames_out.fetch_add(1, Ordering::Relaxed);
+        counters.bytes_out.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
+        if link.try_send(Order::Send(frame)).is_err() {
+            // The link has ended; its `Disconnected` is on the way.
+            self.links.remove(&connection);
+        }
+    }
+}
+
+/// Waits for tasks, and takes what links still bring, so that none waits to be rid of it.
+async fn all_ended(tasks: &mut JoinSet<()>, mut inputs: mpsc::Receiver<Waiting>) {
+    loop {
+        tokio::select! {
+            ended = tasks.join_next() => if ended.is_none() {
+                return;
+            },
+            Some(_unheard) = inputs.recv() => {}
+        }
+    }
+}
+
+async fn sleep_until(node: &Node, time: Option<Time>) {
+    match time {
+        Some(time) => tokio::time::sleep(Duration::from_millis(time.since(node.now()))).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn answer_all<T: Clone>(waiting: &mut Vec<oneshot::Sender<T>>, answer: &T) {
+    // Somebody who no longer waits needs no answer.
+    waiting.drain(..).for_each(|waiting| _ = waiting.send(answer.clone()));
+}
