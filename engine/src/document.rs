@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::Stream;
 use syncline_core::crdt::Crdt;
@@ -9,21 +10,46 @@ use syncline_core::event::{DocumentError, Progress};
 use syncline_core::id::{DocId, EntryId, Have, ReplicaId};
 use syncline_core::operation::{EditError as OperationError, Operation};
 use syncline_core::path::Path;
-use syncline_core::replica::Editor;
+use syncline_core::replica::{EditFailure, Editor};
 use syncline_core::value::Value;
+use syncline_core::wire::ErrorCode;
 use tokio::sync::watch;
 
 use crate::error::{EditError, SaveError};
 use crate::history::History;
 use crate::node::Node;
-use crate::observers::Channels;
+use crate::observers::{Channels, Complaint, Ended, Loss, Observers};
 
-/// An open document. Cheap to clone and to drop; the document goes on syncing until the engine is closed.
+/// An open document. Cheap to clone. When the last handle is dropped the document is closed: it leaves memory once it is
+/// written and, if the engine has a relay, once that has acknowledged every edit.
 #[derive(Clone)]
 pub struct Document {
+    handle: Arc<Handle>,
+}
+
+/// One use of a document, open or about to be.
+pub(crate) struct Handle {
     node: Node,
+    observers: Arc<Observers>,
     channels: Arc<Channels>,
     doc: DocId,
+}
+
+impl Handle {
+    pub fn new(node: Node, observers: Arc<Observers>, doc: DocId) -> Self {
+        let channels = observers.enter(&doc);
+        Self { node, observers, channels, doc }
+    }
+}
+
+impl Drop for Handle {
+    /// Takes no lock: an edit, which holds that of the replica, may drop what it likes.
+    fn drop(&mut self) {
+        if self.channels.users.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let (observers, doc) = (self.observers.clone(), self.doc.clone());
+            self.node.later(move |node| observers.release(node, &doc));
+        }
+    }
 }
 
 /// Where an edit is safe.
@@ -56,14 +82,14 @@ impl Drop for Inside {
 }
 
 impl Document {
-    pub(crate) fn new(node: Node, channels: Arc<Channels>, doc: DocId) -> Self {
-        Self { node, channels, doc }
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle: Arc::new(handle) }
     }
 
     /// The document's name.
     #[must_use]
-    pub const fn id(&self) -> &DocId {
-        &self.doc
+    pub fn id(&self) -> &DocId {
+        &self.handle.doc
     }
 
     /// Makes one edit of everything the closure performs. It is visible at once, and saved when
@@ -71,9 +97,12 @@ impl Document {
     ///
     /// The closure runs under the engine's lock: it must be short, and must not use this engine.
     pub fn edit<T, E>(&self, edit: impl FnOnce(&mut Editor<'_>) -> Result<T, E>) -> Result<T, EditError<E>> {
-        let inside = Inside::enter().ok_or(EditError::Reentrant)?;
-        let edited = self.node.with(|replica, now| replica.edit(now, &self.doc, edit));
-        drop(inside);
+        let _inside = Inside::enter().ok_or(EditError::Reentrant)?;
+        let Handle { node, channels, doc, .. } = &*self.handle;
+        if *channels.ended.borrow() == Some(Ended::Deleted) {
+            return Err(EditError::Failed(EditFailure::NotOpen(doc.clone())));
+        }
+        let edited = node.edit(|replica, now| replica.edit(now, doc, edit)).ok_or(EditError::Closed)?;
         edited.map(|edited| edited.value).map_err(EditError::Failed)
     }
 
@@ -85,7 +114,7 @@ impl Document {
     /// Reads the document as it is now; `None` if it has been closed, or from inside an edit.
     pub fn read<T>(&self, read: impl FnOnce(&dyn Crdt) -> T) -> Option<T> {
         let _inside = Inside::enter()?;
-        self.node.look(|replica| replica.document(&self.doc).map(read))
+        self.handle.node.look(|replica| replica.document(&self.handle.doc).map(read))
     }
 
     /// The value at a path and everything below it.
@@ -95,44 +124,68 @@ impl Document {
     }
 
     /// Waits until every edit made here so far is saved. Edits go on meanwhile.
+    ///
+    /// A relay may refuse edits. Those that could be made again are saved as they are then. If any were lost, waiting
+    /// for the relay is an error, at once and each time, until [`Document::take_loss`]; those made after
+    /// the wait began do not concern it.
     pub async fn saved(&self, place: Saved) -> Result<(), SaveError> {
-        let mut refusals = self.channels.refusals.subscribe();
-        let mut progress = self.channels.progress.subscribe();
         let made = self.progress().made;
+        let mut progress = self.handle.channels.progress.subscribe();
         let saved = move |progress: &Progress| match place {
             Saved::Local => progress.local >= made,
             Saved::Relay => progress.relay >= made,
         };
         tokio::select! {
             biased;
-            Ok(()) = refusals.changed() => {
-                let (_, reason) = refusals.borrow().clone();
-                Err(SaveError::Refused { doc: self.doc.clone(), reason })
-            }
+            error = self.lost(made), if place == Saved::Relay => Err(error),
+            error = self.gone() => Err(error),
             done = progress.wait_for(saved) => done.map(|_| ()).map_err(|_| SaveError::Closed),
-            error = self.mismatch(), if place == Saved::Relay => Err(error),
-            () = self.node.closed() => Err(SaveError::Closed),
+            error = self.not_taken(), if place == Saved::Relay => Err(error),
+            () = self.handle.node.closed() => Err(SaveError::Closed),
         }
+    }
+
+    /// Waits until an edit up to this one is lost.
+    async fn lost(&self, made: u64) -> SaveError {
+        let mut loss = self.handle.channels.loss.subscribe();
+        let concerns = |loss: &Option<Loss>| loss.as_ref().is_some_and(|loss| loss.first <= made);
+        match loss.wait_for(concerns).await.as_deref() {
+            Ok(Some(loss)) => SaveError::refused(self.id(), loss),
+            Ok(None) | Err(_) => SaveError::Closed,
+        }
+    }
+
+    /// What was lost of the edits made here, since the document was opened or this was last taken: a relay refused it,
+    /// and it could not be made again. [`Document::saved`] no longer fails for it then.
+    pub fn take_loss(&self) -> Option<Loss> {
+        self.handle.channels.loss.send_replace(None)
+    }
+
+    /// What [`Document::take_loss`] would take.
+    #[must_use]
+    pub fn loss(&self) -> Option<Loss> {
+        self.handle.channels.loss.borrow().clone()
     }
 
     /// How far the edits made here are saved.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        let now = self.node.look(|replica| replica.progress(&self.doc));
-        now.unwrap_or_else(|| *self.channels.progress.borrow())
+        let now = self.handle.node.look(|replica| replica.progress(&self.handle.doc));
+        now.unwrap_or_else(|| *self.handle.channels.progress.borrow())
     }
 
     /// Follows how far the edits made here are saved.
     #[must_use]
     pub fn watch_progress(&self) -> watch::Receiver<Progress> {
-        self.channels.progress.subscribe()
+        self.handle.channels.progress.subscribe()
     }
 
     /// Waits until this store and a connected relay hold the same entries of the document.
     pub async fn in_sync(&self) -> Result<(), SaveError> {
-        let mut in_sync = self.channels.in_sync.subscribe();
-        let holds =
-            |id: &syncline_core::id::ConnectionId| self.node.look(|replica| replica.in_sync(*id, &self.doc));
+        let mut in_sync = self.handle.channels.in_sync.subscribe();
+        let holds = |id: &syncline_core::id::ConnectionId| {
+            self.handle.node.look(|replica| replica.in_sync(*id, &self.handle.doc))
+        };
         loop {
             let told = *in_sync.borrow_and_update();
             if told.is_some_and(|id| holds(&id)) {
@@ -140,25 +193,49 @@ impl Document {
             }
             tokio::select! {
                 changed = in_sync.changed() => changed.map_err(|_| SaveError::Closed)?,
-                error = self.mismatch() => return Err(error),
-                () = self.node.closed() => return Err(SaveError::Closed),
+                error = self.gone() => return Err(error),
+                error = self.not_taken() => return Err(error),
+                () = self.handle.node.closed() => return Err(SaveError::Closed),
             }
         }
     }
 
-    /// Waits until a peer says that it holds another document under this name.
-    async fn mismatch(&self) -> SaveError {
-        let mut mismatch = self.channels.mismatch.subscribe();
-        match mismatch.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(reason)) => SaveError::Mismatch { doc: self.doc.clone(), reason: reason.clone() },
+    /// Waits until a relay says that it does not take the document.
+    async fn not_taken(&self) -> SaveError {
+        let mut complaint = self.handle.channels.complaint.subscribe();
+        let doc = self.id().clone();
+        match complaint.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(Complaint { code: ErrorCode::SpecMismatch, message, .. })) => {
+                SaveError::Mismatch { doc, reason: message.clone() }
+            }
+            Ok(Some(Complaint { message, .. })) => SaveError::NotTaken { doc, reason: message.clone() },
             Ok(None) | Err(_) => SaveError::Closed,
         }
     }
 
-    /// Yields whenever the content has changed, here or elsewhere; changes that come faster than they are
-    /// taken are one.
+    /// Waits until the document is open no longer, and says why.
+    pub async fn ended(&self) -> SaveError {
+        tokio::select! {
+            biased;
+            why = self.gone() => why,
+            () = self.handle.node.closed() => SaveError::Closed,
+        }
+    }
+
+    /// As [`Document::ended`], if that comes before the engine's end.
+    async fn gone(&self) -> SaveError {
+        let mut ended = self.handle.channels.ended.subscribe();
+        match ended.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(Ended::Failed(error))) => SaveError::Failed(error.clone()),
+            Ok(Some(Ended::Deleted)) => SaveError::Deleted(self.id().clone()),
+            Ok(None) | Err(_) => SaveError::Closed,
+        }
+    }
+
+    /// Yields whenever the content has changed, here or elsewhere, or can be read no longer; changes that come faster
+    /// than they are taken are one.
     pub fn changes(&self) -> impl Stream<Item = ()> + Send + Unpin + 'static {
-        let changes = self.channels.changes.subscribe();
+        let changes = self.handle.channels.changes.subscribe();
         Box::pin(futures_util::stream::unfold(changes, |mut changes| async {
             changes.changed().await.ok()?;
             Some(((), changes))
@@ -169,14 +246,14 @@ impl Document {
     /// `None` if it has been closed.
     #[must_use]
     pub fn writer(&self) -> Option<ReplicaId> {
-        self.node.with(|replica, _| replica.writer(&self.doc))
+        self.handle.node.with(|replica, _| replica.writer(&self.handle.doc))
     }
 
     /// The last entry of the document's log here; right after an edit, that edit's.
     #[must_use]
     pub fn last_entry(&self) -> Option<EntryId> {
-        self.node.look(|replica| {
-            let log = replica.log(&self.doc)?;
+        self.handle.node.look(|replica| {
+            let log = replica.log(&self.handle.doc)?;
             log.after(log.head().saturating_sub(1)).next_back().map(|stored| stored.entry.id)
         })
     }
@@ -184,33 +261,143 @@ impl Document {
     /// Which entries this replica holds of the document.
     #[must_use]
     pub fn have(&self) -> Have {
-        self.node.look(|replica| replica.log(&self.doc).map(|log| log.have().clone())).unwrap_or_default()
+        self.handle
+            .node
+            .look(|replica| replica.log(&self.handle.doc).map(|log| log.have().clone()))
+            .unwrap_or_default()
     }
 
     /// What was done to the document, as far as its log still tells; `None` if it has been closed.
     #[must_use]
     pub fn history(&self) -> Option<History> {
-        self.node.look(|replica| replica.log(&self.doc).map(History::of))
+        self.handle.node.look(|replica| replica.log(&self.handle.doc).map(History::of))
     }
 
     /// Why the document had to be closed, if it had to.
     #[must_use]
     pub fn failure(&self) -> Option<DocumentError> {
-        self.channels.failure.borrow().clone()
+        match &*self.handle.channels.ended.borrow() {
+            Some(Ended::Failed(error)) => Some(error.clone()),
+            Some(Ended::Deleted) | None => None,
+        }
     }
 
-    /// Has the log merged into a snapshot, as far as it may be, and waits for it. Edits go on meanwhile.
+    /// Has the log merged into a snapshot, as far as it may be, and waits for it, or for the document's end. Edits go on meanwhile.
     pub async fn compact(&self) {
-        let mut compactions = self.channels.compactions.subscribe();
-        let open = self.node.with(|replica, _| {
-            replica.compact(&self.doc);
-            replica.log(&self.doc).is_some()
+        let mut compactions = self.handle.channels.compactions.subscribe();
+        let open = self.handle.node.with(|replica, _| {
+            replica.compact(&self.handle.doc);
+            replica.log(&self.handle.doc).is_some()
         });
         if open {
             tokio::select! {
                 _told = compactions.changed() => {}
-                () = self.node.closed() => {}
+                _why = self.ended() => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use syncline_core::entry::{Family, Kind, Spec};
+    use syncline_core::event::Event;
+    use syncline_storage::MemoryStorage;
+    use syncline_transports::memory;
+
+    use super::*;
+    use crate::Engine;
+
+    const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
+
+    fn put() -> Operation {
+        Operation::Put { path: "/a".parse().unwrap(), value: true.into() }
+    }
+
+    /// Waits until so many documents are in memory.
+    async fn in_memory(node: &Node, count: usize) {
+        let mut turns = node.shared.turns.subscribe();
+        turns.wait_for(|()| node.look(|replica| replica.documents().count() == count)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_document_leaves_memory_with_its_last_handle_and_comes_back() {
+        let engine = Engine::builder(MemoryStorage::new()).open().unwrap();
+        let document = engine.document("board", SPEC).await.unwrap();
+        let (node, other) = (document.handle.node.clone(), document.clone());
+        document.perform(put()).unwrap();
+        drop(document);
+        assert!(other.value(&"/a".parse().unwrap()).is_some());
+        let inside = other.clone();
+        other.edit(move |editor| editor.perform(put()).inspect(|()| drop(inside))).unwrap();
+        drop(other);
+        in_memory(&node, 0).await;
+        assert_eq!(engine.status().pending, 0, "of open documents");
+
+        for _ in 0..3 {
+            let again = engine.existing("board").await.unwrap();
+            assert_eq!(again.progress().made, 2, "no edit is lost");
+        }
+        let refused = engine.document("board", Spec { family: Family::Automerge, ..SPEC }).await;
+        assert!(refused.is_err());
+        in_memory(&node, 0).await;
+        engine.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_pending_keeps_a_document_in_memory_until_a_relay_has_it() {
+        let (transport, mut listener) = memory::listen();
+        let config = syncline_core::replica::Config {
+            agent: "test relay".to_owned(),
+            principal: syncline_core::id::Principal::new("relay").unwrap(),
+            encoding: syncline_core::wire::Encoding::Binary,
+            compression: Vec::new(),
+            seed: 7,
+            policy: syncline_core::replica::Policy::relay(),
+        };
+        let relay = Node::start(Box::new(MemoryStorage::new()), config, Box::new(|_, _| {})).unwrap();
+        transport.faults().refuse(true);
+        let engine =
+            Engine::builder(MemoryStorage::new()).relay(transport.clone()).longest_wait(100).open().unwrap();
+        let document = engine.document("board", SPEC).await.unwrap();
+        document.perform(put()).unwrap();
+        document.saved(Saved::Local).await.unwrap();
+        let node = document.handle.node.clone();
+        drop(document);
+        engine.list().await.unwrap();
+        assert_eq!(node.look(|replica| replica.documents().count()), 1);
+        transport.faults().refuse(false);
+        let _up = relay.attach(listener.accept().await.unwrap(), syncline_core::event::Side::Accepted);
+        in_memory(&node, 0).await;
+        let document = engine.existing("board").await.unwrap();
+        assert_eq!(document.progress().pending, 0);
+        engine.close().await;
+        relay.close().await;
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_document_that_cannot_stay_open_hears_of_it() {
+        let (unreachable, _) = memory::listen();
+        let engine = Engine::builder(MemoryStorage::new()).relay(unreachable).open().unwrap();
+        let document = engine.document("board", SPEC).await.unwrap();
+        document.perform(put()).unwrap();
+        document.saved(Saved::Local).await.unwrap();
+        let Handle { node, observers, doc, .. } = &*document.handle;
+        let fail = |error: DocumentError| observers.on_event(node, Event::Failed { doc: doc.clone(), error });
+        let damaged = DocumentError::Damaged { doc: doc.clone(), reason: "by a test".to_owned() };
+        fail(damaged.clone());
+        assert_eq!(document.failure(), None, "somebody else could not open it");
+        let mut changes = document.changes();
+        node.with(|replica, _| replica.close(doc));
+        in_memory(node, 0).await;
+        fail(damaged.clone());
+        assert_eq!(document.saved(Saved::Relay).await, Err(SaveError::Failed(damaged.clone())));
+        assert_eq!(document.in_sync().await, Err(SaveError::Failed(damaged.clone())));
+        assert_eq!(document.ended().await, SaveError::Failed(damaged.clone()));
+        assert_eq!(document.failure(), Some(damaged));
+        futures_util::StreamExt::next(&mut changes).await.unwrap();
+        engine.close().await;
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::dial::{self, Dialing};
-use crate::document::Document;
+use crate::document::{Document, Handle};
 use crate::error::OpenError;
 use crate::node::Node;
 use crate::observers::Observers;
@@ -122,7 +122,7 @@ impl Builder {
             seed: seed()?,
             policy: Policy { awaits_relay, compaction: self.compaction, ..Policy::client() },
         };
-        let observers = Arc::new(Observers::new());
+        let observers = Arc::new(Observers::new(!self.transports.is_empty()));
         let told = observers.clone();
         let on_event = Box::new(move |node: &Node, event: Event| told.on_event(node, event));
         let node = Node::start(self.storage, config, on_event)?;
@@ -170,10 +170,19 @@ impl Engine {
 
     async fn open(&self, name: &str, spec: Option<Spec>) -> Result<Document, OpenError> {
         let doc = doc_id(name)?;
-        let opened = self.inner.observers.opening(&doc);
-        self.inner.node.open(&doc, spec);
-        opened.await.map_err(|_| OpenError::Closed)??;
-        Ok(Document::new(self.inner.node.clone(), self.inner.observers.channels(&doc), doc))
+        let Inner { node, observers, .. } = &*self.inner;
+        if node.is_closed() {
+            return Err(OpenError::Closed);
+        }
+        let handle = Handle::new(node.clone(), observers.clone(), doc.clone());
+        let opened = observers.opening(&doc);
+        node.open(&doc, spec);
+        tokio::select! {
+            biased;
+            opened = opened => opened.map_err(|_| OpenError::Closed)??,
+            () = node.closed() => return Err(OpenError::Closed),
+        }
+        Ok(Document::new(handle))
     }
 
     /// Asks the connected relays what they hold under a name; `None` if they hold nothing, or if none is
@@ -186,9 +195,12 @@ impl Engine {
         }
         let answer = self.inner.observers.describing(&doc);
         self.inner.node.with(|replica, _| greeted.iter().for_each(|id| replica.describe(*id, &doc)));
-        match tokio::time::timeout(DESCRIBE_TIMEOUT, answer).await {
-            Ok(answer) => answer.map_err(|_| OpenError::Closed),
-            Err(_) => Ok(None),
+        tokio::select! {
+            answer = tokio::time::timeout(DESCRIBE_TIMEOUT, answer) => match answer {
+                Ok(answer) => answer.map_err(|_| OpenError::Closed),
+                Err(_) => Ok(None),
+            },
+            () = self.inner.node.closed() => Err(OpenError::Closed),
         }
     }
 
@@ -238,16 +250,21 @@ impl Engine {
         drop(status.wait_for(Status::is_connected).await);
     }
 
-    /// Writes everything down, gives a connected relay two seconds to acknowledge what is pending, and
-    /// stops. What is pending then is sent when the store is opened again. Edits that the store could not take
-    /// were not reported saved and are lost; [`Status::store`] then says why.
+    /// Takes no more edits, writes everything down, gives a connected relay two seconds to acknowledge what is
+    /// pending, and stops: no task and no socket is left then. What is pending then is sent when the store is opened
+    /// again. Edits that the store could not take were not reported saved and are lost; [`Status::store`] then says why.
     pub async fn close(&self) {
+        self.inner.node.end_edits();
         if self.status().is_connected() {
             // Running out of time loses nothing: the edits are in the store.
             let _pending = tokio::time::timeout(CLOSING_TIME, self.all_acknowledged()).await;
         }
         let dialing = std::mem::take(&mut *self.inner.dialing.lock().unwrap_or_else(PoisonError::into_inner));
         dialing.iter().for_each(JoinHandle::abort);
+        for dialing in dialing {
+            // It was told to end.
+            let _aborted = dialing.await;
+        }
         self.inner.node.close().await;
     }
 

@@ -6,6 +6,8 @@ use syncline_core::replica::EditFailure;
 use syncline_storage::StorageError;
 use thiserror::Error;
 
+use crate::observers::Loss;
+
 /// Any error of an application's own.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,17 +42,22 @@ pub enum EditError<E> {
     /// The edit was made from inside another edit or read of the same engine.
     #[error("an edit cannot be made from inside another one")]
     Reentrant,
+    /// The engine is closed, or is being closed.
+    #[error("the engine is closed")]
+    Closed,
 }
 
 /// The edits are not known to be saved.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SaveError {
-    /// The relay does not want them.
-    #[error("the relay refused edits of {doc:?}: {reason}")]
+    /// The relay does not want them, and they could not be made again.
+    #[error("the relay refused edits of {doc:?}, and {operations} operations are lost: {reason}")]
     Refused {
         /// The document.
         doc: DocId,
+        /// How many operations are lost.
+        operations: usize,
         /// The relay's reason.
         reason: String,
     },
@@ -62,7 +69,29 @@ pub enum SaveError {
         /// Which side has what.
         reason: String,
     },
+    /// The relay does not take the document at all.
+    #[error("the relay does not take {doc:?}: {reason}")]
+    NotTaken {
+        /// The document.
+        doc: DocId,
+        /// The relay's words.
+        reason: String,
+    },
+    /// The document could not stay open.
+    #[error(transparent)]
+    Failed(DocumentError),
+    /// The document was deleted here.
+    #[error("document {0:?} has been deleted")]
+    Deleted(DocId),
     /// The engine was closed before they were.
     #[error("the engine was closed before the edits were saved")]
     Closed,
+}
+
+impl SaveError {
+    /// Edits of a document are lost.
+    #[must_use]
+    pub fn refused(doc: &DocId, loss: &Loss) -> Self {
+        Self::Refused { doc: doc.clone(), operations: loss.operations, reason: loss.reason.clone() }
+    }
 }

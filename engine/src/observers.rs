@@ -1,6 +1,7 @@
 //! Who waits for what: the events of the replica, handed to the handles they concern.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use syncline_core::entry::Spec;
@@ -19,31 +20,90 @@ pub const CONTACT_GRAIN: u64 = 1_000;
 
 /// What is told about one document.
 pub(crate) struct Channels {
-    /// Counts changes of the content.
+    /// Handles, and openings under way.
+    pub users: AtomicUsize,
+    /// Counts changes of the content, and tells of its end.
     pub changes: watch::Sender<u64>,
     pub progress: watch::Sender<Progress>,
-    /// How often the relay refused something, and its last words.
-    pub refusals: watch::Sender<(u64, String)>,
-    /// Links on which the document is in sync.
+    /// Own edits that were refused and lost, until the application has taken note.
+    pub loss: watch::Sender<Option<Loss>>,
+    /// A link on which the document came in sync last.
     pub in_sync: watch::Sender<Option<ConnectionId>>,
-    /// Why the document had to be closed.
-    pub failure: watch::Sender<Option<DocumentError>>,
+    /// Why the document is open no longer.
+    pub ended: watch::Sender<Option<Ended>>,
     /// Counts compactions that were asked for and are done.
     pub compactions: watch::Sender<u64>,
-    /// Why a peer will never take it, as it holds something else under that name.
-    pub mismatch: watch::Sender<Option<String>>,
+    /// Why a relay does not take the document.
+    pub complaint: watch::Sender<Option<Complaint>>,
+}
+
+/// Own edits that were refused and could not be made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// How many operations are lost.
+    pub operations: usize,
+    /// The relay's last reason.
+    pub reason: String,
+    /// The ticket of the first edit that they were part of.
+    pub(crate) first: u64,
+}
+
+/// Why a document is open no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It could not be opened or stay open.
+    Failed(DocumentError),
+    /// It was deleted here.
+    Deleted,
+}
+
+/// Why a relay does not take a document, for as long as the link lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    connection: ConnectionId,
+    pub code: ErrorCode,
+    pub message: String,
 }
 
 impl Channels {
     fn new() -> Self {
         Self {
+            users: AtomicUsize::new(0),
             changes: watch::Sender::new(0),
             progress: watch::Sender::new(Progress::default()),
-            refusals: watch::Sender::new((0, String::new())),
+            loss: watch::Sender::new(None),
             in_sync: watch::Sender::new(None),
-            failure: watch::Sender::new(None),
+            ended: watch::Sender::new(None),
             compactions: watch::Sender::new(0),
-            mismatch: watch::Sender::new(None),
+            complaint: watch::Sender::new(None),
+        }
+    }
+
+    fn end(&self, ended: Ended) {
+        self.ended.send_replace(Some(ended));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Before the progress is told: whoever waits for that looks here first.
+    fn lose(&self, operations: usize, reason: String, first: u64) {
+        self.loss.send_modify(|loss| {
+            let before = loss.take();
+            let first = before.as_ref().map_or(first, |before| before.first.min(first));
+            let operations = operations + before.map_or(0, |before| before.operations);
+            *loss = Some(Loss { operations, reason, first });
+        });
+    }
+
+    fn on_link_ended(&self, connection: ConnectionId) {
+        self.in_sync.send_if_modified(|in_sync| in_sync.take_if(|id| *id == connection).is_some());
+        let theirs = |complaint: &mut Complaint| complaint.connection == connection;
+        self.complaint.send_if_modified(|complaint| complaint.take_if(theirs).is_some());
+    }
+
+    /// A relay that complains while the document is in sync with somebody else keeps nobody from waiting for that.
+    fn complain(&self, complaint: Complaint) {
+        if self.in_sync.borrow().is_none_or(|id| id == complaint.connection) {
+            self.complaint.send_replace(Some(complaint));
         }
     }
 }
@@ -51,6 +111,8 @@ impl Channels {
 /// Everybody who waits.
 pub(crate) struct Observers {
     state: Mutex<State>,
+    /// Whether there is a relay that edits are to reach.
+    awaits_relay: bool,
     links: watch::Sender<Links>,
     pub status: watch::Sender<Status>,
 }
@@ -82,15 +144,19 @@ impl Slot {
 
 #[derive(Default)]
 struct State {
+    /// Of the documents that are in use here, and of no others, whatever peers talk about.
     channels: HashMap<DocId, Arc<Channels>>,
     opening: HashMap<DocId, Vec<oneshot::Sender<Result<(), DocumentError>>>>,
     describing: HashMap<DocId, Vec<oneshot::Sender<Option<Spec>>>>,
+    /// Links to relays.
+    relays: HashSet<ConnectionId>,
 }
 
 impl Observers {
-    pub fn new() -> Self {
+    pub fn new(awaits_relay: bool) -> Self {
         Self {
             state: Mutex::new(State::default()),
+            awaits_relay,
             links: watch::Sender::new(Links::new()),
             status: watch::Sender::new(Status::default()),
         }
@@ -116,30 +182,31 @@ impl Observers {
         self.show_contact(node.last_contact());
         match event {
             Event::Opened { doc } => self.on_opened(node, &doc),
-            Event::Failed { doc, error } => self.on_failed(&doc, error),
+            Event::Failed { doc, error } => self.on_failed(node, &doc, error),
             Event::Changed { doc, .. } => {
-                self.channels(&doc).changes.send_modify(|count| *count += 1);
+                self.tell(&doc, |channels| channels.changes.send_modify(|count| *count += 1))
             }
-            Event::Saved { doc, progress } => self.on_progress(&doc, progress),
-            Event::Refused { doc, reason, lost, .. } => {
+            Event::Saved { doc, progress } => self.on_progress(node, &doc, progress),
+            Event::Refused { doc, reason, lost, progress, .. } => {
                 tracing::warn!(%doc, reason, lost, "the relay refused edits");
-                self.channels(&doc).refusals.send_modify(|(count, last)| {
-                    *count += 1;
-                    *last = reason;
-                });
+                if lost > 0 {
+                    self.tell(&doc, |channels| channels.lose(lost, reason, progress.lost_from));
+                }
+                self.on_progress(node, &doc, progress);
             }
             Event::Quarantined { doc, id, reason } => {
                 tracing::warn!(%doc, %id, reason, "an entry cannot be applied and is skipped");
             }
-            Event::Peer { connection, peer: Some(_) } => {
+            Event::Peer { connection, peer: Some(peer) } => {
                 self.link(connection, |link| link.greeted = true);
+                if peer.relay {
+                    self.lock().relays.insert(connection);
+                }
             }
             Event::Peer { connection, peer: None } => self.on_link_ended(connection),
-            Event::InSync { connection, doc } => {
-                self.channels(&doc).in_sync.send_replace(Some(connection));
-            }
+            Event::InSync { connection, doc } => self.on_in_sync(connection, &doc),
             Event::Compacted { doc } => {
-                self.channels(&doc).compactions.send_modify(|count| *count += 1);
+                self.tell(&doc, |channels| channels.compactions.send_modify(|count| *count += 1))
             }
             Event::Described { doc, spec } => {
                 let waiting = self.lock().describing.remove(&doc).unwrap_or_default();
@@ -147,12 +214,9 @@ impl Observers {
             }
             Event::PeerError { connection, doc, code, message } => {
                 tracing::warn!(connection = connection.0, ?doc, ?code, message, "the peer reports an error");
-                match (code, doc) {
-                    (ErrorCode::SpecMismatch, Some(doc)) => {
-                        self.channels(&doc).mismatch.send_replace(Some(message));
-                    }
-                    (_, Some(_)) => {}
-                    (_, None) => self.link(connection, |link| link.complaint = Some(message)),
+                match doc {
+                    Some(doc) => self.on_complaint(&doc, Complaint { connection, code, message }),
+                    None => self.link(connection, |link| link.complaint = Some(message)),
                 }
             }
             Event::Goodbye { connection, retry_after } => {
@@ -181,51 +245,97 @@ impl Observers {
 
     /// A link that had been greeted ended.
     fn on_link_ended(&self, connection: ConnectionId) {
-        let channels: Vec<_> = self.lock().channels.values().cloned().collect();
-        for channels in channels {
-            channels.in_sync.send_if_modified(|in_sync| in_sync.take_if(|id| *id == connection).is_some());
+        let mut state = self.lock();
+        state.relays.remove(&connection);
+        state.channels.values().for_each(|channels| channels.on_link_ended(connection));
+    }
+
+    fn on_in_sync(&self, connection: ConnectionId, doc: &DocId) {
+        let relay = self.lock().relays.contains(&connection);
+        self.tell(doc, |channels| {
+            channels.in_sync.send_replace(Some(connection));
+            if relay {
+                channels.complaint.send_replace(None);
+            }
+        });
+    }
+
+    /// A relay's word counts while its link lasts, unless it will be asked again anyway; others are not who edits
+    /// are saved at.
+    fn on_complaint(&self, doc: &DocId, complaint: Complaint) {
+        let asked_again =
+            matches!(complaint.code, ErrorCode::Unavailable | ErrorCode::Gap | ErrorCode::Unexpected);
+        if !asked_again && self.lock().relays.contains(&complaint.connection) {
+            self.tell(doc, |channels| channels.complain(complaint));
         }
     }
 
-    /// The channels of a document, made when first asked for.
-    pub fn channels(&self, doc: &DocId) -> Arc<Channels> {
-        self.lock().channels.entry(doc.clone()).or_insert_with(|| Arc::new(Channels::new())).clone()
+    /// Tells those who use a document, if anybody does.
+    fn tell(&self, doc: &DocId, tell: impl FnOnce(&Channels)) {
+        let channels = self.lock().channels.get(doc).cloned();
+        if let Some(channels) = channels {
+            tell(&channels);
+        }
+    }
+
+    /// The channels of a document with one more user, who says [`Observers::release`] after the last has gone.
+    pub fn enter(&self, doc: &DocId) -> Arc<Channels> {
+        let mut state = self.lock();
+        let channels = state.channels.entry(doc.clone()).or_insert_with(|| Arc::new(Channels::new()));
+        channels.users.fetch_add(1, Ordering::Relaxed);
+        channels.clone()
+    }
+
+    /// Lets go of a document that nobody uses any more, once its edits have reached the relay, if there is one. For the
+    /// driver's task alone: it takes the lock of the replica inside that of the observers, so that an opening
+    /// comes either before or after.
+    pub fn release(&self, node: &Node, doc: &DocId) {
+        let mut state = self.lock();
+        let Some(channels) = state.channels.get(doc) else { return };
+        let under_way = self.awaits_relay
+            && channels.ended.borrow().is_none()
+            && node.look(|replica| replica.progress(doc)).is_some_and(|progress| progress.pending > 0);
+        if channels.users.load(Ordering::Relaxed) > 0 || under_way {
+            return;
+        }
+        self.count_pending(channels, Progress::default());
+        state.channels.remove(doc);
+        node.with(|replica, _| replica.close(doc));
     }
 
     /// Waits for a document to be opened; ask before opening it.
     pub fn opening(&self, doc: &DocId) -> oneshot::Receiver<Result<(), DocumentError>> {
-        let (told, waiting) = oneshot::channel();
-        self.lock().opening.entry(doc.clone()).or_default().push(told);
-        waiting
+        wait(&mut self.lock().opening, doc)
     }
 
     /// Waits for a peer's description of a document; ask before asking the peer.
     pub fn describing(&self, doc: &DocId) -> oneshot::Receiver<Option<Spec>> {
-        let (told, waiting) = oneshot::channel();
-        self.lock().describing.entry(doc.clone()).or_default().push(told);
-        waiting
+        wait(&mut self.lock().describing, doc)
     }
 
     /// Forgets a document that was deleted.
     pub fn forget(&self, doc: &DocId) {
-        self.on_progress(doc, Progress::default());
         if let Some(channels) = self.lock().channels.remove(doc) {
-            channels.compactions.send_modify(|count| *count += 1);
+            self.count_pending(&channels, Progress::default());
+            channels.end(Ended::Deleted);
         }
     }
 
     fn on_opened(&self, node: &Node, doc: &DocId) {
         if let Some(progress) = node.look(|replica| replica.progress(doc)) {
-            self.on_progress(doc, progress);
+            self.on_progress(node, doc, progress);
         }
-        self.channels(doc).failure.send_replace(None);
+        self.tell(doc, |channels| drop(channels.ended.send_replace(None)));
         self.answer(doc, &Ok(()));
     }
 
-    fn on_failed(&self, doc: &DocId, error: DocumentError) {
-        tracing::debug!(%doc, %error, "the document cannot be opened");
-        self.answer(doc, &Err(error.clone()));
-        self.channels(doc).failure.send_replace(Some(error));
+    /// A document that is open as something else than was asked for stays open.
+    fn on_failed(&self, node: &Node, doc: &DocId, error: DocumentError) {
+        tracing::debug!(%doc, %error, "the document cannot be opened, or stay open");
+        if node.look(|replica| replica.log(doc).is_none()) {
+            self.tell(doc, |channels| channels.end(Ended::Failed(error.clone())));
+        }
+        self.answer(doc, &Err(error));
     }
 
     fn answer(&self, doc: &DocId, answer: &Result<(), DocumentError>) {
@@ -234,8 +344,15 @@ impl Observers {
         waiting.into_iter().for_each(|waiting| _ = waiting.send(answer.clone()));
     }
 
-    pub fn on_progress(&self, doc: &DocId, progress: Progress) {
-        let channels = self.channels(doc);
+    fn on_progress(&self, node: &Node, doc: &DocId, progress: Progress) {
+        let Some(channels) = self.lock().channels.get(doc).cloned() else { return };
+        self.count_pending(&channels, progress);
+        if channels.users.load(Ordering::Relaxed) == 0 {
+            self.release(node, doc);
+        }
+    }
+
+    fn count_pending(&self, channels: &Channels, progress: Progress) {
         self.status.send_modify(|status| {
             let before = channels.progress.send_replace(progress);
             status.pending = status.pending - before.pending + progress.pending;
@@ -245,5 +362,92 @@ impl Observers {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One more who waits for word of a document; those who no longer do are forgotten.
+fn wait<T>(waiting: &mut HashMap<DocId, Vec<oneshot::Sender<T>>>, doc: &DocId) -> oneshot::Receiver<T> {
+    let (told, answer) = oneshot::channel();
+    let waiting = waiting.entry(doc.clone()).or_default();
+    waiting.retain(|told| !told.is_closed());
+    waiting.push(told);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use syncline_core::event::PeerInfo;
+    use syncline_core::replica::{Config, Policy};
+    use syncline_storage::MemoryStorage;
+
+    use super::*;
+
+    const RELAY: ConnectionId = ConnectionId(1);
+    const OTHER_RELAY: ConnectionId = ConnectionId(2);
+    const NEIGHBOUR: ConnectionId = ConnectionId(3);
+
+    fn node() -> Node {
+        let config = Config {
+            agent: "test".to_owned(),
+            principal: syncline_core::id::Principal::new("test").unwrap(),
+            encoding: syncline_core::wire::Encoding::Binary,
+            compression: Vec::new(),
+            seed: 1,
+            policy: Policy::client(),
+        };
+        Node::start(Box::new(MemoryStorage::new()), config, Box::new(|_, _| {})).unwrap()
+    }
+
+    fn error(connection: ConnectionId, doc: &DocId, code: ErrorCode) -> Event {
+        Event::PeerError { connection, doc: Some(doc.clone()), code, message: "no".to_owned() }
+    }
+
+    fn greet(connection: ConnectionId) -> Event {
+        let peer = PeerInfo { agent: "test".to_owned(), relay: connection != NEIGHBOUR, version: 1 };
+        Event::Peer { connection, peer: Some(peer) }
+    }
+
+    #[tokio::test]
+    async fn what_peers_say_of_documents_that_are_not_open_here_is_not_kept() {
+        let (node, observers) = (node(), Observers::new(true));
+        observers.on_event(&node, greet(RELAY));
+        for number in 0..100 {
+            let doc = DocId::new(&format!("invented/{number}")).unwrap();
+            observers.on_event(&node, error(RELAY, &doc, ErrorCode::SpecMismatch));
+            observers.on_event(&node, Event::InSync { connection: RELAY, doc: doc.clone() });
+            observers.on_event(&node, Event::Saved { doc, progress: Progress::default() });
+        }
+        assert!(observers.lock().channels.is_empty());
+        node.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_complaint_counts_if_it_is_a_relays_and_until_that_goes_or_another_is_in_sync() {
+        let (node, observers) = (node(), Observers::new(true));
+        let doc = DocId::new("board").unwrap();
+        let channels = observers.enter(&doc);
+        let complains = || channels.complaint.borrow().as_ref().map(|complaint| complaint.code);
+        let on = |event| observers.on_event(&node, event);
+        [RELAY, OTHER_RELAY, NEIGHBOUR].into_iter().for_each(|link| on(greet(link)));
+        on(error(NEIGHBOUR, &doc, ErrorCode::SpecMismatch));
+        on(error(RELAY, &doc, ErrorCode::Unavailable));
+        assert_eq!(complains(), None);
+        for code in [ErrorCode::SpecMismatch, ErrorCode::TooMany, ErrorCode::TooLarge] {
+            on(error(RELAY, &doc, code));
+            assert_eq!(complains(), Some(code));
+            on(Event::Peer { connection: OTHER_RELAY, peer: None });
+            assert_eq!(complains(), Some(code));
+            on(Event::Peer { connection: RELAY, peer: None });
+            assert_eq!(complains(), None);
+            [RELAY, OTHER_RELAY].into_iter().for_each(|link| on(greet(link)));
+        }
+        on(error(RELAY, &doc, ErrorCode::SpecMismatch));
+        on(Event::InSync { connection: OTHER_RELAY, doc: doc.clone() });
+        assert_eq!(complains(), None);
+        on(error(RELAY, &doc, ErrorCode::SpecMismatch));
+        assert_eq!(complains(), None, "it is in sync with another one");
+        node.close().await;
     }
 }
