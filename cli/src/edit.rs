@@ -1,6 +1,6 @@
 //! Commands that change a document. They return when the change is durable in the store.
 
-use syncline::{Family, Kind, Operation, Path, Saved, Spec, Value};
+use syncline::{Family, Kind, Operation, Path, SaveError, Saved, Spec, Value};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -24,7 +24,9 @@ pub async fn perform(global: &Global, doc: &str, operation: Operation) -> Result
     document.perform(operation)?;
     let saved = session::unless_full(&engine, async { Ok(document.saved(Saved::Local).await?) }).await;
     session::close(&engine).await?;
-    saved
+    saved?;
+    // A relay that was quick enough may have refused it meanwhile.
+    document.loss().map_or(Ok(()), |loss| Err(SaveError::refused(document.id(), &loss).into()))
 }
 
 pub fn set(path: &str, value: &str) -> Result<Operation, Failure> {

@@ -40,6 +40,8 @@ pub enum Failure {
     NoRelay,
     #[error("{0}")]
     NotSynced(String),
+    #[error("{0}; everything else is in sync")]
+    Lost(String),
     #[error("the store is damaged: {0}")]
     Damaged(String),
     #[error("{0}")]
@@ -70,6 +72,7 @@ impl Failure {
             Self::Nothing(..) => "nothing",
             Self::NoRelay => "no-relay",
             Self::NotSynced(_) => "not-synced",
+            Self::Lost(_) => "lost",
             Self::Damaged(_) => "damaged",
             Self::Trace(_) => "trace",
             Self::Output(_) => "output",

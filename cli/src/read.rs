@@ -77,9 +77,12 @@ pub async fn status(global: &Global) -> Result<(), Failure> {
     let engine = session::online(global, session::existing_store(global)?)?;
     let stored = engine.list().await?;
     let mut rows = Vec::new();
+    // What is pending is told of the documents that are open.
+    let mut documents = Vec::new();
     for summary in stored {
         let document = engine.existing(summary.doc.as_str()).await?;
         rows.push((summary, document.progress()));
+        documents.push(document);
     }
     let reached = crate::sync::try_connect(&engine, global).await;
     let status = engine.status();
@@ -117,7 +120,7 @@ pub async fn status(global: &Global) -> Result<(), Failure> {
             )?;
         }
     }
-    drop(out);
+    drop((out, documents));
     engine.close().await;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use syncline::{Document, Engine, Operation, Path, Saved, Value, diff};
+use syncline::{Document, Engine, Operation, Path, SaveError, Saved, Value, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
@@ -49,13 +49,15 @@ async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
     for name in there {
         documents.push(fetch(engine, name).await?);
     }
+    let mut lost = Vec::new();
     for document in documents {
         document.in_sync().await?;
         document.saved(Saved::Local).await?;
+        lost.extend(document.loss().map(|loss| SaveError::refused(document.id(), &loss).to_string()));
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(())
+    if lost.is_empty() { Ok(()) } else { Err(Failure::Lost(lost.join("; "))) }
 }
 
 /// A document that is not in the store: the relay says what it is.
@@ -129,12 +131,15 @@ impl Stop {
     }
 }
 
+/// Ends when the document can be read no longer, which is not to be taken for an empty one.
 async fn print_changes(document: &Document) -> Result<(), Failure> {
-    let whole = || document.value(&Path::root()).unwrap_or(Value::Map([].into()));
+    let empty = || Value::Map([].into());
     let mut changes = document.changes();
-    let mut before = Value::Map([].into());
+    let mut before = empty();
     loop {
-        let after = whole();
+        let Some(after) = document.read(|content| content.value(&Path::root()).unwrap_or_else(empty)) else {
+            return Err(document.ended().await.into());
+        };
         print(&diff::changes(&before, &after))?;
         before = after;
         if changes.next().await.is_none() {
@@ -149,4 +154,23 @@ fn print(operations: &[Operation]) -> Result<(), Failure> {
         writeln!(out, "{}", operations::to_json(operation))?;
     }
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use syncline::{Family, Kind, MemoryStorage, Spec};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_document_that_goes_is_not_printed_as_an_empty_one() {
+        let engine = Engine::builder(MemoryStorage::new()).open().unwrap();
+        let document = engine.document("d", Spec { family: Family::Yjs, kind: Kind::Tree }).await.unwrap();
+        engine.delete("d").unwrap();
+        let printed = print_changes(&document).await;
+        assert!(matches!(printed, Err(Failure::Save(SaveError::Deleted(_)))), "{printed:?}");
+        engine.close().await;
+    }
 }
