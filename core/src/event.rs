@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::crdt::GateError;
 use crate::entry::{Blame, Cursor, Digest, Entry, Spec};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, Have, ReplicaId, WriteId};
+use crate::operation::Operation;
 use crate::replica::{Merge, Merged};
 use crate::wire::{ErrorCode, Frame, MAX_REASON_BYTES};
 
@@ -151,8 +152,8 @@ pub enum Event {
         id: EntryId,
         /// The relay's reason.
         reason: String,
-        /// How many operations were lost with it: those refused, and those that made no sense without them.
-        lost: usize,
+        /// The operations that were lost with it: those refused, and those that made no sense without them.
+        lost: Vec<Operation>,
         /// How far own edits are saved now, and which were lost.
         progress: Progress,
     },

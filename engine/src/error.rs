@@ -92,6 +92,6 @@ impl SaveError {
     /// Edits of a document are lost.
     #[must_use]
     pub fn refused(doc: &DocId, loss: &Loss) -> Self {
-        Self::Refused { doc: doc.clone(), operations: loss.operations, reason: loss.reason.clone() }
+        Self::Refused { doc: doc.clone(), operations: loss.count, reason: loss.reason.clone() }
     }
 }

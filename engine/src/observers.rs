@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use syncline_core::entry::Spec;
 use syncline_core::event::{DocumentError, Event, Progress};
 use syncline_core::id::{ConnectionId, DocId};
+use syncline_core::operation::Operation;
 use syncline_core::time::Time;
 use syncline_core::wire::ErrorCode;
 use tokio::sync::{oneshot, watch};
@@ -37,11 +38,16 @@ pub(crate) struct Channels {
     pub complaint: watch::Sender<Option<Complaint>>,
 }
 
+/// Most operations of a document that are kept after they were refused and lost.
+pub const MAX_LOST_OPERATIONS: usize = 10_000;
+
 /// Own edits that were refused and could not be made again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loss {
-    /// How many operations are lost.
-    pub operations: usize,
+    /// What was to be done and is not; the last [`MAX_LOST_OPERATIONS`] of it.
+    pub operations: Vec<Operation>,
+    /// How many operations these were.
+    pub count: usize,
     /// The relay's last reason.
     pub reason: String,
     /// The ticket of the first edit that they were part of.
@@ -85,12 +91,14 @@ impl Channels {
     }
 
     /// Before the progress is told: whoever waits for that looks here first.
-    fn lose(&self, operations: usize, reason: String, first: u64) {
+    fn lose(&self, lost: Vec<Operation>, reason: String, first: u64) {
         self.loss.send_modify(|loss| {
-            let before = loss.take();
-            let first = before.as_ref().map_or(first, |before| before.first.min(first));
-            let operations = operations + before.map_or(0, |before| before.operations);
-            *loss = Some(Loss { operations, reason, first });
+            let before = loss.take().unwrap_or(Loss { first, ..Loss::default() });
+            let (first, count) = (before.first.min(first), before.count + lost.len());
+            let mut operations = before.operations;
+            operations.extend(lost);
+            operations.drain(..operations.len().saturating_sub(MAX_LOST_OPERATIONS));
+            *loss = Some(Loss { operations, count, reason, first });
         });
     }
 
@@ -188,8 +196,8 @@ impl Observers {
             }
             Event::Saved { doc, progress } => self.on_progress(node, &doc, progress),
             Event::Refused { doc, reason, lost, progress, .. } => {
-                tracing::warn!(%doc, reason, lost, "the relay refused edits");
-                if lost > 0 {
+                tracing::warn!(%doc, reason, lost = lost.len(), "the relay refused edits");
+                if !lost.is_empty() {
                     self.tell(&doc, |channels| channels.lose(lost, reason, progress.lost_from));
                 }
                 self.on_progress(node, &doc, progress);

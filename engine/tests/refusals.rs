@@ -89,7 +89,7 @@ async fn a_lost_edit_is_told_whenever_one_asks_until_the_application_takes_note(
     }
     soon("saved here all the same", document.saved(Saved::Local)).await.unwrap();
     let loss = document.take_loss().unwrap();
-    assert_eq!((loss.operations, loss.reason.contains("forbidden")), (1, true));
+    assert_eq!(((loss.operations.len(), loss.count), loss.reason.contains("forbidden")), ((1, 1), true));
     soon("made again and saved", document.saved(Saved::Relay)).await.unwrap();
     assert_eq!(document.take_loss(), None);
 

@@ -35,7 +35,7 @@ struct Rewrite {
     relayed: Content,
     kept: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
     remade: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
-    lost: usize,
+    lost: Vec<Operation>,
     /// Where the own entries stood that lost any of their operations.
     lost_at: Vec<u64>,
 }
@@ -145,8 +145,7 @@ impl Live {
         let lost = (self.blame(fence) == Blame::Entry).then_some(id);
         match self.rewrite(context, id, lost) {
             Ok((rewrite, cuts)) => {
-                let lost = rewrite.lost;
-                self.replace(context, rewrite);
+                let lost = self.replace(context, rewrite);
                 let (reason, progress) = (fence.reason.clone(), self.progress());
                 context.tell(Event::Refused { doc: doc.clone(), id, reason, lost, progress });
                 context.tell(Event::Changed { doc, local: false, entries: 0 });
@@ -208,8 +207,14 @@ impl Live {
         let base = self.log.base().cloned();
         let content = Content::replay(self.spec, built, base.as_deref(), &[], &mut self.skip)?;
         let relayed = Content::replay(self.spec, false, base.as_deref(), &[], &mut self.skip)?;
-        let mut rewrite =
-            Rewrite { content, relayed, kept: Vec::new(), remade: Vec::new(), lost: 0, lost_at: Vec::new() };
+        let mut rewrite = Rewrite {
+            content,
+            relayed,
+            kept: Vec::new(),
+            remade: Vec::new(),
+            lost: Vec::new(),
+            lost_at: Vec::new(),
+        };
         for stored in entries {
             let id = stored.entry.id;
             let cut = cuts.get(&id.replica).is_some_and(|counter| *counter <= id.counter);
@@ -220,13 +225,13 @@ impl Live {
             } else if let Some(operations) = &stored.operations {
                 let operations =
                     decode_operations(operations).map_err(|error| unreadable(self.spec, id, &error))?;
-                let lost_before = rewrite.lost;
+                let lost_before = rewrite.lost.len();
                 if Some(id) == lost {
-                    rewrite.lost += operations.len();
+                    rewrite.lost.extend(operations);
                 } else {
                     self.remake(context, &mut rewrite, writer, stored.offset, operations)?;
                 }
-                rewrite.lost_at.extend((rewrite.lost > lost_before).then_some(stored.offset));
+                rewrite.lost_at.extend((rewrite.lost.len() > lost_before).then_some(stored.offset));
             }
         }
         Ok(Ok(rewrite))
@@ -262,7 +267,7 @@ impl Live {
                 touch.into_iter().for_each(|touch| touched.note(touch));
                 made.push(operation);
             } else {
-                rewrite.lost += 1;
+                rewrite.lost.push(operation);
             }
         }
         if let Some(update) = document.take_local()? {
@@ -273,17 +278,19 @@ impl Live {
         Ok(())
     }
 
-    fn replace(&mut self, context: &mut Context, rewrite: Rewrite) {
-        let Rewrite { content, kept, remade, lost_at, .. } = rewrite;
+    /// Puts what was written again in the place of the log. Returns the operations that were lost.
+    fn replace(&mut self, context: &mut Context, rewrite: Rewrite) -> Vec<Operation> {
+        let Rewrite { content, kept, remade, lost, lost_at, .. } = rewrite;
         let state = match self.log.base() {
             Some(base) => Ok(base.state.clone()),
             None => crdt::create(self.spec).snapshot(),
         };
-        let Ok(state) = state else { return };
+        let Ok(state) = state else { return lost };
         let covers = self.log.base().map(|base| base.covers.clone()).unwrap_or_default();
         self.content = content;
         self.pending.lose(&lost_at);
         self.renumber(context, state, covers, kept.into_iter().chain(remade).collect());
+        lost
     }
 
     /// Gives the document a new base behind the end of its log, and these entries (with their old offsets)

@@ -146,7 +146,7 @@ impl World {
                 Ok(())
             }
             Event::Saved { doc, progress } => self.on_saved(id, &doc, progress),
-            Event::Refused { doc, id: entry, lost, .. } => self.on_refused(id, doc, entry, lost),
+            Event::Refused { doc, id: entry, lost, .. } => self.on_refused(id, doc, entry, lost.len()),
             Event::Quarantined { doc, id: entry, reason } => self.on_quarantined(id, &doc, entry, &reason),
             Event::Peer { connection, peer } => {
                 let (link, side) = link_of(connection);
