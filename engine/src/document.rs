@@ -319,7 +319,8 @@ mod tests {
     /// Waits until so many documents are in memory.
     async fn in_memory(node: &Node, count: usize) {
         let mut turns = node.shared.turns.subscribe();
-        turns.wait_for(|()| node.look(|replica| replica.documents().count() == count)).await.unwrap();
+        let reached = turns.wait_for(|()| node.look(|replica| replica.documents().count() == count));
+        tokio::time::timeout(std::time::Duration::from_secs(20), reached).await.unwrap().unwrap();
     }
 
     #[tokio::test]
