@@ -8,7 +8,7 @@ use syncline::{Kind, Path, Spec, Value, json::to_canonical_json};
 
 use crate::args::{Format, Global};
 use crate::failure::Failure;
-use crate::session;
+use crate::{progress, session};
 
 /// Prints a value of a document, without an added newline.
 pub async fn get(global: &Global, doc: &str, path: &str) -> Result<(), Failure> {
@@ -132,15 +132,20 @@ pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> 
         Some(doc) => vec![doc.to_owned()],
         None => engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect(),
     };
+    let bar = progress::bar(names.len(), "documents compacted");
     for name in names {
         session::document(&engine, &name).await?.compact().await;
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     session::close(&engine).await
 }
 
 /// Verifies the store.
 pub fn check(global: &Global) -> Result<(), Failure> {
+    let spinner = progress::spinner("checking the store");
     let report = session::existing_store(global)?.check()?;
+    spinner.finish_and_clear();
     if !report.is_sound() {
         return Err(Failure::Damaged(report.problems.join("; ")));
     }

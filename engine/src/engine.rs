@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use syncline_core::entry::Spec;
-use syncline_core::event::{Event, Side, StoreFault};
+use syncline_core::event::{DocumentError, Event, Side, StoreFault};
 use syncline_core::id::{DocId, NameError, Principal};
-use syncline_core::replica::{Compaction, Config, Policy};
+use syncline_core::replica::{Batching, Compaction, Config, Policy};
 use syncline_core::time::Time;
 use syncline_core::wire::{Compression, Encoding};
 use syncline_storage::{DocumentSummary, Storage};
@@ -50,6 +50,7 @@ pub struct Builder {
     encoding: Encoding,
     compression: Vec<Compression>,
     compaction: Compaction,
+    batching: Batching,
     longest_wait: u64,
     keeps_unacknowledged: Option<bool>,
 }
@@ -91,6 +92,14 @@ impl Builder {
         self
     }
 
+    /// How updates share frames: unless told otherwise those that are there at the same time, up to 64 KiB. A delay lets
+    /// more of them share one, for fewer and better compressed bytes.
+    #[must_use]
+    pub fn batching(mut self, batching: Batching) -> Self {
+        self.batching = batching;
+        self
+    }
+
     /// Longest wait between attempts to connect, in milliseconds.
     #[must_use]
     pub fn longest_wait(mut self, millis: u64) -> Self {
@@ -120,7 +129,12 @@ impl Builder {
             encoding: self.encoding,
             compression: self.compression,
             seed: seed()?,
-            policy: Policy { awaits_relay, compaction: self.compaction, ..Policy::client() },
+            policy: Policy {
+                awaits_relay,
+                compaction: self.compaction,
+                batching: self.batching,
+                ..Policy::client()
+            },
         };
         let observers = Arc::new(Observers::new(!self.transports.is_empty()));
         let told = observers.clone();
@@ -152,6 +166,7 @@ impl Engine {
             encoding: Encoding::Binary,
             compression: vec![Compression::Gzip],
             compaction: Compaction::default(),
+            batching: Batching::default(),
             longest_wait: syncline_core::replica::LONGEST_WAIT,
             keeps_unacknowledged: None,
         }
@@ -182,7 +197,14 @@ impl Engine {
             opened = opened => opened.map_err(|_| OpenError::Closed)??,
             () = node.closed() => return Err(OpenError::Closed),
         }
-        Ok(Document::new(handle))
+        // It may have been opened as something else at the same time.
+        let found = node.look(|replica| replica.spec(&doc));
+        match spec.zip(found).filter(|(wanted, found)| wanted != found) {
+            Some((wanted, found)) => {
+                Err(DocumentError::SpecMismatch { doc, wanted, found, place: "here" }.into())
+            }
+            None => Ok(Document::new(handle)),
+        }
     }
 
     /// Asks the connected relays what they hold under a name; `None` if they hold nothing, or if none is

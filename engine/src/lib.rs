@@ -49,7 +49,7 @@ pub use syncline_core::event::Progress;
 pub use syncline_core::id::{DocId, EntryId, Principal};
 pub use syncline_core::operation::Operation;
 pub use syncline_core::path::Path;
-pub use syncline_core::replica::Editor;
+pub use syncline_core::replica::{Batching, Compaction, Editor};
 pub use syncline_core::value::{NodeKind, Value};
 pub use syncline_core::wire::{Compression, Encoding};
 pub use syncline_core::{diff, json, model};

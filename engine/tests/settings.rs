@@ -1,0 +1,82 @@
+//! What an engine is told when it is made, and a document when it is opened.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use syncline::node::Node;
+use syncline::transports::memory;
+use syncline::{
+    Batching, Compression, Encoding, Engine, Family, Kind, MemoryStorage, OpenError, Operation, Path,
+    Principal, Saved, Spec,
+};
+use syncline_core::event::{DocumentError, Event, Side};
+use syncline_core::replica::{Config, Policy};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const TEXT: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
+const TREE: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
+const EDITS: usize = 20;
+
+/// A relay that counts how often it is told something new.
+fn counting_relay() -> (memory::MemoryTransport, Arc<AtomicUsize>) {
+    let config = Config {
+        agent: "test relay".to_owned(),
+        principal: Principal::new("relay").unwrap(),
+        encoding: Encoding::Binary,
+        compression: vec![Compression::Gzip],
+        seed: 7,
+        policy: Policy::relay(),
+    };
+    let frames = Arc::new(AtomicUsize::new(0));
+    let count = frames.clone();
+    let on_event = move |_: &Node, event: Event| {
+        if matches!(event, Event::Changed { .. }) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let node = Node::start(Box::new(MemoryStorage::new()), config, Box::new(on_event)).unwrap();
+    let (transport, mut listener) = memory::listen();
+    tokio::spawn(async move {
+        while let Some(link) = listener.accept().await {
+            node.attach(link, Side::Accepted);
+        }
+    });
+    (transport, frames)
+}
+
+/// How many frames a relay gets of edits each of which is on disk before the next is made.
+async fn frames(batching: Batching) -> usize {
+    let (transport, frames) = counting_relay();
+    let builder = Engine::builder(MemoryStorage::new()).relay(transport).batching(batching);
+    let engine = builder.open().unwrap();
+    let document = engine.document("d", TEXT).await.unwrap();
+    document.in_sync().await.unwrap();
+    for _ in 0..EDITS {
+        let path = Path::root().child(Kind::TEXT_KEY);
+        document.perform(Operation::Splice { path, at: 0, delete: 0, insert: "x".to_owned() }).unwrap();
+        document.saved(Saved::Local).await.unwrap();
+    }
+    document.saved(Saved::Relay).await.unwrap();
+    engine.close().await;
+    frames.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn updates_wait_for_others_if_that_is_set() {
+    let delayed = frames(Batching { delay: 1_000, ..Batching::default() });
+    assert_eq!(tokio::time::timeout(PATIENCE, delayed).await.unwrap(), 1);
+    let eager = tokio::time::timeout(PATIENCE, frames(Batching::default())).await.unwrap();
+    assert!(eager > 1, "{EDITS} edits in {eager} frames");
+}
+
+#[tokio::test]
+async fn a_document_opened_as_two_things_at_once_is_one_of_them() {
+    let engine = Engine::builder(MemoryStorage::new()).open().unwrap();
+    let (text, tree) = tokio::join!(engine.document("d", TEXT), engine.document("d", TREE));
+    assert!(text.is_ok());
+    let error = tree.err().unwrap();
+    assert!(matches!(error, OpenError::Document(DocumentError::SpecMismatch { .. })), "{error:?}");
+}
