@@ -76,3 +76,16 @@ fn late_rubbish_is_nobodys_talk() {
 fn what_was_committed_once_is_committed_again_in_any_parts() {
     holds(Family::Yjs, &[607]);
 }
+
+/// Along a chain of slow links, where every second frame came twice, entries trickled in for longer than the simulator
+/// waited.
+#[test]
+fn slow_is_not_stalled() {
+    holds(Family::Toy, &[1_109]);
+}
+
+/// A relay that was restored from a backup did not know any more that it had voided an entry.
+#[test]
+fn a_restored_relay_may_refuse_what_it_said_before() {
+    holds(Family::Toy, &[1_554]);
+}

@@ -119,10 +119,13 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether a relay may refuse an entry: it writes where it must not, follows one that was void, or needs one
-    /// that was refused.
+    /// Whether a relay may refuse an entry: it writes where it must not, follows one that was void, needs one
+    /// that was refused, or voids one on behalf of the relay as it was before it was restored.
     fn may_be_fenced(&self, doc: &DocId, id: EntryId, reason: &str) -> bool {
         if reason.contains("missing") && self.has_fences(doc) {
+            return true;
+        }
+        if reason.contains("only a relay voids") && self.restored {
             return true;
         }
         let known = self.entries.get(&(doc.clone(), id));
