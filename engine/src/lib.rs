@@ -41,7 +41,7 @@ pub use document::{Document, Saved};
 pub use engine::{Builder, Engine};
 pub use error::{BoxError, EditError, OpenError, SaveError};
 pub use history::{Deed, History, PastEdit};
-pub use observers::Loss;
+pub use observers::{Loss, MAX_LOST_OPERATIONS};
 pub use status::{Connection, Status};
 
 pub use syncline_core::entry::{Family, Kind, Spec};
