@@ -22,9 +22,6 @@ use super::world::{Happening, World};
 /// How long after the last fault everybody must be in sync, in simulated milliseconds.
 pub const PATIENCE: u64 = 60_000;
 
-/// The same where entries still trickle in.
-const LONGEST_PATIENCE: u64 = 20 * PATIENCE;
-
 /// How often that is looked for.
 const GLANCE: u64 = 500;
 
@@ -122,15 +119,11 @@ impl World {
         all
     }
 
-    /// Waits until everybody is in sync: longer where links are so slow that entries still trickle in, but not for ever.
+    /// Waits until everybody is in sync, once what is on its way has arrived.
     fn settle(&mut self) -> Result<(), String> {
-        let (mut entries, mut end) = (self.entries(), self.now + PATIENCE);
-        let latest = self.now + LONGEST_PATIENCE;
+        let end = self.now.max(self.network.last_arrival()) + PATIENCE;
         loop {
             self.run_until(self.now + GLANCE)?;
-            if self.entries() != entries {
-                (entries, end) = (self.entries(), latest.min(self.now + PATIENCE));
-            }
             match self.unsettled() {
                 None => return Ok(()),
                 Some(reason) if self.now >= end => return Err(format!("stalled: {reason}")),
@@ -140,13 +133,6 @@ impl World {
                 self.compact_relays()?;
             }
         }
-    }
-
-    /// How many entries all replicas hold, each counted as often as it is held.
-    fn entries(&self) -> u64 {
-        let replicas = self.nodes.iter().filter_map(|node| node.replica.as_ref());
-        let logs = replicas.flat_map(|replica| self.documents.keys().filter_map(|doc| replica.log(doc)));
-        logs.flat_map(|log| log.have().iter()).map(|id| id.counter).sum()
     }
 
     /// Relays find poison when they compact.

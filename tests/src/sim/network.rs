@@ -159,6 +159,12 @@ impl Network {
         Some(there.last_arrival)
     }
 
+    /// When the last frame arrives that is on its way somewhere.
+    pub fn last_arrival(&self) -> u64 {
+        let up = self.links.values().flat_map(|link| &link.ends).filter(|end| end.up);
+        up.map(|end| end.last_arrival).max().unwrap_or_default()
+    }
+
     pub fn is_blocked(&self, dialer: NodeId, target: NodeId, now: u64) -> bool {
         self.blocked.get(&(dialer, target)).is_some_and(|until| now < *until)
     }
