@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use syncline_core::crdt::{self, Writer};
 use syncline_core::entry::{Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec};
 use syncline_core::event::{Input, Output, Side};
@@ -283,6 +284,26 @@ fn a_stolen_name_is_noticed_before_the_own_entry_is_sent() {
         rob(&mut world, spec, relay, ada);
         world.finish_writes();
         world.write(ada, "three ");
+        assert_nothing_lost(&world, ada, &[cyd]);
+    }
+}
+
+#[test]
+fn what_others_send_under_a_name_costs_its_owner_no_edit() {
+    for family in FAMILIES {
+        let (mut world, _, [relay, ada, cyd], link) = shared(family);
+        world.write(ada, "mallory ");
+        world.cut(link);
+        let before = world.log(relay);
+        let replica = before[0].id.replica;
+        let id = EntryId { replica, counter: before.len() as u64 + 1 };
+        let body = Body::Update(Bytes::from_static(b"rubbish"));
+        let spec = Spec { family, kind: Kind::Text };
+        world.forge(relay, spec, Entry { id, body, ..(*before[0]).clone() });
+        assert_eq!(world.log(relay).len(), before.len(), "the gate refuses it");
+        world.write(ada, "two ");
+        world.write(ada, "three ");
+        world.connect(ada, relay);
         assert_nothing_lost(&world, ada, &[cyd]);
     }
 }

@@ -16,6 +16,9 @@ pub const MAX_WAITING_INPUTS: usize = 1_024;
 /// it waits for room, in turn; so nobody who sends faster than the loop takes keeps the others out.
 pub const MAX_WAITING_INPUT_BYTES: usize = 64 << 20;
 
+/// Most frames of one link among them: a frame of a few bytes may take long to understand, and others want their turn.
+pub const MAX_WAITING_FRAMES_OF_A_LINK: usize = 8;
+
 /// How long a peer may take to hear that the link is closed.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
@@ -27,8 +30,11 @@ const _: () = assert!(MAX_WAITING_INPUT_BYTES >= 2 * syncline_core::wire::MAX_FR
 /// What waits for the loop, and what it takes of the room there is until it has been dealt with.
 pub(crate) struct Waiting {
     pub input: Input,
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Option<Room>,
 }
+
+/// What a frame takes: a place among those of its link, and its bytes among those of all.
+pub(crate) struct Room(#[expect(dead_code, reason = "held until it is dropped")] [OwnedSemaphorePermit; 2]);
 
 impl From<Input> for Waiting {
     fn from(input: Input) -> Self {
@@ -58,12 +64,24 @@ impl Inputs {
     }
 
     /// Waits for room for the frame.
-    async fn received(&self, connection: ConnectionId, frame: Frame) -> Result<(), Gone> {
+    async fn received(
+        &self,
+        connection: ConnectionId,
+        of_link: &Arc<Semaphore>,
+        frame: Frame,
+    ) -> Result<(), Gone> {
         let bytes = u32::try_from(frame.bytes.len().min(MAX_WAITING_INPUT_BYTES)).map_err(|_| Gone)?;
+        let place = of_link.clone().acquire_owned().await.map_err(|_| Gone)?;
         let room = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| Gone)?;
-        let waiting = Waiting { input: Input::Received { connection, frame }, room: Some(room) };
+        let room = Some(Room([place, room]));
+        let waiting = Waiting { input: Input::Received { connection, frame }, room };
         self.queue.send(waiting).await.map_err(|_| Gone)
     }
+}
+
+/// The places for frames of a link.
+fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_WAITING_FRAMES_OF_A_LINK))
 }
 
 /// What the driver wants of a link.
@@ -122,8 +140,9 @@ async fn send_all(
 }
 
 async fn receive_all(id: ConnectionId, receiver: &mut LinkReceiver, inputs: &Inputs) {
+    let of_link = places();
     while let Ok(Some(frame)) = receiver.receive().await {
-        if inputs.received(id, from_link(frame)).await.is_err() {
+        if inputs.received(id, &of_link, from_link(frame)).await.is_err() {
             return;
         }
     }
@@ -158,10 +177,11 @@ mod tests {
         let (inputs, mut waiting) = inputs();
         let frame = || Frame { bytes: vec![0; MAX_FRAME_BYTES].into(), text: false };
         let fits = MAX_WAITING_INPUT_BYTES / MAX_FRAME_BYTES;
+        let (one, other) = (places(), places());
         for _ in 0..fits {
-            assert!(inputs.received(ConnectionId(1), frame()).now_or_never().is_some());
+            assert!(inputs.received(ConnectionId(1), &one, frame()).now_or_never().is_some());
         }
-        let outside = inputs.received(ConnectionId(2), frame());
+        let outside = inputs.received(ConnectionId(2), &other, frame());
         tokio::pin!(outside);
         assert!(outside.as_mut().now_or_never().is_none(), "more than {MAX_WAITING_INPUT_BYTES} bytes wait");
         assert!(inputs.send(Input::Tick).now_or_never().is_some(), "what has no bytes passes");
@@ -169,5 +189,21 @@ mod tests {
         assert!(outside.as_mut().now_or_never().is_none(), "one is being dealt with");
         drop(taken);
         assert!(outside.as_mut().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_link_leaves_others_their_turn() {
+        let (inputs, mut waiting) = inputs();
+        let frame = || Frame { bytes: vec![0].into(), text: false };
+        let (one, other) = (places(), places());
+        for _ in 0..MAX_WAITING_FRAMES_OF_A_LINK {
+            assert!(inputs.received(ConnectionId(1), &one, frame()).now_or_never().is_some());
+        }
+        let more = inputs.received(ConnectionId(1), &one, frame());
+        tokio::pin!(more);
+        assert!(more.as_mut().now_or_never().is_none(), "it has its share");
+        assert!(inputs.received(ConnectionId(2), &other, frame()).now_or_never().is_some());
+        drop(waiting.recv().await.unwrap());
+        assert!(more.as_mut().now_or_never().is_some());
     }
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::driver::Driver;
 pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN};
 use crate::link;
-pub use crate::link::{MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
+pub use crate::link::{MAX_WAITING_FRAMES_OF_A_LINK, MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
 
 /// A running replica. Cheap to clone; it runs until [`Node::close`].
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use syncline::storage::{self, StorageError};
 use syncline::transports::Link;
 use syncline::transports::websocket::{self, WebSocketSettings};
 use syncline::{Compression, Durability, Encoding, Principal, SqliteStorage};
-use syncline_core::event::{Event, Side};
+use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::replica::{Config, Policy};
 use syncline_core::wire::MAX_FRAME_BYTES;
 use thiserror::Error;
@@ -158,6 +158,10 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         Event::Changed { entries, .. } => {
             updates.fetch_add(*entries as u64, Ordering::Relaxed);
         }
+        // What clients can bring about at will is not worth a line to an operator who has not asked for it.
+        Event::Failed { doc, error: error @ DocumentError::NotFound { .. } } => {
+            tracing::debug!(%doc, %error, "a client asks for what is not there");
+        }
         Event::Failed { doc, error } => tracing::error!(%doc, %error, "a document cannot be served"),
         Event::Quarantined { doc, id, reason } => tracing::warn!(%doc, %id, reason, "an entry is skipped"),
         Event::Peer { connection, peer: Some(peer) } => {
@@ -165,7 +169,7 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         }
         Event::Peer { connection, peer: None } => tracing::info!(connection = connection.0, "gone"),
         Event::PeerError { connection, doc, code, message } => {
-            tracing::warn!(connection = connection.0, ?doc, ?code, message, "a client reports an error");
+            tracing::debug!(connection = connection.0, ?doc, ?code, message, "a client reports an error");
         }
         Event::Store { fault: Some(fault) } => tracing::error!(%fault, "the store cannot be written"),
         Event::Store { fault: None } => tracing::info!("the store can be written again"),

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::live::{Accepted, Live, MAX_WRITERS};
 use super::peer::{Peer, Receiving, Sending};
 use super::{Document, Replica};
-use crate::entry::{Cursor, Spec};
+use crate::entry::{Blame, Cursor, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Refusal, Side, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Have};
 use crate::wire::{ErrorCode, MAX_OPEN_CURSORS, Message, Numbered};
@@ -385,15 +385,18 @@ impl Live {
         let fence = Fence::from(entry, refusal.blame(), refusal.to_string());
         let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry));
         let is_new = standing.is_none() && self.log.have().counter(&entry.replica) == 0;
-        let fence = standing.cloned().unwrap_or(fence);
+        // Whoever sends what a fence keeps out need not be whose entry it was put up for: somebody may have written under
+        // this name before. Made again under another name, the entry is judged by itself.
+        let told = standing.map(|standing| Fence { blame: Blame::Context, ..standing.clone() });
+        let (told, fence) = (told.unwrap_or_else(|| fence.clone()), standing.cloned().unwrap_or(fence));
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refused = true;
         }
         if is_new && self.fences.len() >= MAX_FENCES {
-            return context.post(id, refused(&self.doc, fence));
+            return context.post(id, refused(&self.doc, told));
         }
-        let write = self.set_fence(context, fence.clone());
-        self.tell_after(write, id, refused(&self.doc, fence));
+        let write = self.set_fence(context, fence);
+        self.tell_after(write, id, refused(&self.doc, told));
     }
 
     fn on_gap(
