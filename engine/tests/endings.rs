@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod relayed;
+
 use std::sync::mpsc;
-use std::time::Duration;
 
 use syncline::storage::{CheckReport, DocumentSummary, StorageError};
 use syncline::transports::memory;
@@ -15,12 +16,9 @@ use syncline_core::event::{StoredDocument, Write};
 use syncline_core::id::DocId;
 use syncline_core::replica::EditFailure;
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
+use relayed::soon;
 
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
-}
+const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
 
 fn put(path: impl AsRef<str>) -> Operation {
     Operation::Put { path: path.as_ref().parse().unwrap(), value: true.into() }

@@ -2,57 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+mod relayed;
 
-use syncline::transports::memory::{self, MemoryListener, MemoryTransport};
 use syncline::{
     BoxError, Document, Engine, Family, Kind, MemoryStorage, Operation, Saved, Spec, SqliteStorage, Value,
     storage,
 };
-use syncline_core::event::Side;
-use syncline_core::id::Principal;
-use syncline_core::replica::{Config, Policy};
+use syncline_core::replica::Policy;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use relayed::{engine, relay, soon};
 
 fn spec(family: Family) -> Spec {
     Spec { family, kind: Kind::Tree }
 }
 
-fn relay_config(seed: u64) -> Config {
-    Config {
-        agent: "test relay".to_owned(),
-        principal: Principal::new("relay").unwrap(),
-        encoding: syncline::Encoding::Binary,
-        compression: vec![syncline::Compression::Gzip],
-        seed,
-        policy: Policy::relay(),
-    }
-}
-
-/// A relay on in-memory links.
-fn relay(storage: MemoryStorage) -> (MemoryTransport, syncline::node::Node) {
-    let node = syncline::node::Node::start(Box::new(storage), relay_config(7), Box::new(|_, _| {})).unwrap();
-    let (transport, mut listener): (MemoryTransport, MemoryListener) = memory::listen();
-    let accepting = node.clone();
-    tokio::spawn(async move {
-        while let Some(link) = listener.accept().await {
-            accepting.attach(link, Side::Accepted);
-        }
-    });
-    (transport, node)
-}
-
-fn engine(transport: &MemoryTransport) -> Engine {
-    Engine::builder(MemoryStorage::new()).relay(transport.clone()).longest_wait(200).open().unwrap()
-}
-
 fn put(document: &Document, path: &str, value: impl Into<Value>) {
     document.perform(Operation::Put { path: path.parse().unwrap(), value: value.into() }).unwrap();
-}
-
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
 fn whole(document: &Document) -> Value {
@@ -60,7 +25,7 @@ fn whole(document: &Document) -> Value {
 }
 
 async fn come_back_equal(family: Family) -> Result<(), BoxError> {
-    let (transport, relay) = relay(MemoryStorage::new());
+    let (transport, relay) = relay(MemoryStorage::new(), Policy::relay(), Box::new(|_, _| {}));
     let (ada, ben) = (engine(&transport), engine(&transport));
     let a = soon("open", ada.document("team/board", spec(family))).await?;
     let b = soon("open", ben.document("team/board", spec(family))).await?;

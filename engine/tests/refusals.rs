@@ -3,19 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::time::Duration;
+mod relayed;
 
 use futures_util::StreamExt;
 use syncline::transports::memory::{self, MemoryTransport};
-use syncline::{
-    Document, Engine, Family, Kind, MemoryStorage, Operation, SaveError, Saved, Spec, Value, node::Node,
-};
+use syncline::{Document, Family, Kind, MemoryStorage, Operation, SaveError, Saved, Spec, Value, node::Node};
 use syncline_core::entry::Entry;
-use syncline_core::event::Side;
-use syncline_core::id::{DocId, Principal};
-use syncline_core::replica::{Config, Policy};
+use syncline_core::id::DocId;
+use syncline_core::replica::Policy;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use relayed::{engine, soon};
+
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
 
 /// Refuses every edit of `/forbidden`.
@@ -25,27 +23,7 @@ fn accepts(_: &DocId, entry: &Entry) -> Result<(), String> {
 }
 
 fn relay() -> (MemoryTransport, Node) {
-    let config = Config {
-        agent: "test relay".to_owned(),
-        principal: Principal::new("relay").unwrap(),
-        encoding: syncline::Encoding::Binary,
-        compression: Vec::new(),
-        seed: 7,
-        policy: Policy { accepts, ..Policy::relay() },
-    };
-    let node = Node::start(Box::new(MemoryStorage::new()), config, Box::new(|_, _| {})).unwrap();
-    let (transport, mut listener) = memory::listen();
-    let accepting = node.clone();
-    tokio::spawn(async move {
-        while let Some(link) = listener.accept().await {
-            accepting.attach(link, Side::Accepted);
-        }
-    });
-    (transport, node)
-}
-
-fn engine(transport: &MemoryTransport) -> Engine {
-    Engine::builder(MemoryStorage::new()).relay(transport.clone()).longest_wait(200).open().unwrap()
+    relayed::relay(MemoryStorage::new(), Policy { accepts, ..Policy::relay() }, Box::new(|_, _| {}))
 }
 
 fn put(document: &Document, path: &str) {
@@ -54,10 +32,6 @@ fn put(document: &Document, path: &str) {
 
 fn holds(document: &Document, path: &str) -> bool {
     document.value(&path.parse().unwrap()) == Some(Value::Bool(true))
-}
-
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
 async fn until(what: &str, document: &Document, done: impl Fn() -> bool) {

@@ -2,34 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod relayed;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use syncline::node::Node;
 use syncline::transports::memory;
-use syncline::{
-    Batching, Compression, Encoding, Engine, Family, Kind, MemoryStorage, OpenError, Operation, Path,
-    Principal, Saved, Spec,
-};
-use syncline_core::event::{DocumentError, Event, Side};
-use syncline_core::replica::{Config, Policy};
+use syncline::{Batching, Engine, Family, Kind, MemoryStorage, OpenError, Operation, Path, Saved, Spec};
+use syncline_core::event::{DocumentError, Event};
+use syncline_core::replica::Policy;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use relayed::{relay, soon};
+
 const TEXT: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
 const TREE: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
 const EDITS: usize = 20;
 
 /// A relay that counts how often it is told something new.
 fn counting_relay() -> (memory::MemoryTransport, Arc<AtomicUsize>) {
-    let config = Config {
-        agent: "test relay".to_owned(),
-        principal: Principal::new("relay").unwrap(),
-        encoding: Encoding::Binary,
-        compression: vec![Compression::Gzip],
-        seed: 7,
-        policy: Policy::relay(),
-    };
     let frames = Arc::new(AtomicUsize::new(0));
     let count = frames.clone();
     let on_event = move |_: &Node, event: Event| {
@@ -37,13 +28,7 @@ fn counting_relay() -> (memory::MemoryTransport, Arc<AtomicUsize>) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let node = Node::start(Box::new(MemoryStorage::new()), config, Box::new(on_event)).unwrap();
-    let (transport, mut listener) = memory::listen();
-    tokio::spawn(async move {
-        while let Some(link) = listener.accept().await {
-            node.attach(link, Side::Accepted);
-        }
-    });
+    let (transport, _relay) = relay(MemoryStorage::new(), Policy::relay(), Box::new(on_event));
     (transport, frames)
 }
 
@@ -67,8 +52,8 @@ async fn frames(batching: Batching) -> usize {
 #[tokio::test]
 async fn updates_wait_for_others_if_that_is_set() {
     let delayed = frames(Batching { delay: 1_000, ..Batching::default() });
-    assert_eq!(tokio::time::timeout(PATIENCE, delayed).await.unwrap(), 1);
-    let eager = tokio::time::timeout(PATIENCE, frames(Batching::default())).await.unwrap();
+    assert_eq!(soon("all edits", delayed).await, 1);
+    let eager = soon("all edits", frames(Batching::default())).await;
     assert!(eager > 1, "{EDITS} edits in {eager} frames");
 }
 
