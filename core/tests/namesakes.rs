@@ -27,7 +27,7 @@ const MALLORYS_LINK: ConnectionId = ConnectionId(666);
 #[derive(Default)]
 struct World {
     replicas: Vec<Replica>,
-    /// Who is at the ends of a link; a link of one end is Mallory's.
+    /// Who is at the ends of a link. Mallory's has nobody at its other end, and is not among them.
     links: BTreeMap<ConnectionId, [usize; 2]>,
     /// Whose disk is not done at once, and what it has not finished.
     slow: Option<(usize, Vec<WriteId>)>,
@@ -291,14 +291,13 @@ fn a_stolen_name_is_noticed_before_the_own_entry_is_sent() {
 #[test]
 fn what_others_send_under_a_name_costs_its_owner_no_edit() {
     for family in FAMILIES {
-        let (mut world, _, [relay, ada, cyd], link) = shared(family);
+        let (mut world, spec, [relay, ada, cyd], link) = shared(family);
         world.write(ada, "mallory ");
         world.cut(link);
         let before = world.log(relay);
         let replica = before[0].id.replica;
         let id = EntryId { replica, counter: before.len() as u64 + 1 };
         let body = Body::Update(Bytes::from_static(b"rubbish"));
-        let spec = Spec { family, kind: Kind::Text };
         world.forge(relay, spec, Entry { id, body, ..(*before[0]).clone() });
         assert_eq!(world.log(relay).len(), before.len(), "the gate refuses it");
         world.write(ada, "two ");

@@ -365,13 +365,18 @@ impl Replica {
         true
     }
 
-    /// Ends the conversation about a document on a link, of which the peer has been told why.
+    /// Gives up a document on a link, of which the peer has been told why, until it is tried again.
     pub(super) fn give_up(&mut self, id: ConnectionId, doc: &DocId) {
+        self.end_conversation(id, doc);
+        self.retry_later(id, doc);
+    }
+
+    /// Ends the conversation about a document on a link, without another word to the peer.
+    pub(super) fn end_conversation(&mut self, id: ConnectionId, doc: &DocId) {
         if let Some(document) = self.documents.get_mut(doc) {
             document.shut(id);
         }
         self.no_longer_open(id, doc);
-        self.retry_later(id, doc);
     }
 
     /// Notes that a document did not open on a link, or was given up there.

@@ -93,10 +93,8 @@ impl Replica {
     }
 
     fn on_failure(&mut self, id: ConnectionId, doc: Option<DocId>, code: ErrorCode, message: String) {
-        if let Some((doc, document)) = doc.as_ref().and_then(|doc| Some((doc, self.documents.get_mut(doc)?)))
-        {
-            document.shut(id);
-            self.no_longer_open(id, doc);
+        if let Some(doc) = &doc {
+            self.end_conversation(id, doc);
         }
         match (code, &doc) {
             (ErrorCode::Unavailable | ErrorCode::Gap | ErrorCode::Unexpected, Some(doc)) => {
@@ -382,21 +380,22 @@ impl Live {
     /// Fences the replica and tells the sender once that is on disk. When there are many fences, a replica that has
     /// written nothing else gets none: its entry is judged once more when it comes again.
     fn refuse(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId, refusal: &Refusal) {
-        let fence = Fence::from(entry, refusal.blame(), refusal.to_string());
-        let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry));
+        let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry)).cloned();
         let is_new = standing.is_none() && self.log.have().counter(&entry.replica) == 0;
+        let judged = || Fence::from(entry, refusal.blame(), refusal.to_string());
         // Whoever sends what a fence keeps out need not be whose entry it was put up for: somebody may have written under
         // this name before. Made again under another name, the entry is judged by itself.
-        let told = standing.map(|standing| Fence { blame: Blame::Context, ..standing.clone() });
-        let (told, fence) = (told.unwrap_or_else(|| fence.clone()), standing.cloned().unwrap_or(fence));
+        let blame = if standing.is_some() { Blame::Context } else { refusal.blame() };
+        let fence = standing.unwrap_or_else(judged);
+        let told = refused(&self.doc, Fence { blame, ..fence.clone() });
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refused = true;
         }
         if is_new && self.fences.len() >= MAX_FENCES {
-            return context.post(id, refused(&self.doc, told));
+            return context.post(id, told);
         }
         let write = self.set_fence(context, fence);
-        self.tell_after(write, id, refused(&self.doc, told));
+        self.tell_after(write, id, told);
     }
 
     fn on_gap(
