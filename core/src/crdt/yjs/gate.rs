@@ -7,12 +7,13 @@
 //! one plays the update through in the order in which yrs will: each block after everything it refers to. It
 //! refuses what refers to something unknown or to itself, what is inside of something that holds nothing, and
 //! what is nested so deep that yrs would run out of stack. An admitted update therefore integrates
-//! completely; nothing is ever left pending.
+//! completely; nothing is ever left pending. Where all blocks are of one client, as in every update of a replica, there
+//! is one order only, and both readings are one.
 //!
 //! Honest clients send nothing that is refused here, with three exceptions that yrs cannot read either: the
 //! JSON content of Yjs before version 13, XML hooks and weak links.
 
-use super::block::{self, Block, Body, Content, MIN_BLOCK_BYTES, Parent};
+use super::block::{self, Block, Body, Content, Links, MIN_BLOCK_BYTES, Parent};
 use super::known::{Container, Known, MAX_TYPE_DEPTH, Mark, Place, Roots, Runs};
 use super::reader::{Id, MAX_CLOCK, Reader, malformed};
 use crate::crdt::{Gate, GateError, Writer};
@@ -104,6 +105,18 @@ impl Brought {
     }
 }
 
+impl Section {
+    /// Notes that its next block is integrated, of which the clocks below `known` were before.
+    fn integrated(&mut self, known: u32, body: &Body, mark: Mark) {
+        let start = self.clock.max(known);
+        self.clock += body.len;
+        self.at = body.end;
+        if self.clock > start {
+            self.runs.push(start, self.clock, mark);
+        }
+    }
+}
+
 /// Whether a block can be integrated now.
 enum Step {
     Integrated(Mark),
@@ -177,7 +190,7 @@ impl YjsGate {
             });
         }
         for _ in 0..count {
-            let section = self.read_section(reader, author)?;
+            let section = self.read_section(reader, author, count == 1)?;
             self.sections.push(section);
         }
         self.sections.sort_unstable_by_key(|section| section.client);
@@ -187,32 +200,49 @@ impl YjsGate {
         Ok(())
     }
 
-    fn read_section(&mut self, reader: &mut Reader<'_>, author: Option<u64>) -> Result<Section, GateError> {
+    /// Reads the blocks of a client, and plays them through if there are no others.
+    fn read_section(
+        &mut self,
+        reader: &mut Reader<'_>,
+        author: Option<u64>,
+        alone: bool,
+    ) -> Result<Section, GateError> {
         let blocks = reader.count(MIN_BLOCK_BYTES)?;
         let client = reader.number()?;
         let start = reader.clock()?;
-        self.check_start(client, start, author)?;
-        let (at, body) = (reader.position(), self.bodies.len());
+        let known = self.check_start(client, start, author)?;
+        let (at, body, runs) = (reader.position(), self.bodies.len(), Runs::default());
+        let mut section = Section { client, end: MAX_CLOCK, clock: start, at, body, runs, waits: false };
         let mut end = start;
         for _ in 0..blocks {
-            let Block { body, .. } = block::read(reader)?;
-            if author.is_some() && body.content == Content::Collected {
+            let block = block::read(reader)?;
+            if author.is_some() && block.body.content == Content::Collected {
                 return Err(malformed("a replica does not send what it has forgotten"));
             }
-            self.brought.note(body.content);
-            self.bodies.push(body);
-            end += body.len;
+            self.brought.note(block.body.content);
+            end += block.body.len;
             if end >= MAX_CLOCK {
                 return Err(malformed("a clock is too large"));
+            }
+            if !alone {
+                self.bodies.push(block.body);
+                continue;
+            }
+            let root = self.root(&block.links);
+            match self.step(&section, &block, root)? {
+                Step::Integrated(mark) => section.integrated(known, &block.body, mark),
+                Step::After(_) => return Err(malformed("a block refers to one that comes after it")),
             }
         }
         if end == start {
             return Err(malformed("a client without blocks"));
         }
-        Ok(Section { client, end, clock: start, at, body, runs: Runs::default(), waits: false })
+        section.end = end;
+        Ok(section)
     }
 
-    fn check_start(&self, client: u64, start: u32, author: Option<u64>) -> Result<(), GateError> {
+    /// Returns from which clock on nothing of the client is held.
+    fn check_start(&self, client: u64, start: u32, author: Option<u64>) -> Result<u32, GateError> {
         let known = self.known.clock(client);
         if start > known {
             return Err(GateError::Gap { reason: format!("clocks {known} to {start} of client {client}") });
@@ -222,7 +252,7 @@ impl YjsGate {
                 Err(GateError::Impostor { reason: format!("its author is client {author}, not {client}") })
             }
             Some(_) if start < known => Err(malformed("it repeats an earlier one")),
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(known),
         }
     }
 
@@ -284,20 +314,15 @@ impl YjsGate {
 
     /// Integrates the next block of a section, or turns to the section it waits for.
     fn advance(&mut self, index: usize, update: &[u8]) -> Result<(), GateError> {
-        let section = &self.sections[index];
-        let links = block::read_again(&mut Reader::new(update, section.at))?;
-        let block = Block { links, body: self.bodies[section.body] };
-        match self.step(index, &block)? {
+        let Section { client, at, body, .. } = self.sections[index];
+        let links = block::read_again(&mut Reader::new(update, at))?;
+        let block = Block { links, body: self.bodies[body] };
+        let root = self.root(&block.links);
+        match self.step(&self.sections[index], &block, root)? {
             Step::Integrated(mark) => {
-                let known = self.known.clock(self.sections[index].client);
-                let section = &mut self.sections[index];
-                let start = section.clock.max(known);
-                section.clock += block.body.len;
-                section.at = block.body.end;
-                section.body += 1;
-                if section.clock > start {
-                    section.runs.push(start, section.clock, mark);
-                }
+                let known = self.known.clock(client);
+                self.sections[index].integrated(known, &block.body, mark);
+                self.sections[index].body += 1;
             }
             Step::After(id) => {
                 let Some(other) = self.section_index(id.client).filter(|other| !self.sections[*other].waits)
@@ -310,29 +335,32 @@ impl YjsGate {
         Ok(())
     }
 
-    fn step(&mut self, index: usize, block: &Block<'_>) -> Result<Step, GateError> {
+    /// The number of the top-level type that a block says it is in.
+    fn root(&mut self, links: &Links<'_>) -> Option<u32> {
+        match links.parent {
+            Some(Parent::Root(name)) => Some(self.roots.number(name)),
+            Some(Parent::Item(_)) | None => None,
+        }
+    }
+
+    fn step(&self, section: &Section, block: &Block<'_>, root: Option<u32>) -> Result<Step, GateError> {
         let Block { links, body } = block;
         if body.content == Content::Collected {
             return Ok(Step::Integrated(Mark { place: None, may_be_parent: false }));
         }
-        let section = &self.sections[index];
         let mut place = None;
         for id in [links.origin, links.right_origin].into_iter().flatten() {
             let Some(runs) = self.look_up(section, id)? else { return Ok(Step::After(id)) };
             agree(&mut place, runs.place(id.clock))?;
         }
-        match links.parent {
-            Some(Parent::Item(parent)) => {
-                let Some(runs) = self.look_up(section, parent)? else { return Ok(Step::After(parent)) };
-                agree(&mut place, inside_of(parent, runs, links.keyed)?)?;
-            }
-            Some(Parent::Root(name)) => {
-                let parent = Container::Root(self.roots.number(name));
-                agree(&mut place, Some(Place { parent, keyed: links.keyed, depth: 1 }))?;
-            }
-            None => {}
+        if let Some(Parent::Item(parent)) = links.parent {
+            let Some(runs) = self.look_up(section, parent)? else { return Ok(Step::After(parent)) };
+            agree(&mut place, inside_of(parent, runs, links.keyed)?)?;
         }
-        self.agree_with_known_half(index, body.len, &mut place)?;
+        if let Some(root) = root {
+            agree(&mut place, Some(Place { parent: Container::Root(root), keyed: links.keyed, depth: 1 }))?;
+        }
+        self.agree_with_known_half(section, body.len, &mut place)?;
         check_entry(block, place)?;
         let may_be_parent = place.is_some() && matches!(body.content, Content::Type | Content::Deleted);
         Ok(Step::Integrated(Mark { place, may_be_parent }))
@@ -342,11 +370,10 @@ impl YjsGate {
     /// behind something collected is collected too once the document is loaded again.
     fn agree_with_known_half(
         &self,
-        index: usize,
+        section: &Section,
         len: u32,
         place: &mut Option<Place>,
     ) -> Result<(), GateError> {
-        let section = &self.sections[index];
         let known = self.known.clock(section.client);
         if section.clock >= known || known >= section.clock + len {
             return Ok(());

@@ -54,6 +54,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number below 2^53. Client ids are nearly that large, and most of what an update consists of.
+    #[inline]
     pub(super) fn number(&mut self) -> Result<u64, GateError> {
         let Some(word) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) else {
             return self.number_at_the_end();
@@ -81,10 +82,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A clock, or a length of clocks.
+    #[inline]
     pub(super) fn clock(&mut self) -> Result<u32, GateError> {
         u32::try_from(self.number()?).ok().filter(|clock| *clock < MAX_CLOCK).ok_or_else(too_large)
     }
 
+    #[inline]
     pub(super) fn id(&mut self) -> Result<Id, GateError> {
         Ok(Id { client: self.number()?, clock: self.clock()? })
     }
