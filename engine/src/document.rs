@@ -130,6 +130,7 @@ impl Document {
     /// the wait began do not concern it.
     pub async fn saved(&self, place: Saved) -> Result<(), SaveError> {
         let made = self.progress().made;
+        self.handle.node.hurry();
         let mut progress = self.handle.channels.progress.subscribe();
         let saved = move |progress: &Progress| match place {
             Saved::Local => progress.local >= made,

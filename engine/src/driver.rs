@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use syncline_core::event::{Event, Input, Output, StoreFault, Write};
 use syncline_core::id::{ConnectionId, DocId, WriteId};
-use syncline_core::replica::{Merge, Replica};
+use syncline_core::replica::Merge;
 use syncline_core::time::Time;
 use syncline_core::wire::Frame;
 use syncline_storage::{Closed, DocumentSummary, StoreEvent, Writer};
 use syncline_transports::Link;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::link::{self, Order, Waiting};
 use crate::node::{Control, Node, OnEvent, Shared};
@@ -29,6 +29,10 @@ pub const MAX_INPUTS_PER_TURN: usize = 256;
 
 /// How long peers may take to hear that this node closes, before their links are dropped.
 pub const LINKS_CLOSING_TIME: Duration = Duration::from_secs(1);
+
+/// Shortest time between turns for edits and their commits, as long as nobody waits for them: an application that edits
+/// without pause does not have to make way for the loop at each of them, which takes longer than the edit.
+pub const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
 /// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
 const LINK_ORDERS: usize = 4;
@@ -45,8 +49,20 @@ pub(crate) struct Driver {
     loads: Vec<DocId>,
     lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
     merges: Arc<Semaphore>,
+    /// Something is due at the next tick.
+    ticks: bool,
     /// Dropped last of all.
     end: End,
+}
+
+/// When what happened is attended to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// With what else happens until then.
+    AtTick,
+    Now,
+    /// Now, and nothing after it.
+    Last,
 }
 
 /// However the loop ends, those who wait hear of it.
@@ -87,6 +103,7 @@ impl Driver {
             loads: Vec::new(),
             lists: Vec::new(),
             merges: Arc::new(Semaphore::new(1)),
+            ticks: false,
         }
     }
 
@@ -96,27 +113,42 @@ impl Driver {
         mut control: mpsc::UnboundedReceiver<Control>,
     ) {
         let mut waiting = Vec::with_capacity(MAX_INPUTS_PER_TURN);
+        let mut next_timeout = None;
+        let mut next_tick = Instant::now();
         loop {
-            let next_timeout = self.node.look(Replica::next_timeout);
-            tokio::select! {
+            let mut due = tokio::select! {
                 biased;
-                Some(message) = control.recv() => {
-                    if self.on_control(message, &mut waiting) {
-                        break;
-                    }
-                }
+                Some(message) = control.recv() => self.on_control(message, &mut waiting),
                 count = inputs.recv_many(&mut waiting, MAX_INPUTS_PER_TURN) => {
                     tracing::trace!(count, "inputs");
+                    Due::Now
                 }
-                () = self.node.shared.wake.notified() => {}
-                () = sleep_until(&self.node, next_timeout) => waiting.push(Input::Tick.into()),
-            }
+                () = self.node.shared.wake.notified() => Due::Now,
+                () = self.node.shared.edited.notified(), if !self.ticks => {
+                    self.ticks = true;
+                    Due::AtTick
+                }
+                () = tokio::time::sleep_until(next_tick), if self.ticks => Due::Now,
+                () = sleep_until(&self.node, next_timeout) => {
+                    waiting.push(Input::Tick.into());
+                    Due::Now
+                }
+            };
             while let Ok(message) = control.try_recv() {
-                if self.on_control(message, &mut waiting) {
-                    return self.finish(&mut waiting, inputs).await;
-                }
+                due = due.max(self.on_control(message, &mut waiting));
             }
-            self.turn(&mut waiting);
+            match due {
+                Due::AtTick if Instant::now() < next_tick => {
+                    self.ticks = true;
+                    continue;
+                }
+                Due::AtTick | Due::Now => {}
+                Due::Last => break,
+            }
+            if std::mem::take(&mut self.ticks) {
+                next_tick = Instant::now() + SHORTEST_TICK;
+            }
+            next_timeout = self.turn(&mut waiting);
             while self.tasks.try_join_next().is_some() {}
             self.node.shared.turns.send_replace(());
         }
@@ -143,10 +175,9 @@ impl Driver {
         drop(end);
     }
 
-    /// True if the loop is to end.
-    fn on_control(&mut self, control: Control, inputs: &mut Vec<Waiting>) -> bool {
+    fn on_control(&mut self, control: Control, inputs: &mut Vec<Waiting>) -> Due {
         match control {
-            Control::Store(event) => self.on_store(event, inputs),
+            Control::Store(event) => return self.on_store(event, inputs),
             Control::Merged(merged) => inputs.push(Input::Merged(merged).into()),
             Control::Attach(id, link, side, ends) => {
                 inputs.push(Input::Connected { connection: id, side }.into());
@@ -157,14 +188,17 @@ impl Driver {
                 self.heed(self.writer.list());
             }
             Control::Run(work) => work(&self.node),
-            Control::Close => return true,
+            Control::Close => return Due::Last,
         }
-        false
+        Due::Now
     }
 
-    fn on_store(&mut self, event: StoreEvent, inputs: &mut Vec<Waiting>) {
+    fn on_store(&mut self, event: StoreEvent, inputs: &mut Vec<Waiting>) -> Due {
         match event {
-            StoreEvent::Written(write) => inputs.push(Input::Written { write }.into()),
+            StoreEvent::Written(write) => {
+                inputs.push(Input::Written { write }.into());
+                return Due::AtTick;
+            }
             StoreEvent::Failed(fault) => {
                 inputs.push(Input::WriteFailed { fault: fault.clone() }.into());
                 if self.writer.is_closed() {
@@ -180,6 +214,7 @@ impl Driver {
             }
             StoreEvent::Listed(result) => answer_all(&mut self.lists, &result),
         }
+        Due::Now
     }
 
     fn run_link(&mut self, id: ConnectionId, link: Link, ends: oneshot::Sender<()>) {
@@ -194,11 +229,14 @@ impl Driver {
         });
     }
 
-    fn turn(&mut self, inputs: &mut Vec<Waiting>) {
+    /// Lets the replica handle what came in, and does what it wants done. Returns when it wants its next
+    /// [`Input::Tick`], whatever is left to do by then: all that could change that wakes the loop.
+    fn turn(&mut self, inputs: &mut Vec<Waiting>) -> Option<Time> {
         let now = self.node.now();
         let mut outputs = Vec::new();
+        let next_timeout;
         {
-            let mut replica = self.node.lock();
+            let mut replica = self.node.lock_from_loop();
             for Waiting { input, room } in inputs.drain(..) {
                 if let Input::Received { frame, .. } = &input {
                     self.node.shared.heard(frame, now);
@@ -210,8 +248,10 @@ impl Driver {
                 drop(room);
             }
             outputs.extend(std::iter::from_fn(|| replica.poll()));
+            next_timeout = replica.next_timeout();
         }
         self.perform(outputs);
+        next_timeout
     }
 
     fn perform(&mut self, outputs: Vec<Output>) {

@@ -22,6 +22,9 @@ pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN};
 use crate::link;
 pub use crate::link::{MAX_WAITING_FRAMES_OF_A_LINK, MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
 
+/// How often the loop tries the lock before it sleeps over it: some hundred microseconds, longer than most edits take.
+const SPINS: u32 = 10_000;
+
 /// A running replica. Cheap to clone; it runs until [`Node::close`].
 #[derive(Clone)]
 pub struct Node {
@@ -34,6 +37,8 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     clock: Clock,
     pub wake: Notify,
+    /// As `wake`, for what has time until the next tick.
+    pub edited: Notify,
     pub inputs: link::Inputs,
     control: mpsc::UnboundedSender<Control>,
     last_connection: AtomicU64,
@@ -119,6 +124,7 @@ impl Node {
             closing: AtomicBool::new(false),
             clock: Clock::start(),
             wake: Notify::new(),
+            edited: Notify::new(),
             inputs,
             control,
             last_connection: AtomicU64::new(0),
@@ -138,13 +144,24 @@ impl Node {
     /// Works on the replica; what it leaves to do is done soon after. Keep it short: everybody waits meanwhile.
     pub fn with<T>(&self, work: impl FnOnce(&mut Replica, Time) -> T) -> T {
         let result = work(&mut self.lock(), self.now());
-        self.shared.wake.notify_one();
+        self.hurry();
         result
     }
 
-    /// As [`Node::with`], for edits: `None` once the node is closing.
+    /// As [`Node::with`], for edits: `None` once the node is closing. They leave with the next tick, or when somebody
+    /// is in a [hurry](Node::hurry).
     pub fn edit<T>(&self, edit: impl FnOnce(&mut Replica, Time) -> T) -> Option<T> {
-        self.with(|replica, now| (!self.shared.closing.load(Ordering::Relaxed)).then(|| edit(replica, now)))
+        let mut replica = self.lock();
+        let open = !self.shared.closing.load(Ordering::Relaxed);
+        let result = open.then(|| edit(&mut replica, self.now()));
+        drop(replica);
+        self.shared.edited.notify_one();
+        result
+    }
+
+    /// Has what was done to the replica attended to at once: somebody waits for it.
+    pub fn hurry(&self) {
+        self.shared.wake.notify_one();
     }
 
     /// From now on there are no more edits. Those made before are written by [`Node::close`].
@@ -248,6 +265,18 @@ impl Node {
     /// Nobody listens once the loop has ended; whoever waits for an answer then finds its channel closed.
     pub(crate) fn tell(&self, control: Control) {
         drop(self.shared.control.send(control));
+    }
+
+    /// As [`Node::lock`], for the loop, which looks in on an application that edits without pause: going to sleep over
+    /// each short edit would make the application wake it each time, for longer than the edit takes.
+    pub(crate) fn lock_from_loop(&self) -> MutexGuard<'_, Replica> {
+        for _ in 0..SPINS {
+            if let Ok(replica) = self.shared.replica.try_lock() {
+                return replica;
+            }
+            std::hint::spin_loop();
+        }
+        self.lock()
     }
 
     /// A panic inside an edit leaves the replica whole (it takes the edit back), so poison says nothing here.
