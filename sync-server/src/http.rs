@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -49,8 +50,19 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(health))
         .route("/status.json", get(status))
         .route("/sync", get(upgrade_required))
+        .layer(axum::middleware::from_fn(misdirected))
         .layer(axum::middleware::map_response(secured))
         .with_state(shared)
+}
+
+/// Tells a client that connects at the wrong place where the right one is.
+async fn misdirected(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let upgrade = request.headers().get(header::UPGRADE);
+    match upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) && path != "/sync" {
+        true => (StatusCode::NOT_FOUND, format!("clients connect at /sync, not at {path}\n")).into_response(),
+        false => next.run(request).await,
+    }
 }
 
 async fn secured(mut response: Response) -> Response {
