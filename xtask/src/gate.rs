@@ -16,7 +16,7 @@ pub fn run(tree: &Tree, names: &[String]) -> Result<(), Failure> {
     let mut report = Report::default();
     let ended = chosen.iter().try_for_each(|step| report.step(tree, step));
     println!("\n{}", if ended.is_ok() { "everything passed" } else { "stopped at the first failure" });
-    report.print(&chosen);
+    report.print();
     ended
 }
 
@@ -54,21 +54,28 @@ impl Report {
         Ok(())
     }
 
-    fn print(&self, chosen: &[&Step]) {
+    fn print(&self) {
         println!("\nstep          seconds");
         for row in &self.rows {
             println!("{:<12} {:>8.1}  {}", row.name, row.took.as_secs_f64(), row.verdict());
         }
-        for step in &chosen[self.rows.len()..] {
-            println!("{:<12} {:>8}  not run", step.name, "-");
+        let not_run: Vec<_> =
+            steps::ALL.iter().map(|step| step.name).filter(|name| !self.ran(name)).collect();
+        for name in &not_run {
+            println!("{name:<12} {:>8}  not run", "-");
         }
         let total: Duration = self.rows.iter().map(|row| row.took).sum();
         println!("{:<12} {:>8.1}", "total", total.as_secs_f64());
-        println!("\nnot checked on this machine:");
-        if self.unchecked.is_empty() {
+        println!("\nnot checked:");
+        if self.unchecked.is_empty() && not_run.is_empty() {
             println!("  nothing");
         }
         self.unchecked.iter().for_each(|line| println!("  {line}"));
+        not_run.iter().for_each(|name| println!("  the step {name}: it was not run"));
+    }
+
+    fn ran(&self, name: &str) -> bool {
+        self.rows.iter().any(|row| row.name == name)
     }
 }
 
