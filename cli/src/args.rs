@@ -23,7 +23,9 @@ Exit codes:
   0  done
   1  failed; the message says why and what to do
   2  the command line was not understood
-  3  not everything could be synchronised in time (sync)";
+  3  not everything could be synchronised in time (sync)
+
+SYNCLINE_LOG=debug tells on standard error what goes on.";
 
 /// What every command understands, before or after its name.
 #[derive(Args, Clone)]
@@ -158,7 +160,12 @@ pub enum Command {
     /// Print the names of the documents in the store.
     List,
     /// Forget a document in this store; relays and others keep theirs.
-    Delete { doc: String },
+    Delete {
+        doc: String,
+        /// Even if it has edits that no relay has.
+        #[arg(long)]
+        force: bool,
+    },
     /// Give a key of a map, or an element of a list, a value.
     Set { doc: String, path: String, value: String },
     /// Print the value at a path as canonical JSON.

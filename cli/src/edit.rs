@@ -62,10 +62,13 @@ fn parse(value: &str) -> Result<Value, Failure> {
     Ok(Value::from_json(&serde_json::from_str(value)?)?)
 }
 
-/// Forgets a document here.
-pub async fn delete(global: &Global, doc: &str) -> Result<(), Failure> {
+/// Forgets a document here; one with edits that are nowhere else only if that is meant.
+pub async fn delete(global: &Global, doc: &str, force: bool) -> Result<(), Failure> {
     let engine = session::offline(global, session::existing_store(global)?)?;
-    session::document(&engine, doc).await?;
+    let pending = session::document(&engine, doc).await?.progress().pending;
+    if pending > 0 && !force {
+        return Err(Failure::Pending(doc.to_owned(), pending));
+    }
     engine.delete(doc)?;
     session::close(&engine).await
 }

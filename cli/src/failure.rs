@@ -38,8 +38,12 @@ pub enum Failure {
     Nothing(String, String),
     #[error("no relay is named; give --relay URL or set SYNCLINE_RELAY")]
     NoRelay,
+    #[error("no relay can be reached: {0}; nothing is lost, give another --relay or mend this one")]
+    Unreachable(String),
     #[error("{0}")]
     NotSynced(String),
+    #[error("{0:?} has {1} edits that no relay has; `sync` it first, or lose them with `delete --force`")]
+    Pending(String, u64),
     #[error("{0}; everything else is in sync")]
     Lost(String),
     #[error("the store is damaged: {0}")]
@@ -71,7 +75,9 @@ impl Failure {
             Self::Exists(_) => "exists",
             Self::Nothing(..) => "nothing",
             Self::NoRelay => "no-relay",
+            Self::Unreachable(_) => "unreachable",
             Self::NotSynced(_) => "not-synced",
+            Self::Pending(..) => "pending",
             Self::Lost(_) => "lost",
             Self::Damaged(_) => "damaged",
             Self::Trace(_) => "trace",

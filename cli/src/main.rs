@@ -9,9 +9,10 @@ mod progress;
 mod read;
 mod replay;
 mod session;
+mod status;
 mod sync;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     // Where the log cannot be written, as on a full disk, complaining about that would end whoever has something to say.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.log_internal_errors(false).init();
+    log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&global, &Failure::Output(error)),
@@ -51,7 +52,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Create { doc, kind, crdt } => edit::create(global, &doc, kind.into(), crdt.into()).await,
         Command::Show { doc } => read::get(global, &doc, "").await,
         Command::List => read::list(global),
-        Command::Delete { doc } => edit::delete(global, &doc).await,
+        Command::Delete { doc, force } => edit::delete(global, &doc, force).await,
         Command::Set { doc, path, value } => edit::perform(global, &doc, edit::set(&path, &value)?).await,
         Command::Get { doc, path } => read::get(global, &doc, &path).await,
         Command::Rm { doc, path } => edit::perform(global, &doc, edit::rm(&path)?).await,
@@ -66,7 +67,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Sync { docs, timeout } => sync::sync(global, &docs, timeout).await,
         Command::Watch { doc } => sync::watch(global, &doc).await,
         Command::History { doc } => history::history(global, &doc).await,
-        Command::Status => read::status(global).await,
+        Command::Status => status::status(global).await,
         Command::Compact { doc } => read::compact(global, doc.as_deref()).await,
         Command::Check => read::check(global),
         Command::Replay { trace, doc, crdt, offline_every } => {

@@ -72,59 +72,6 @@ pub fn list(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Shows the store and what waits for a relay.
-pub async fn status(global: &Global) -> Result<(), Failure> {
-    let engine = session::online(global, session::existing_store(global)?)?;
-    let stored = engine.list().await?;
-    let mut rows = Vec::new();
-    // What is pending is told of the documents that are open.
-    let mut documents = Vec::new();
-    for summary in stored {
-        let document = engine.existing(summary.doc.as_str()).await?;
-        rows.push((summary, document.progress()));
-        documents.push(document);
-    }
-    let reached = crate::sync::try_connect(&engine, global).await;
-    let status = engine.status();
-    let mut out = std::io::stdout().lock();
-    let store = global.store.display();
-    if global.json {
-        for (summary, progress) in &rows {
-            let spec = summary.spec;
-            writeln!(
-                out,
-                "{}",
-                json!({"doc": summary.doc.as_str(), "crdt": spec.family, "kind": spec.kind, "entries": summary.head,
-                    "bytes": summary.bytes, "pending": progress.pending, "pending_bytes": progress.pending_bytes})
-            )?;
-        }
-        writeln!(
-            out,
-            "{}",
-            json!({"store": store.to_string(), "durability": global.durability().to_string(), "relay": reached,
-                "connected": status.is_connected(), "pending": status.pending, "pending_bytes": status.pending_bytes,
-                "last_contact": status.last_contact})
-        )?;
-    } else {
-        writeln!(out, "store      {store} (durability {})", global.durability())?;
-        writeln!(out, "relay      {reached}")?;
-        if let Some(time) = status.last_contact {
-            writeln!(out, "heard      {} s ago", engine.now().since(time) / 1_000)?;
-        }
-        writeln!(out, "pending    {} edits, {} bytes", status.pending, status.pending_bytes)?;
-        for (summary, progress) in &rows {
-            writeln!(
-                out,
-                "{}  {}, {} entries, {} bytes, {} pending",
-                summary.doc, summary.spec, summary.head, summary.bytes, progress.pending
-            )?;
-        }
-    }
-    drop((out, documents));
-    engine.close().await;
-    Ok(())
-}
-
 /// Merges logs into snapshots.
 pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> {
     let engine = session::offline(global, session::existing_store(global)?)?;

@@ -1,7 +1,7 @@
 //! One command's engine: opened over the store, closed before the command ends.
 
 use syncline::transports::{Hybrid, Transport, WebSocket};
-use syncline::{Document, Engine, OpenError, SqliteStorage, storage};
+use syncline::{Document, Engine, OpenError, SqliteStorage, Status, storage};
 use syncline_core::event::DocumentError;
 use syncline_core::wire::MAX_FRAME_BYTES;
 
@@ -70,6 +70,27 @@ pub async fn document(engine: &Engine, name: &str) -> Result<Document, Failure> 
         Err(OpenError::Document(DocumentError::NotFound { .. })) => Err(Failure::NoDocument(name.to_owned())),
         opened => Ok(opened?),
     }
+}
+
+/// Waits for a relay, telling how it goes; one that cannot be reached as things are is an error, not a wait.
+pub async fn connected(engine: &Engine, tell: impl Fn(&Status)) -> Result<(), Failure> {
+    let mut status = engine.watch_status();
+    loop {
+        let now = status.borrow_and_update().clone();
+        if now.is_connected() {
+            return Ok(());
+        }
+        if let Some(error) = now.hopeless() {
+            return Err(Failure::Unreachable(error.to_owned()));
+        }
+        tell(&now);
+        status.changed().await.map_err(|_| OpenError::Closed)?;
+    }
+}
+
+/// The state of the connections in words.
+pub fn connections(status: &Status) -> String {
+    status.connections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Waits for work that relies on the store; a store that cannot be written is an error, not a wait.

@@ -1,10 +1,12 @@
 //! Commands that talk to a relay.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use syncline::{Document, Engine, Operation, Path, SaveError, Saved, Value, diff};
+use futures_util::future::join_all;
+use syncline::{DocId, Document, Engine, Operation, Path, SaveError, Saved, Value, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
@@ -20,7 +22,9 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
     if global.relay.is_empty() {
         return Err(Failure::NoRelay);
     }
-    let engine = session::online(global, session::open_store(global)?)?;
+    // Whoever names no document means those of a store, which is then there.
+    let store = if docs.is_empty() { session::existing_store(global)? } else { session::open_store(global)? };
+    let engine = session::online(global, store)?;
     let all = session::unless_full(&engine, sync_all(&engine, docs));
     let done = timeout(Duration::from_secs(seconds), all).await;
     let state = describe(&engine);
@@ -42,9 +46,8 @@ async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
     for name in here {
         documents.push(engine.existing(name).await?);
     }
-    let bar = progress::bar(names.len(), "documents in sync {msg}").with_message("connecting");
-    bar.tick();
-    engine.connected().await;
+    let bar = progress::bar(names.len(), "documents in sync {msg}");
+    session::connected(engine, |status| bar.set_message(session::connections(status))).await?;
     bar.set_message("");
     for name in there {
         documents.push(fetch(engine, name).await?);
@@ -68,8 +71,7 @@ async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
 
 fn describe(engine: &Engine) -> String {
     let status = engine.status();
-    let connections: Vec<String> = status.connections.iter().map(ToString::to_string).collect();
-    format!("{}, {} edits pending", connections.join(", "), status.pending)
+    format!("{}, {} edits pending", session::connections(&status), status.pending)
 }
 
 /// Waits a moment for a connection and says in words how that went.
@@ -78,8 +80,23 @@ pub async fn try_connect(engine: &Engine, global: &Global) -> String {
         return "none named".to_owned();
     }
     // The words tell whether it was in time.
-    let _in_time = timeout(GLANCE, engine.connected()).await;
-    engine.status().connections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let _in_time = timeout(GLANCE, session::connected(engine, |_| ())).await;
+    session::connections(&engine.status())
+}
+
+/// Which documents a connected relay does not take and why, as far as it says so in a moment.
+pub async fn complaints<'a>(
+    engine: &Engine,
+    documents: impl Iterator<Item = &'a Document>,
+) -> HashMap<DocId, SaveError> {
+    if !engine.status().is_connected() {
+        return HashMap::new();
+    }
+    let answers = documents.map(async |document| {
+        let answer = timeout(GLANCE, document.in_sync()).await;
+        answer.ok()?.err().map(|complaint| (document.id().clone(), complaint))
+    });
+    join_all(answers).await.into_iter().flatten().collect()
 }
 
 /// Prints changes as they come, until interrupted or until nobody reads them.
@@ -104,7 +121,7 @@ pub async fn watch(global: &Global, doc: &str) -> Result<(), Failure> {
 async fn follow(global: &Global, engine: &Engine, doc: &str) -> Result<(), Failure> {
     let document = match session::document(engine, doc).await {
         Err(Failure::NoDocument(_)) if !global.relay.is_empty() => {
-            engine.connected().await;
+            session::connected(engine, |_| ()).await?;
             fetch(engine, doc).await?
         }
         opened => opened?,

@@ -8,7 +8,7 @@ use syncline_core::event::Side;
 use syncline_core::id::ConnectionId;
 use syncline_core::random::Random;
 use syncline_core::replica::Backoff;
-use syncline_transports::Transport;
+use syncline_transports::{Transport, TransportError};
 
 use crate::node::{Attached, Node};
 use crate::observers::Slot;
@@ -37,6 +37,33 @@ pub(crate) struct Dialing {
     pub seed: u64,
 }
 
+/// Why there is no link, or none any more.
+struct Lost {
+    error: String,
+    permanent: bool,
+    /// Milliseconds that the other side wants to be left alone.
+    retry_after: Option<u64>,
+}
+
+impl Lost {
+    /// A link that was up has ended.
+    fn link(endpoint: &str, link: LinkState) -> Self {
+        let complaint = link.complaint.unwrap_or_else(|| "the connection was lost".to_owned());
+        Self { error: format!("{endpoint}: {complaint}"), permanent: false, retry_after: link.retry_after }
+    }
+}
+
+impl From<TransportError> for Lost {
+    fn from(error: TransportError) -> Self {
+        let retry_after = error.retry_after();
+        Self {
+            error: error.to_string(),
+            permanent: error.is_permanent(),
+            retry_after: retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
 /// Dials until dropped, and tells how it goes.
 pub(crate) async fn keep_connected(node: Node, transport: Arc<dyn Transport>, dialing: Dialing, slot: Slot) {
     let mut backoff = Backoff::up_to(dialing.longest_wait);
@@ -44,22 +71,18 @@ pub(crate) async fn keep_connected(node: Node, transport: Arc<dyn Transport>, di
     loop {
         let endpoint = transport.endpoint();
         slot.set(Connection::Connecting { endpoint: endpoint.clone() });
-        let (error, asked_wait) = match transport.connect().await {
+        let Lost { error, permanent, retry_after } = match transport.connect().await {
             Ok(link) => {
                 let endpoint = link.endpoint().to_owned();
                 let attached = node.attach(link, Side::Dialed);
-                let link = watch_link(attached, endpoint, &slot, &mut backoff).await;
-                (link.complaint.unwrap_or_else(|| "the connection was lost".to_owned()), link.retry_after)
+                let link = watch_link(attached, endpoint.clone(), &slot, &mut backoff).await;
+                Lost::link(&endpoint, link)
             }
-            Err(error) => {
-                let asked_wait =
-                    error.retry_after().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-                (error.to_string(), asked_wait)
-            }
+            Err(error) => error.into(),
         };
-        let wait = backoff.after_failure(&mut random).max(asked_wait.unwrap_or(0).min(dialing.longest_wait));
+        let wait = backoff.after_failure(&mut random).max(retry_after.unwrap_or(0).min(dialing.longest_wait));
         tracing::debug!(endpoint, error, wait, "not connected");
-        slot.set(Connection::Offline { endpoint, error, retry_in: wait });
+        slot.set(Connection::Offline { endpoint, error, permanent, retry_in: wait });
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 }

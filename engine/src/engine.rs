@@ -121,7 +121,7 @@ impl Builder {
     /// Outside a tokio runtime.
     pub fn open(self) -> Result<Engine, OpenError> {
         let principal =
-            Principal::new(&self.user).map_err(|error| OpenError::Name(self.user.clone(), error))?;
+            Principal::new(&self.user).map_err(|error| OpenError::User(self.user.clone(), error))?;
         let awaits_relay = self.keeps_unacknowledged.unwrap_or(!self.transports.is_empty());
         let config = Config {
             agent: concat!("syncline/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -18,6 +18,9 @@ pub enum OpenError {
     /// The name cannot be one.
     #[error("{0:?} cannot name a document: {1}")]
     Name(String, NameError),
+    /// The name cannot be a user's.
+    #[error("{0:?} cannot name a user: {1}")]
+    User(String, NameError),
     /// See there.
     #[error(transparent)]
     Document(#[from] DocumentError),

@@ -26,6 +26,20 @@ impl Status {
     pub fn is_connected(&self) -> bool {
         self.connections.iter().any(Connection::is_connected)
     }
+
+    /// Why no relay can be reached until somebody mends something, if that is so: the address, a setting or the other
+    /// side. The engine tries again all the same, as others may mend it too.
+    #[must_use]
+    pub fn hopeless(&self) -> Option<&str> {
+        let permanent = |connection: &Connection| match connection {
+            Connection::Offline { permanent, .. } => *permanent,
+            Connection::Connecting { .. } | Connection::Connected { .. } => false,
+        };
+        self.connections
+            .first()
+            .filter(|_| self.connections.iter().all(permanent))
+            .and_then(Connection::error)
+    }
 }
 
 /// The state of one dialled connection.
@@ -45,8 +59,10 @@ pub enum Connection {
     Offline {
         /// Where to.
         endpoint: String,
-        /// Why the last one failed.
+        /// Why the last one failed, and where.
         error: String,
+        /// Whether trying again can hardly help: somebody has to mend the address, a setting or the other side.
+        permanent: bool,
         /// Milliseconds from the failure to the next attempt.
         retry_in: u64,
     },
@@ -58,6 +74,15 @@ impl Connection {
     pub const fn is_connected(&self) -> bool {
         matches!(self, Self::Connected { .. })
     }
+
+    /// Why the last attempt failed, if it did.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Offline { error, .. } => Some(error),
+            Self::Connecting { .. } | Self::Connected { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Connection {
@@ -65,7 +90,7 @@ impl fmt::Display for Connection {
         match self {
             Self::Connecting { endpoint } => write!(f, "connecting to {endpoint}"),
             Self::Connected { endpoint } => write!(f, "connected to {endpoint}"),
-            Self::Offline { endpoint, error, .. } => write!(f, "offline ({endpoint}: {error})"),
+            Self::Offline { error, .. } => write!(f, "offline ({error})"),
         }
     }
 }

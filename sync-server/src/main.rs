@@ -1,6 +1,6 @@
 //! `sync-server`: the relay in one binary.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ enum Command {
 /// Understood before and after the command.
 #[derive(Args)]
 struct Serve {
-    /// Address and port to listen on; port 0 takes any free one.
+    /// Address and port to listen on, as in 0.0.0.0:4455 for every network of this machine; port 0 takes any free one.
     #[arg(
         long,
         global = true,
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Where the log cannot be written, as on a full disk, complaining about that would end whoever has something to say.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.log_internal_errors(false).init();
+    log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads: {error}")),

@@ -89,7 +89,10 @@ fn documents_are_listed_and_deleted() {
     assert_eq!((&listed[1]["crdt"], &listed[1]["kind"]), (&json!("automerge"), &json!("text")));
     assert_eq!(listed[1]["entries"], 1);
     assert!(listed[1]["bytes"].as_u64() > Some(0));
-    terminal.ok(["delete", "b"]);
+    let only_here = terminal.fails(1, ["delete", "b"]);
+    assert!(only_here.contains("\"b\" has 1 edits that no relay has"), "{only_here}");
+    assert_eq!(terminal.ok(["list"]), "a\nb\n");
+    terminal.ok(["delete", "b", "--force"]);
     assert_eq!(terminal.ok(["list"]), "a\n");
     assert!(terminal.fails(1, ["show", "b"]).contains("no document \"b\""));
     terminal.ok(["create", "b"]);

@@ -78,6 +78,12 @@ fn unknown_documents_are_errors_of_every_command() {
 }
 
 #[test]
+fn a_name_that_no_user_can_have_is_said_to_be_one() {
+    let complaint = terminal().fails(1, ["set", "d", "/a", "1", "--user", ""]);
+    assert!(complaint.contains("\"\" cannot name a user: the name is empty"), "{complaint}");
+}
+
+#[test]
 fn a_command_line_that_is_not_understood_exits_with_2() {
     let terminal = Terminal::new();
     let lines: [&[&str]; 5] =
@@ -105,6 +111,8 @@ fn a_store_that_is_not_there_is_not_made_by_looking() {
         assert!(complaint.contains("no store syncline.db"), "{arguments:?}: {complaint}");
         assert!(!terminal.store().exists(), "{arguments:?}");
     }
+    let complaint = terminal.fails(1, ["sync", "--relay", "ws://127.0.0.1:1/sync"]);
+    assert!(complaint.contains("no store syncline.db") && !terminal.store().exists(), "{complaint}");
     let nowhere = terminal.fails(1, ["create", "d", "--store", "none/x.db"]);
     assert!(nowhere.contains("its directory none"), "{nowhere}");
 }
@@ -170,6 +178,14 @@ fn a_damaged_store_is_found_by_check() {
     assert!(check.contains("damaged"), "{check}");
     let show = terminal.fails(1, ["show", "d"]);
     assert!(show.contains("damaged"), "{show}");
+    terminal.ok(["create", "sound"]);
+    let status = terminal.ok(["status"]);
+    let (damaged, sound) = (status.lines().nth(3), status.lines().nth(4));
+    assert!(damaged.is_some_and(|line| line.starts_with("d  ") && line.contains("damaged")), "{status}");
+    assert!(
+        sound.is_some_and(|line| line.starts_with("sound  ") && line.ends_with(" 0 pending")),
+        "{status}"
+    );
 }
 
 #[test]

@@ -93,8 +93,27 @@ fn a_sync_that_cannot_be_done_says_so_with_its_code() {
     let late = terminal.fails(3, ["sync", "--timeout", "1", "--json"]);
     assert!(late.contains(r#""code":"not-synced""#), "{late}");
     assert!(Terminal::new().fails(1, ["sync"]).contains("no relay is named"));
-    let wrong = Terminal::with_relay("http://127.0.0.1:1/").fails(3, ["sync", "--timeout", "1"]);
-    assert!(wrong.contains("ws://"), "{wrong}");
+}
+
+#[test]
+fn an_address_that_can_never_work_is_an_error_at_once() {
+    let relay = Relay::start();
+    let (host, url) = (relay.url().replace("ws://", "").replace("/sync", ""), relay.url());
+    let elsewhere = format!("ws://{host}/elsewhere");
+    let cases = [
+        (format!("http://{host}/sync"), "neither ws:// nor wss://"),
+        (host.clone(), "is not an address"),
+        (elsewhere, "clients connect at /sync, not at /elsewhere"),
+        (format!("ws://{host}"), "clients connect at /sync, not at /"),
+    ];
+    for (address, words) in cases {
+        let terminal = Terminal::with_relay(&address);
+        terminal.ok(["create", "d"]);
+        // Nobody waits for the minute that `sync` has.
+        let complaint = terminal.fails(1, ["sync"]);
+        assert!(complaint.contains("no relay can be reached") && complaint.contains(words), "{complaint}");
+        terminal.ok(["sync", "--relay", &format!("{address},{url}")]);
+    }
 }
 
 #[test]
@@ -126,6 +145,8 @@ fn a_document_of_another_family_is_not_mixed_with_ours() {
     ben.ok(["set", "d", "/b", "2"]);
     let mixed = ben.fails(1, ["sync", "--timeout", "20"]);
     assert!(mixed.contains("yjs tree") && mixed.contains("automerge tree"), "{mixed}");
+    let status = ben.json(["status", "--json"]);
+    assert!(status[0]["trouble"].as_str().is_some_and(|words| mixed.contains(words)), "{status:?} {mixed}");
     assert_eq!(ben.ok(["show", "d"]), r#"{"b":2}"#);
 }
 
