@@ -49,8 +49,6 @@ pub(crate) struct Driver {
     loads: Vec<DocId>,
     lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
     merges: Arc<Semaphore>,
-    /// Something is due at the next tick.
-    ticks: bool,
     /// Dropped last of all.
     end: End,
 }
@@ -103,7 +101,6 @@ impl Driver {
             loads: Vec::new(),
             lists: Vec::new(),
             merges: Arc::new(Semaphore::new(1)),
-            ticks: false,
         }
     }
 
@@ -115,6 +112,8 @@ impl Driver {
         let mut waiting = Vec::with_capacity(MAX_INPUTS_PER_TURN);
         let mut next_timeout = None;
         let mut next_tick = Instant::now();
+        // Whether anything is due at the next tick.
+        let mut ticks = false;
         loop {
             let mut due = tokio::select! {
                 biased;
@@ -124,11 +123,11 @@ impl Driver {
                     Due::Now
                 }
                 () = self.node.shared.wake.notified() => Due::Now,
-                () = self.node.shared.edited.notified(), if !self.ticks => {
-                    self.ticks = true;
+                () = self.node.shared.edited.notified(), if !ticks => {
+                    ticks = true;
                     Due::AtTick
                 }
-                () = tokio::time::sleep_until(next_tick), if self.ticks => Due::Now,
+                () = tokio::time::sleep_until(next_tick), if ticks => Due::Now,
                 () = sleep_until(&self.node, next_timeout) => {
                     waiting.push(Input::Tick.into());
                     Due::Now
@@ -139,13 +138,13 @@ impl Driver {
             }
             match due {
                 Due::AtTick if Instant::now() < next_tick => {
-                    self.ticks = true;
+                    ticks = true;
                     continue;
                 }
                 Due::AtTick | Due::Now => {}
                 Due::Last => break,
             }
-            if std::mem::take(&mut self.ticks) {
+            if std::mem::take(&mut ticks) {
                 next_tick = Instant::now() + SHORTEST_TICK;
             }
             next_timeout = self.turn(&mut waiting);
