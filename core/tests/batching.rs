@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod replicas;
+
+use replicas::{config, doc, frame, hello, written};
 use syncline_core::entry::{Cursor, Digest, Family, Kind, Spec};
-use syncline_core::event::{Input, Output, Side};
-use syncline_core::id::{ConnectionId, DocId, Epoch, Principal};
-use syncline_core::operation::{EditError, Operation};
-use syncline_core::path::Path;
-use syncline_core::replica::{Batching, Config, Policy, Replica};
+use syncline_core::event::{Input, Side};
+use syncline_core::id::{ConnectionId, Epoch};
+use syncline_core::operation::EditError;
+use syncline_core::replica::{Batching, Policy, Replica};
 use syncline_core::time::Time;
-use syncline_core::wire::{Codec, Compression, Encoding, Hello, Message, OLDEST_VERSION, VERSION};
+use syncline_core::wire::{Codec, Message};
 
 const LINK: ConnectionId = ConnectionId(1);
 const NOTHING: [usize; 0] = [];
@@ -20,60 +22,29 @@ struct Client(Replica);
 
 impl Client {
     fn connected(batching: Batching) -> Self {
-        let mut client = Self(Replica::new(Config {
-            agent: "client".to_owned(),
-            principal: Principal::new("ada").unwrap(),
-            encoding: Encoding::Binary,
-            compression: Vec::new(),
-            seed: 1,
-            policy: Policy { batching, ..Policy::client() },
-        }));
+        let mut client = Self(Replica::new(config(1, Policy { batching, ..Policy::client() })));
         client.0.open(Time(0), &doc(), Some(SPEC));
         client.settle(0);
         client.0.handle(Time(0), Input::Connected { connection: LINK, side: Side::Dialed });
-        let hello = Hello {
-            oldest: OLDEST_VERSION,
-            newest: VERSION,
-            agent: "relay".to_owned(),
-            relay: true,
-            acks: false,
-            compression: Vec::new(),
-        };
         let log = Cursor { epoch: Epoch::new([5; 16]), offset: 0, digest: Digest::default() };
         let open = Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() };
-        client.hears(&[Message::Hello(hello), open, Message::Resume { doc: doc() }]);
+        client.hears(&[hello(true), open, Message::Resume { doc: doc() }]);
         client
     }
 
     fn hears(&mut self, messages: &[Message]) -> Vec<usize> {
-        let codec = Codec { encoding: Encoding::Binary, compression: Compression::None };
-        let encoded: Vec<_> = messages.iter().map(|message| codec.encode(message)).collect();
-        self.0.handle(Time(0), Input::Received { connection: LINK, frame: codec.frame(&encoded) });
+        self.0.handle(Time(0), Input::Received { connection: LINK, frame: frame(messages) });
         self.settle(0)
     }
 
     /// Does what is to be done at a time; returns how many entries each frame held that was sent.
     fn settle(&mut self, now: u64) -> Vec<usize> {
-        let mut sent = Vec::new();
-        while let Some(output) = self.0.poll() {
-            match output {
-                Output::Write { id, .. } => self.0.handle(Time(now), Input::Written { write: id }),
-                Output::Load { doc } => self.0.handle(Time(now), Input::Loaded { doc, result: Ok(None) }),
-                Output::Send { connection, frame } => {
-                    sent.push(Codec::decode(&frame).unwrap().iter().map(entries_in).sum());
-                    self.0.handle(Time(now), Input::Writable { connection });
-                }
-                Output::Event(_) => {}
-                other => panic!("not expected of a client at work: {other:?}"),
-            }
-        }
-        sent
+        let sent = replicas::settle(&mut self.0, Time(now));
+        sent.iter().map(|(_, frame)| Codec::decode(frame).unwrap().iter().map(entries_in).sum()).collect()
     }
 
     fn writes(&mut self, now: u64, text: &str) {
-        let path = Path::root().child(Kind::TEXT_KEY);
-        let splice = Operation::Splice { path, at: 0, delete: 0, insert: text.to_owned() };
-        let edit = |editor: &mut syncline_core::replica::Editor<'_>| editor.perform(splice);
+        let edit = |editor: &mut syncline_core::replica::Editor<'_>| editor.perform(written(text));
         self.0.edit::<(), EditError>(Time(now), &doc(), edit).unwrap();
     }
 }
@@ -83,10 +54,6 @@ fn entries_in(message: &Message) -> usize {
         Message::Entries { entries, .. } => entries.len(),
         _ => 0,
     }
-}
-
-fn doc() -> DocId {
-    DocId::new("notes").unwrap()
 }
 
 #[test]

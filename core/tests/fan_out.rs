@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod replicas;
+
 use std::collections::{BTreeMap, VecDeque};
 
+use replicas::{config, doc, written};
 use syncline_core::entry::{Family, Kind, Spec};
-use syncline_core::event::{Input, Output, Side};
-use syncline_core::id::{ConnectionId, DocId, Principal};
-use syncline_core::operation::Operation;
-use syncline_core::path::Path;
+use syncline_core::event::{Input, Side};
+use syncline_core::id::ConnectionId;
 use syncline_core::replica::{Config, Editor, Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::wire::{Codec, Compression, Encoding, Frame, Message};
@@ -28,10 +29,11 @@ struct Hub {
 
 impl Hub {
     fn new(dialects: &[(Encoding, Vec<Compression>)]) -> Self {
-        let relay = replica(0, Policy::relay(), Encoding::Binary, Vec::new());
+        let relay = Replica::new(config(0, Policy::relay()));
         let clients = (1..).zip(dialects);
         let clients = clients.map(|(seed, (encoding, compression))| {
-            replica(seed, Policy::client(), *encoding, compression.clone())
+            let compression = compression.clone();
+            Replica::new(Config { encoding: *encoding, compression, ..config(seed, Policy::client()) })
         });
         let mut hub = Self { relay, clients: clients.collect(), sent: Vec::new() };
         for index in 0..hub.clients.len() {
@@ -45,10 +47,7 @@ impl Hub {
     }
 
     fn write(&mut self, text: &str) {
-        let insert = text.to_owned();
-        let path = Path::root().child(Kind::TEXT_KEY);
-        let append =
-            |editor: &mut Editor<'_>| editor.perform(Operation::Splice { path, at: 0, delete: 0, insert });
+        let append = |editor: &mut Editor<'_>| editor.perform(written(text));
         self.clients[WRITER].edit(Time(2), &doc(), append).map(drop).unwrap();
         self.sent.clear();
         self.settle();
@@ -58,21 +57,18 @@ impl Hub {
         let mut frames = VecDeque::new();
         loop {
             for (index, client) in self.clients.iter_mut().enumerate() {
-                outputs(client).into_iter().for_each(|(_, frame)| frames.push_back((index, false, frame)));
+                replicas::settle(client, Time(1))
+                    .into_iter()
+                    .for_each(|(_, frame)| frames.push_back((index, false, frame)));
             }
-            for (connection, frame) in outputs(&mut self.relay) {
+            for (connection, frame) in replicas::settle(&mut self.relay, Time(1)) {
                 let index = connection.0 as usize;
                 self.sent.push((index, frame.clone()));
                 frames.push_back((index, true, frame));
             }
             let Some((index, down, frame)) = frames.pop_front() else { return };
-            let connection = link(index);
-            let (from, to) = match down {
-                true => (&mut self.relay, &mut self.clients[index]),
-                false => (&mut self.clients[index], &mut self.relay),
-            };
-            from.handle(Time(1), Input::Writable { connection });
-            to.handle(Time(1), Input::Received { connection, frame });
+            let to = if down { &mut self.clients[index] } else { &mut self.relay };
+            to.handle(Time(1), Input::Received { connection: link(index), frame });
         }
     }
 
@@ -84,33 +80,8 @@ impl Hub {
     }
 }
 
-/// Does what a replica asks for; what it sends is left.
-fn outputs(replica: &mut Replica) -> Vec<(ConnectionId, Frame)> {
-    let mut sent = Vec::new();
-    while let Some(output) = replica.poll() {
-        match output {
-            Output::Write { id, .. } => replica.handle(Time(1), Input::Written { write: id }),
-            Output::Load { doc } => replica.handle(Time(1), Input::Loaded { doc, result: Ok(None) }),
-            Output::Merge(merge) => replica.handle(Time(1), Input::Merged(merge.run())),
-            Output::Send { connection, frame } => sent.push((connection, frame)),
-            Output::Close { reason, .. } => panic!("a link was closed: {reason}"),
-            Output::Event(_) => {}
-        }
-    }
-    sent
-}
-
-fn replica(seed: u64, policy: Policy, encoding: Encoding, compression: Vec<Compression>) -> Replica {
-    let (agent, principal) = ("test".to_owned(), Principal::new("ada").unwrap());
-    Replica::new(Config { agent, principal, encoding, compression, seed, policy })
-}
-
 const fn link(index: usize) -> ConnectionId {
     ConnectionId(index as u64)
-}
-
-fn doc() -> DocId {
-    DocId::new("notes").unwrap()
 }
 
 /// How many different buffers the frames are in.

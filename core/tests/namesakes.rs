@@ -2,22 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod replicas;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use replicas::{config, doc, frame, hello, written};
 use syncline_core::crdt::{self, Writer};
 use syncline_core::entry::{Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec};
 use syncline_core::event::{Input, Output, Side};
-use syncline_core::id::{ConnectionId, DocId, EntryId, Epoch, Principal, ReplicaId, WriteId};
-use syncline_core::operation::Operation;
+use syncline_core::id::{ConnectionId, EntryId, Epoch, Principal, ReplicaId, WriteId};
 use syncline_core::path::Path;
-use syncline_core::replica::{Config, Policy, Replica};
+use syncline_core::replica::{Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::value::Value;
-use syncline_core::wire::{
-    Codec, Compression, Encoding, Frame, Hello, Message, Numbered, OLDEST_VERSION, VERSION,
-};
+use syncline_core::wire::{Message, Numbered};
 
 const FAMILIES: [Family; 2] = [Family::Yjs, Family::Automerge];
 const MALLORYS_LOG: Epoch = Epoch::new([66; 16]);
@@ -36,15 +36,8 @@ struct World {
 impl World {
     /// A replica under its index.
     fn add(&mut self, policy: Policy) -> usize {
-        let config = Config {
-            agent: "test".to_owned(),
-            principal: Principal::new("ada").unwrap(),
-            encoding: Encoding::Binary,
-            compression: Vec::new(),
-            seed: self.replicas.len() as u64 + 1,
-            policy,
-        };
-        self.replicas.push(Replica::new(config));
+        let seed = self.replicas.len() as u64 + 1;
+        self.replicas.push(Replica::new(config(seed, policy)));
         self.replicas.len() - 1
     }
 
@@ -117,7 +110,7 @@ impl World {
     }
 
     fn write(&mut self, index: usize, text: &str) {
-        let append = |editor: &mut syncline_core::replica::Editor<'_>| editor.perform(appended(text));
+        let append = |editor: &mut syncline_core::replica::Editor<'_>| editor.perform(written(text));
         self.replicas[index].edit(Time(2), &doc(), append).map(drop).unwrap();
         self.settle();
     }
@@ -139,13 +132,10 @@ impl World {
     fn forge(&mut self, relay: usize, spec: Spec, entry: Entry) {
         let connection = MALLORYS_LINK;
         self.replicas[relay].handle(Time(1), Input::Connected { connection, side: Side::Accepted });
-        let agent = "mallory".to_owned();
-        let (oldest, newest) = (OLDEST_VERSION, VERSION);
-        let hello = Hello { oldest, newest, agent, relay: false, acks: true, compression: Vec::new() };
         let log = Cursor { epoch: MALLORYS_LOG, offset: 1, digest: Digest(7) };
         let entries = vec![Numbered { offset: 1, entry: Arc::new(entry) }];
         let frame = frame(&[
-            Message::Hello(hello),
+            hello(false),
             Message::Open { doc: doc(), spec, log, cursors: Vec::new() },
             Message::Resume { doc: doc() },
             Message::Entries { doc: doc(), entries },
@@ -154,19 +144,6 @@ impl World {
         self.settle();
         self.replicas[relay].handle(Time(1), Input::Disconnected { connection });
     }
-}
-
-fn frame(messages: &[Message]) -> Frame {
-    let codec = Codec { encoding: Encoding::Binary, compression: Compression::None };
-    codec.frame(&messages.iter().map(|message| codec.encode(message)).collect::<Vec<_>>())
-}
-
-fn doc() -> DocId {
-    DocId::new("notes").unwrap()
-}
-
-fn appended(text: &str) -> Operation {
-    Operation::Splice { path: Path::root().child(Kind::TEXT_KEY), at: 0, delete: 0, insert: text.to_owned() }
 }
 
 /// The next entry of a replica, as somebody else writes it who has read what it wrote before.
@@ -178,7 +155,7 @@ fn forgery(spec: Spec, replica: ReplicaId, before: &[Arc<Entry>]) -> Entry {
         document.apply(&[update]).unwrap();
     }
     document.write_as(replica);
-    document.perform(&appended("mallory ")).unwrap();
+    document.perform(&written("mallory ")).unwrap();
     Entry {
         id: EntryId { replica, counter: before.len() as u64 + 1 },
         author: Principal::new("ada").unwrap(),

@@ -2,18 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod replicas;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
+use replicas::{config, doc, frame, hello, settle, written};
 use syncline_core::crdt;
 use syncline_core::entry::{Blame, Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec};
-use syncline_core::event::{Input, Output, Side};
-use syncline_core::id::{ConnectionId, DocId, EntryId, Epoch, Principal, ReplicaId};
-use syncline_core::operation::Operation;
-use syncline_core::path::Path;
-use syncline_core::replica::{Config, Policy, Replica};
+use syncline_core::event::{Input, Side};
+use syncline_core::id::{ConnectionId, EntryId, Epoch, Principal, ReplicaId};
+use syncline_core::replica::{Policy, Replica};
 use syncline_core::time::Time;
-use syncline_core::wire::{Codec, Compression, Encoding, Hello, Message, Numbered, OLDEST_VERSION, VERSION};
+use syncline_core::wire::{Codec, Message, Numbered};
 
 const LINK: ConnectionId = ConnectionId(1);
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
@@ -25,25 +26,9 @@ struct Relay(Replica);
 impl Relay {
     /// A relay to which a peer has opened the document, with a log of so many entries.
     fn opened(entries: u64) -> (Self, Vec<Message>) {
-        let config = Config {
-            agent: "relay".to_owned(),
-            principal: Principal::new("relay").unwrap(),
-            encoding: Encoding::Binary,
-            compression: Vec::new(),
-            seed: 1,
-            policy: Policy::relay(),
-        };
-        let mut relay = Self(Replica::new(config));
+        let mut relay = Self(Replica::new(config(1, Policy::relay())));
         relay.0.handle(Time(1), Input::Connected { connection: LINK, side: Side::Accepted });
-        let hello = Hello {
-            oldest: OLDEST_VERSION,
-            newest: VERSION,
-            agent: "peer".to_owned(),
-            relay: false,
-            acks: true,
-            compression: Vec::new(),
-        };
-        relay.hears(&[Message::Hello(hello)]);
+        relay.hears(&[hello(false)]);
         let log = Cursor { epoch: EPOCH, offset: entries, digest: Digest(7) };
         let said = relay.hears(&[
             Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() },
@@ -54,37 +39,17 @@ impl Relay {
 
     /// Gives the relay messages and returns what it says.
     fn hears(&mut self, messages: &[Message]) -> Vec<Message> {
-        let codec = Codec { encoding: Encoding::Binary, compression: Compression::None };
-        let encoded: Vec<_> = messages.iter().map(|message| codec.encode(message)).collect();
-        self.0.handle(Time(1), Input::Received { connection: LINK, frame: codec.frame(&encoded) });
-        let mut said = Vec::new();
-        while let Some(output) = self.0.poll() {
-            match output {
-                Output::Write { id, .. } => self.0.handle(Time(1), Input::Written { write: id }),
-                Output::Load { doc } => self.0.handle(Time(1), Input::Loaded { doc, result: Ok(None) }),
-                Output::Send { connection, frame } => {
-                    said.extend(Codec::decode(&frame).unwrap());
-                    self.0.handle(Time(1), Input::Writable { connection });
-                }
-                Output::Close { reason, .. } => panic!("the link was closed: {reason}"),
-                Output::Merge(merge) => self.0.handle(Time(1), Input::Merged(merge.run())),
-                Output::Event(_) => {}
-            }
-        }
-        said
+        self.0.handle(Time(1), Input::Received { connection: LINK, frame: frame(messages) });
+        let said = settle(&mut self.0, Time(1));
+        said.iter().flat_map(|(_, frame)| Codec::decode(frame).unwrap()).collect()
     }
-}
-
-fn doc() -> DocId {
-    DocId::new("notes").unwrap()
 }
 
 /// A first entry of a replica.
 fn entry(replica: ReplicaId) -> Entry {
     let mut document = crdt::create(SPEC);
     document.write_as(replica);
-    let path = Path::root().child(Kind::TEXT_KEY);
-    document.perform(&Operation::Splice { path, at: 0, delete: 0, insert: "hello".to_owned() }).unwrap();
+    document.perform(&written("hello")).unwrap();
     Entry {
         id: EntryId { replica, counter: 1 },
         author: Principal::new("ada").unwrap(),
