@@ -8,6 +8,7 @@ use syncline_core::event::Side;
 use syncline_core::id::ConnectionId;
 use syncline_core::random::Random;
 use syncline_core::replica::Backoff;
+use syncline_core::wire::ErrorCode;
 use syncline_transports::{Transport, TransportError};
 
 use crate::node::{Attached, Node};
@@ -21,8 +22,8 @@ pub(crate) struct LinkState {
     pub greeted: bool,
     /// Milliseconds that the peer wants us to stay away after its goodbye.
     pub retry_after: Option<u64>,
-    /// What the peer said is wrong, with us or with itself, beyond a single document.
-    pub complaint: Option<String>,
+    /// What the peer said is wrong, with us or with itself, beyond a single document, and its code.
+    pub complaint: Option<(ErrorCode, String)>,
 }
 
 /// What is known of links, by number.
@@ -48,8 +49,9 @@ struct Lost {
 impl Lost {
     /// A link that was up has ended.
     fn link(endpoint: &str, link: LinkState) -> Self {
-        let complaint = link.complaint.unwrap_or_else(|| "the connection was lost".to_owned());
-        Self { error: format!("{endpoint}: {complaint}"), permanent: false, retry_after: link.retry_after }
+        let permanent = matches!(link.complaint, Some((ErrorCode::Version, _)));
+        let complaint = link.complaint.map_or_else(|| "the connection was lost".to_owned(), |(_, said)| said);
+        Self { error: format!("{endpoint}: {complaint}"), permanent, retry_after: link.retry_after }
     }
 }
 

@@ -349,6 +349,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn edits_that_nobody_waits_for_reach_the_store_too() {
+        let engine = Engine::builder(MemoryStorage::new()).open().unwrap();
+        let document = engine.document("board", SPEC).await.unwrap();
+        let mut progress = document.watch_progress();
+        for made in 1..=3 {
+            // The first comes after a quiet time, the others within a tick of it.
+            document.perform(put()).unwrap();
+            let saved = progress.wait_for(|progress| progress.local >= made);
+            tokio::time::timeout(std::time::Duration::from_secs(20), saved).await.unwrap().unwrap();
+        }
+        engine.close().await;
+    }
+
+    #[tokio::test]
     async fn what_is_pending_keeps_a_document_in_memory_until_a_relay_has_it() {
         let (transport, mut listener) = memory::listen();
         let config = syncline_core::replica::Config {

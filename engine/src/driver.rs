@@ -2,8 +2,9 @@
 //!
 //! Everything that happens - frames, reports of the store, time - comes in through queues. Each turn of the
 //! loop takes what there is, lets the replica handle it, and performs the replica's outputs in their order:
-//! frames go to links, writes to the store as one batch, events to whoever embeds the node. A turn is
-//! therefore a *tick*: what was edited during it leaves in one commit and one frame a link.
+//! frames go to links, writes to the store as one batch, events to whoever embeds the node. So what was edited
+//! between two turns leaves in one commit and one frame a link; where nobody waits for edits, there is a least time
+//! between the turns for their sake, a *tick*.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub const MAX_INPUTS_PER_TURN: usize = 256;
 /// How long peers may take to hear that this node closes, before their links are dropped.
 pub const LINKS_CLOSING_TIME: Duration = Duration::from_secs(1);
 
-/// Shortest time between turns for edits and their commits, as long as nobody waits for them: an application that edits
-/// without pause does not have to make way for the loop at each of them, which takes longer than the edit.
+/// Shortest time between turns for edits that nobody waits for: an application that edits without pause does not have to
+/// make way for the loop at each of them, which takes longer than the edit.
 pub const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
 /// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
@@ -56,11 +57,37 @@ pub(crate) struct Driver {
 /// When what happened is attended to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    /// With what else happens until then.
-    AtTick,
+    /// With the edits that wait, if any do.
+    WithEdits,
     Now,
     /// Now, and nothing after it.
     Last,
+}
+
+/// When edits that nobody waits for have their turn: at once after a quiet time, otherwise with the next tick.
+struct Pace {
+    /// Whether there are any.
+    edits: bool,
+    /// When they have waited long enough.
+    next: Instant,
+}
+
+impl Pace {
+    const fn new(now: Instant) -> Self {
+        Self { edits: false, next: now }
+    }
+
+    /// Whether the edits wait a little longer.
+    fn holds_back(&self, now: Instant) -> bool {
+        self.edits && now < self.next
+    }
+
+    /// The loop turns, for whatever reason: edits go along.
+    fn turn(&mut self, now: Instant) {
+        if std::mem::take(&mut self.edits) {
+            self.next = now + SHORTEST_TICK;
+        }
+    }
 }
 
 /// However the loop ends, those who wait hear of it.
@@ -111,9 +138,7 @@ impl Driver {
     ) {
         let mut waiting = Vec::with_capacity(MAX_INPUTS_PER_TURN);
         let mut next_timeout = None;
-        let mut next_tick = Instant::now();
-        // Whether anything is due at the next tick.
-        let mut ticks = false;
+        let mut pace = Pace::new(Instant::now());
         loop {
             let mut due = tokio::select! {
                 biased;
@@ -123,30 +148,22 @@ impl Driver {
                     Due::Now
                 }
                 () = self.node.shared.wake.notified() => Due::Now,
-                () = self.node.shared.edited.notified(), if !ticks => {
-                    ticks = true;
-                    Due::AtTick
+                () = self.node.shared.edited.notified(), if !pace.edits => {
+                    pace.edits = self.node.has_edits();
+                    Due::WithEdits
                 }
-                () = tokio::time::sleep_until(next_tick), if ticks => Due::Now,
-                () = sleep_until(&self.node, next_timeout) => {
-                    waiting.push(Input::Tick.into());
-                    Due::Now
-                }
+                () = tokio::time::sleep_until(pace.next), if pace.edits => Due::Now,
+                () = sleep_until(&self.node, next_timeout) => Due::Now,
             };
             while let Ok(message) = control.try_recv() {
                 due = due.max(self.on_control(message, &mut waiting));
             }
             match due {
-                Due::AtTick if Instant::now() < next_tick => {
-                    ticks = true;
-                    continue;
-                }
-                Due::AtTick | Due::Now => {}
+                Due::WithEdits if pace.holds_back(Instant::now()) => continue,
+                Due::WithEdits | Due::Now => {}
                 Due::Last => break,
             }
-            if std::mem::take(&mut ticks) {
-                next_tick = Instant::now() + SHORTEST_TICK;
-            }
+            pace.turn(Instant::now());
             next_timeout = self.turn(&mut waiting);
             while self.tasks.try_join_next().is_some() {}
             self.node.shared.turns.send_replace(());
@@ -196,7 +213,7 @@ impl Driver {
         match event {
             StoreEvent::Written(write) => {
                 inputs.push(Input::Written { write }.into());
-                return Due::AtTick;
+                return Due::WithEdits;
             }
             StoreEvent::Failed(fault) => {
                 inputs.push(Input::WriteFailed { fault: fault.clone() }.into());
@@ -228,14 +245,14 @@ impl Driver {
         });
     }
 
-    /// Lets the replica handle what came in, and does what it wants done. Returns when it wants its next
-    /// [`Input::Tick`], whatever is left to do by then: all that could change that wakes the loop.
+    /// Lets the replica handle what came in and what is late, and does what it wants done. Returns when it wants its next
+    /// [`Input::Tick`]; whatever could change that wakes the loop.
     fn turn(&mut self, inputs: &mut Vec<Waiting>) -> Option<Time> {
         let now = self.node.now();
         let mut outputs = Vec::new();
         let next_timeout;
         {
-            let mut replica = self.node.lock_from_loop();
+            let mut replica = self.node.lock_for_turn();
             for Waiting { input, room } in inputs.drain(..) {
                 if let Input::Received { frame, .. } = &input {
                     self.node.shared.heard(frame, now);
@@ -247,6 +264,11 @@ impl Driver {
                 drop(room);
             }
             outputs.extend(std::iter::from_fn(|| replica.poll()));
+            // However much comes in, what is late is not put off.
+            if replica.next_timeout().is_some_and(|time| time <= now) {
+                replica.handle(now, Input::Tick);
+                outputs.extend(std::iter::from_fn(|| replica.poll()));
+            }
             next_timeout = replica.next_timeout();
         }
         self.perform(outputs);
@@ -350,4 +372,24 @@ async fn sleep_until(node: &Node, time: Option<Time>) {
 fn answer_all<T: Clone>(waiting: &mut Vec<oneshot::Sender<T>>, answer: &T) {
     // Somebody who no longer waits needs no answer.
     waiting.drain(..).for_each(|waiting| _ = waiting.send(answer.clone()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_edits_that_nobody_waits_for_wait_and_only_for_a_tick() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        pace.edits = true;
+        assert!(!pace.holds_back(now), "it was quiet");
+        pace.turn(now);
+        assert!(!pace.holds_back(now), "a commit that comes back holds nobody up");
+        pace.edits = true;
+        assert!(pace.holds_back(now));
+        assert!(!pace.holds_back(now + SHORTEST_TICK));
+        pace.turn(now);
+        assert!(!pace.holds_back(now), "they went along with what could not wait");
+    }
 }

@@ -4,9 +4,10 @@
 //! thread; the loop takes that lock only to handle and poll, never while anything waits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
+use syncline_core::entry::Spec;
 use syncline_core::event::{Event, Side, StoreFault};
 use syncline_core::id::{ConnectionId, DocId};
 use syncline_core::replica::{Config, Merged, Replica};
@@ -18,12 +19,12 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::driver::Driver;
-pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN};
+pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN, SHORTEST_TICK};
 use crate::link;
 pub use crate::link::{MAX_WAITING_FRAMES_OF_A_LINK, MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
 
-/// How often the loop tries the lock before it sleeps over it: some hundred microseconds, longer than most edits take.
-const SPINS: u32 = 10_000;
+/// How long the loop tries the lock before it sleeps over it: longer than most edits take.
+const SPINNING_TIME: Duration = Duration::from_micros(200);
 
 /// A running replica. Cheap to clone; it runs until [`Node::close`].
 #[derive(Clone)]
@@ -37,8 +38,10 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     clock: Clock,
     pub wake: Notify,
-    /// As `wake`, for what has time until the next tick.
+    /// As `wake`, for edits, which have time until the next tick.
     pub edited: Notify,
+    /// Whether there are any that no turn has attended to. Set and taken under the lock of the replica.
+    edits: AtomicBool,
     pub inputs: link::Inputs,
     control: mpsc::UnboundedSender<Control>,
     last_connection: AtomicU64,
@@ -125,6 +128,7 @@ impl Node {
             clock: Clock::start(),
             wake: Notify::new(),
             edited: Notify::new(),
+            edits: AtomicBool::new(false),
             inputs,
             control,
             last_connection: AtomicU64::new(0),
@@ -148,12 +152,13 @@ impl Node {
         result
     }
 
-    /// As [`Node::with`], for edits: `None` once the node is closing. They leave with the next tick, or when somebody
-    /// is in a [hurry](Node::hurry).
+    /// As [`Node::with`], for edits: `None` once the node is closing. They leave with the next turn, for which they wait
+    /// a tick at most, and which anybody who is in a [hurry](Node::hurry) brings about.
     pub fn edit<T>(&self, edit: impl FnOnce(&mut Replica, Time) -> T) -> Option<T> {
         let mut replica = self.lock();
         let open = !self.shared.closing.load(Ordering::Relaxed);
         let result = open.then(|| edit(&mut replica, self.now()));
+        self.shared.edits.store(true, Ordering::Relaxed);
         drop(replica);
         self.shared.edited.notify_one();
         result
@@ -257,6 +262,11 @@ impl Node {
         waiting.await.unwrap_or_else(|_| Err(StoreFault("the store is closed".to_owned())))
     }
 
+    /// Opens a document; the event tells how it went.
+    pub(crate) fn open(&self, doc: &DocId, spec: Option<Spec>) {
+        self.with(|replica, now| replica.open(now, doc, spec));
+    }
+
     /// Has something done on the driver's task.
     pub(crate) fn later(&self, work: impl FnOnce(&Self) + Send + 'static) {
         self.tell(Control::Run(Box::new(work)));
@@ -267,21 +277,40 @@ impl Node {
         drop(self.shared.control.send(control));
     }
 
-    /// As [`Node::lock`], for the loop, which looks in on an application that edits without pause: going to sleep over
-    /// each short edit would make the application wake it each time, for longer than the edit takes.
-    pub(crate) fn lock_from_loop(&self) -> MutexGuard<'_, Replica> {
-        for _ in 0..SPINS {
-            if let Ok(replica) = self.shared.replica.try_lock() {
-                return replica;
+    /// Whether edits were made that the loop has not attended to.
+    pub(crate) fn has_edits(&self) -> bool {
+        self.shared.edits.load(Ordering::Relaxed)
+    }
+
+    /// As [`Node::lock`], for a turn of the loop, which attends to all edits made before. It looks in on an application
+    /// that may edit without pause: if it went to sleep over each short edit, the application would have to wake it each
+    /// time, for longer than the edit takes.
+    pub(crate) fn lock_for_turn(&self) -> MutexGuard<'_, Replica> {
+        let replica = self.lock_soon().unwrap_or_else(|| self.lock());
+        self.shared.edits.store(false, Ordering::Relaxed);
+        replica
+    }
+
+    /// The lock, if it is free within [`SPINNING_TIME`].
+    fn lock_soon(&self) -> Option<MutexGuard<'_, Replica>> {
+        let started = Instant::now();
+        loop {
+            match self.shared.replica.try_lock() {
+                Ok(replica) => return Some(replica),
+                Err(TryLockError::Poisoned(_)) => return None,
+                Err(TryLockError::WouldBlock) if started.elapsed() > SPINNING_TIME => return None,
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
             }
-            std::hint::spin_loop();
         }
-        self.lock()
     }
 
     /// A panic inside an edit leaves the replica whole (it takes the edit back), so poison says nothing here.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Replica> {
-        self.shared.replica.lock().unwrap_or_else(PoisonError::into_inner)
+        let replica = &self.shared.replica;
+        replica.lock().unwrap_or_else(|poisoned| {
+            replica.clear_poison();
+            poisoned.into_inner()
+        })
     }
 }
 
@@ -312,11 +341,4 @@ impl Clock {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Node {
-    /// Opens a document; the event tells how it went.
-    pub(crate) fn open(&self, doc: &DocId, spec: Option<syncline_core::entry::Spec>) {
-        self.with(|replica, now| replica.open(now, doc, spec));
-    }
 }

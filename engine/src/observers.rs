@@ -224,7 +224,7 @@ impl Observers {
                 tracing::warn!(connection = connection.0, ?doc, ?code, message, "the peer reports an error");
                 match doc {
                     Some(doc) => self.on_complaint(&doc, Complaint { connection, code, message }),
-                    None => self.link(connection, |link| link.complaint = Some(message)),
+                    None => self.link(connection, |link| link.complaint = Some((code, message))),
                 }
             }
             Event::Goodbye { connection, retry_after } => {

@@ -31,6 +31,9 @@ const UPDATES: u64 = 24;
 /// The client id of edits made here; no draft uses it.
 const EDITOR: u64 = 77;
 
+/// One block of a client that nobody else is, of which nothing is left.
+const BYSTANDER: &[u8] = &[1, 0xf1, 0xe2, 0xd3, 0xc4, 0xb5, 0xa6, 0x97, 0x08, 0, 0, 1];
+
 /// How many injuries an update is given at most.
 const INJURIES: u64 = 3;
 
@@ -192,6 +195,9 @@ impl World {
 
     /// Whether the update is admitted; then it is also merged.
     fn send(&mut self, writer: &Writer, update: &[u8], tally: &mut Tally) -> bool {
+        if matches!(writer, Writer::Foreign) {
+            self.ask_in_company(update);
+        }
         let verdict = self.gate.admit(writer, update);
         assert_eq!(self.document.admit(writer, update), verdict, "a gate and a document judge alike");
         tally.note(&verdict);
@@ -199,6 +205,16 @@ impl World {
             self.document.apply(&[update]).unwrap_or_else(|damaged| panic!("{damaged} by {update:?}"));
         }
         verdict.is_ok()
+    }
+
+    /// The blocks of one client are judged while they are read, and alike if there are others beside them.
+    fn ask_in_company(&self, update: &[u8]) {
+        if let Some((1, rest)) = update.split_first() {
+            let company = [&[2], BYSTANDER, rest].concat();
+            let verdicts = [update, &company].map(|update| self.gate.clone().admit(&Writer::Foreign, update));
+            let admitted = verdicts.each_ref().map(Result::is_ok);
+            assert_eq!(admitted[0], admitted[1], "{verdicts:?} on {update:?}");
+        }
     }
 
     /// What was saved loads, and holds what was saved: no block is lost or elsewhere. What is read may differ, as the

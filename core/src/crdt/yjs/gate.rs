@@ -8,7 +8,7 @@
 //! refuses what refers to something unknown or to itself, what is inside of something that holds nothing, and
 //! what is nested so deep that yrs would run out of stack. An admitted update therefore integrates
 //! completely; nothing is ever left pending. Where all blocks are of one client, as in every update of a replica, there
-//! is one order only, and both readings are one.
+//! is one order only, and both readings are one. An update with several faults is refused for whichever is met first.
 //!
 //! Honest clients send nothing that is refused here, with three exceptions that yrs cannot read either: the
 //! JSON content of Yjs before version 13, XML hooks and weak links.
@@ -57,7 +57,7 @@ pub struct YjsGate {
 #[derive(Clone, Debug)]
 struct Section {
     client: u64,
-    /// The clock behind its last block.
+    /// The clock behind its last block, as far as it was read.
     end: u32,
     /// How far it was played through: the next clock, where its block begins, and which of the bodies it has.
     clock: u32,
@@ -190,7 +190,11 @@ impl YjsGate {
             });
         }
         for _ in 0..count {
-            let section = self.read_section(reader, author, count == 1)?;
+            let (mut section, blocks) = self.begin_section(reader, author)?;
+            match count {
+                1 => self.play_alone(&mut section, blocks, reader, author)?,
+                _ => self.read_blocks(&mut section, blocks, reader, author)?,
+            }
             self.sections.push(section);
         }
         self.sections.sort_unstable_by_key(|section| section.client);
@@ -200,49 +204,77 @@ impl YjsGate {
         Ok(())
     }
 
-    /// Reads the blocks of a client, and plays them through if there are no others.
-    fn read_section(
-        &mut self,
+    /// The blocks of a client, and how many there are, before the first of them is read.
+    fn begin_section(
+        &self,
         reader: &mut Reader<'_>,
         author: Option<u64>,
-        alone: bool,
-    ) -> Result<Section, GateError> {
+    ) -> Result<(Section, usize), GateError> {
         let blocks = reader.count(MIN_BLOCK_BYTES)?;
         let client = reader.number()?;
-        let start = reader.clock()?;
-        let known = self.check_start(client, start, author)?;
-        let (at, body, runs) = (reader.position(), self.bodies.len(), Runs::default());
-        let mut section = Section { client, end: MAX_CLOCK, clock: start, at, body, runs, waits: false };
-        let mut end = start;
-        for _ in 0..blocks {
-            let block = block::read(reader)?;
-            if author.is_some() && block.body.content == Content::Collected {
-                return Err(malformed("a replica does not send what it has forgotten"));
-            }
-            self.brought.note(block.body.content);
-            end += block.body.len;
-            if end >= MAX_CLOCK {
-                return Err(malformed("a clock is too large"));
-            }
-            if !alone {
-                self.bodies.push(block.body);
-                continue;
-            }
-            let root = self.root(&block.links);
-            match self.step(&section, &block, root)? {
-                Step::Integrated(mark) => section.integrated(known, &block.body, mark),
-                Step::After(_) => return Err(malformed("a block refers to one that comes after it")),
-            }
-        }
-        if end == start {
+        let clock = reader.clock()?;
+        self.check_start(client, clock, author)?;
+        if blocks == 0 {
             return Err(malformed("a client without blocks"));
         }
-        section.end = end;
-        Ok(section)
+        let (at, body, runs) = (reader.position(), self.bodies.len(), Runs::default());
+        Ok((Section { client, end: clock, clock, at, body, runs, waits: false }, blocks))
     }
 
-    /// Returns from which clock on nothing of the client is held.
-    fn check_start(&self, client: u64, start: u32, author: Option<u64>) -> Result<u32, GateError> {
+    /// Reads blocks that may have to wait for those of other clients.
+    fn read_blocks(
+        &mut self,
+        section: &mut Section,
+        blocks: usize,
+        reader: &mut Reader<'_>,
+        author: Option<u64>,
+    ) -> Result<(), GateError> {
+        (0..blocks).try_for_each(|_| {
+            let block = self.read_block(section, reader, author)?;
+            self.bodies.push(block.body);
+            Ok(())
+        })
+    }
+
+    /// Reads blocks and plays each of them through at once, as there are no others that it could wait for.
+    fn play_alone(
+        &mut self,
+        section: &mut Section,
+        blocks: usize,
+        reader: &mut Reader<'_>,
+        author: Option<u64>,
+    ) -> Result<(), GateError> {
+        let known = self.known.clock(section.client);
+        (0..blocks).try_for_each(|_| {
+            let block = self.read_block(section, reader, author)?;
+            let root = self.root(&block.links);
+            match self.step(section, &block, root)? {
+                Step::Integrated(mark) => section.integrated(known, &block.body, mark),
+                Step::After(_) => return Err(malformed("a block refers to itself")),
+            }
+            Ok(())
+        })
+    }
+
+    fn read_block<'a>(
+        &mut self,
+        section: &mut Section,
+        reader: &mut Reader<'a>,
+        author: Option<u64>,
+    ) -> Result<Block<'a>, GateError> {
+        let block = block::read(reader)?;
+        if author.is_some() && block.body.content == Content::Collected {
+            return Err(malformed("a replica does not send what it has forgotten"));
+        }
+        self.brought.note(block.body.content);
+        section.end += block.body.len;
+        if section.end >= MAX_CLOCK {
+            return Err(malformed("a clock is too large"));
+        }
+        Ok(block)
+    }
+
+    fn check_start(&self, client: u64, start: u32, author: Option<u64>) -> Result<(), GateError> {
         let known = self.known.clock(client);
         if start > known {
             return Err(GateError::Gap { reason: format!("clocks {known} to {start} of client {client}") });
@@ -252,7 +284,7 @@ impl YjsGate {
                 Err(GateError::Impostor { reason: format!("its author is client {author}, not {client}") })
             }
             Some(_) if start < known => Err(malformed("it repeats an earlier one")),
-            Some(_) | None => Ok(known),
+            Some(_) | None => Ok(()),
         }
     }
 
