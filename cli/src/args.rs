@@ -220,7 +220,8 @@ pub enum Command {
         /// What it is made of.
         #[arg(long, value_enum, default_value = "yjs")]
         crdt: Crdt,
-        /// Lose the connection for a moment every so many edits.
+        /// Lose the connection every so many edits, and edit on without it; where several write, whose edits must follow
+        /// each other's as they were recorded, only for a moment.
         #[arg(long, value_name = "N")]
         offline_every: Option<usize>,
     },

@@ -65,9 +65,14 @@ fn parse(value: &str) -> Result<Value, Failure> {
 /// Forgets a document here; one with edits that are nowhere else only if that is meant.
 pub async fn delete(global: &Global, doc: &str, force: bool) -> Result<(), Failure> {
     let engine = session::offline(global, session::existing_store(global)?)?;
-    let pending = session::document(&engine, doc).await?.progress().pending;
-    if pending > 0 && !force {
-        return Err(Failure::Pending(doc.to_owned(), pending));
+    // One that cannot be opened can be forgotten all the same.
+    if force {
+        session::is_stored(&engine, doc).await?;
+    } else {
+        let pending = session::document(&engine, doc).await?.progress().pending;
+        if pending > 0 {
+            return Err(Failure::Pending(doc.to_owned(), pending));
+        }
     }
     engine.delete(doc)?;
     session::close(&engine).await

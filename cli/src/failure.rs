@@ -44,8 +44,10 @@ pub enum Failure {
     NotSynced(String),
     #[error("{0:?} has {1} edits that no relay has; `sync` it first, or lose them with `delete --force`")]
     Pending(String, u64),
-    #[error("{0}; everything else is in sync")]
-    Lost(String),
+    #[error(transparent)]
+    Lost(SaveError),
+    #[error("{}", list(.0))]
+    Several(Vec<Failure>),
     #[error("the store is damaged: {0}")]
     Damaged(String),
     #[error("{0}")]
@@ -79,11 +81,25 @@ impl Failure {
             Self::NotSynced(_) => "not-synced",
             Self::Pending(..) => "pending",
             Self::Lost(_) => "lost",
+            Self::Several(_) => "several",
             Self::Damaged(_) => "damaged",
             Self::Trace(_) => "trace",
             Self::Output(_) => "output",
         }
     }
+}
+
+/// What went wrong with some documents; everything that could be done with the others is done.
+pub fn unless_any(mut failures: Vec<Failure>) -> Result<(), Failure> {
+    match failures.len() {
+        0 => Ok(()),
+        1 => failures.pop().map_or(Ok(()), Err),
+        _ => Err(Failure::Several(failures)),
+    }
+}
+
+fn list(failures: &[Failure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl<E: std::fmt::Display> From<syncline::EditError<E>> for Failure {

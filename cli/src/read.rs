@@ -7,7 +7,7 @@ use syncline::storage::Storage;
 use syncline::{Kind, Path, Spec, Value, json::to_canonical_json};
 
 use crate::args::{Format, Global};
-use crate::failure::Failure;
+use crate::failure::{Failure, unless_any};
 use crate::{progress, session};
 
 /// Prints a value of a document, without an added newline.
@@ -80,12 +80,17 @@ pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> 
         None => engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect(),
     };
     let bar = progress::bar(names.len(), "documents compacted");
+    let mut failures = Vec::new();
     for name in names {
-        session::document(&engine, &name).await?.compact().await;
+        match session::document(&engine, &name).await {
+            Ok(document) => document.compact().await,
+            Err(failure) => failures.push(failure),
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    session::close(&engine).await
+    session::close(&engine).await?;
+    unless_any(failures)
 }
 
 /// Verifies the store.

@@ -72,6 +72,13 @@ pub async fn document(engine: &Engine, name: &str) -> Result<Document, Failure> 
     }
 }
 
+/// Whether the store has a document, whatever its state; that it has none is an error.
+pub async fn is_stored(engine: &Engine, name: &str) -> Result<(), Failure> {
+    let stored = engine.list().await?;
+    let found = stored.iter().any(|summary| summary.doc.as_str() == name);
+    if found { Ok(()) } else { Err(Failure::NoDocument(name.to_owned())) }
+}
+
 /// Waits for a relay, telling how it goes; one that cannot be reached as things are is an error, not a wait.
 pub async fn connected(engine: &Engine, tell: impl Fn(&Status)) -> Result<(), Failure> {
     let mut status = engine.watch_status();

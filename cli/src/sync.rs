@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::args::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, unless_any};
 use crate::{operations, progress, session};
 
 /// How long `status` waits for a relay to answer.
@@ -41,26 +41,34 @@ async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
     let stored: Vec<String> = engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect();
     let names = if docs.is_empty() { &stored } else { docs };
     let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(name));
-    let mut documents = Vec::new();
+    let (mut documents, mut failures) = (Vec::new(), Vec::new());
+    let mut sort = |opened: Result<Document, Failure>| match opened {
+        Ok(document) => documents.push(document),
+        Err(failure) => failures.push(failure),
+    };
     // What is here is opened without a relay, so that what is pending is known if none can be reached.
     for name in here {
-        documents.push(engine.existing(name).await?);
+        sort(engine.existing(name).await.map_err(Failure::from));
     }
     let bar = progress::bar(names.len(), "documents in sync {msg}");
     session::connected(engine, |status| bar.set_message(session::connections(status))).await?;
     bar.set_message("");
     for name in there {
-        documents.push(fetch(engine, name).await?);
+        sort(fetch(engine, name).await);
     }
-    let mut lost = Vec::new();
     for document in documents {
-        document.in_sync().await?;
-        document.saved(Saved::Local).await?;
-        lost.extend(document.loss().map(|loss| SaveError::refused(document.id(), &loss).to_string()));
+        failures.extend(bring_together(&document).await.err());
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if lost.is_empty() { Ok(()) } else { Err(Failure::Lost(lost.join("; "))) }
+    unless_any(failures)
+}
+
+/// One document; that edits of it are lost is an error.
+async fn bring_together(document: &Document) -> Result<(), Failure> {
+    document.in_sync().await?;
+    document.saved(Saved::Local).await?;
+    document.loss().map_or(Ok(()), |loss| Err(Failure::Lost(SaveError::refused(document.id(), &loss))))
 }
 
 /// A document that is not in the store: the relay says what it is.

@@ -65,6 +65,8 @@ pub struct Policy {
     pub compaction: Compaction,
     /// How updates share frames.
     pub batching: Batching,
+    /// Refuses documents that peers must not open here, with words for them.
+    pub serves: fn(&DocId, Spec) -> Result<(), String>,
     /// Refuses entries this replica does not want, with words for their author.
     pub accepts: fn(&DocId, &Entry) -> Result<(), String>,
 }
@@ -97,6 +99,7 @@ impl Policy {
             awaits_relay: true,
             compaction: Compaction::default(),
             batching: Batching::default(),
+            serves: |_, _| Ok(()),
             accepts: |_, _| Ok(()),
         }
     }

@@ -21,15 +21,22 @@ struct Disk {
     snapshot: Option<std::sync::Arc<Snapshot>>,
     entries: BTreeMap<u64, StoredEntry>,
     compactions: usize,
+    /// What was ever written of entries, and of snapshots.
+    entry_bytes: usize,
+    snapshot_bytes: usize,
 }
 
 impl Disk {
     fn write(&mut self, write: Write) {
         match write {
             Write::Create { spec, epoch, .. } => self.created = Some((spec, epoch)),
-            Write::Append { entry, .. } => drop(self.entries.insert(entry.offset, entry)),
+            Write::Append { entry, .. } => {
+                self.entry_bytes += entry.entry.cost();
+                self.entries.insert(entry.offset, entry);
+            }
             Write::Compact { snapshot, .. } => {
                 self.entries.retain(|offset, _| *offset > snapshot.offset);
+                self.snapshot_bytes += snapshot.state.len();
                 self.snapshot = Some(snapshot);
                 self.compactions += 1;
             }
@@ -51,15 +58,18 @@ impl Disk {
     }
 }
 
-fn replica(seed: u64) -> Replica {
-    let compaction = Compaction { least_bytes: 4_096, ratio: 1, keep_entries: 8 };
+/// Entries lighter than this are left alone.
+const LEAST_BYTES: usize = 4_096;
+
+fn replica(seed: u64, awaits_relay: bool) -> Replica {
+    let compaction = Compaction { least_bytes: LEAST_BYTES, ratio: 1, keep_entries: 8 };
     Replica::new(Config {
         agent: "test".to_owned(),
         principal: Principal::new("ada").unwrap(),
         encoding: Encoding::Binary,
         compression: Vec::new(),
         seed,
-        policy: Policy { awaits_relay: false, compaction, ..Policy::client() },
+        policy: Policy { awaits_relay, compaction, ..Policy::client() },
     })
 }
 
@@ -82,11 +92,15 @@ fn settle(replica: &mut Replica, disk: &mut Disk) {
     }
 }
 
-fn compacts_and_opens_again(family: Family) {
-    let doc = DocId::new("notes").unwrap();
+fn doc() -> DocId {
+    DocId::new("notes").unwrap()
+}
+
+/// Somebody writes a text, and the store takes it all.
+fn written(family: Family, awaits_relay: bool) -> (Replica, Disk) {
     let spec = Spec { family, kind: Kind::Text };
-    let (mut replica, mut disk) = (replica(1), Disk::default());
-    replica.open(Time(1), &doc, Some(spec));
+    let (mut replica, mut disk) = (replica(1, awaits_relay), Disk::default());
+    replica.open(Time(1), &doc(), Some(spec));
     settle(&mut replica, &mut disk);
     for index in 0..600 {
         let operation = Operation::Splice {
@@ -95,18 +109,25 @@ fn compacts_and_opens_again(family: Family) {
             delete: usize::from(index % 5 == 4),
             insert: "é🦀x".chars().nth(index % 3).unwrap().to_string(),
         };
-        replica.edit(Time(2), &doc, |editor| editor.perform(operation) as Result<(), EditError>).unwrap();
+        replica.edit(Time(2), &doc(), |editor| editor.perform(operation) as Result<(), EditError>).unwrap();
         settle(&mut replica, &mut disk);
     }
+    (replica, disk)
+}
+
+fn compacts_and_opens_again(family: Family) {
+    let (replica, mut disk) = written(family, false);
     assert!(disk.compactions > 0, "nothing was compacted");
     assert!(disk.entries.len() < 300, "{} entries are left", disk.entries.len());
-    let before = replica.document(&doc).unwrap().value(&Path::root());
+    assert!(disk.compactions <= disk.entry_bytes / LEAST_BYTES, "{} compactions", disk.compactions);
+    assert!(disk.snapshot_bytes <= 2 * disk.entry_bytes, "bytes in proportion to what edits cost");
+    let before = replica.document(&doc()).unwrap().value(&Path::root());
     assert!(matches!(&before, Some(Value::Map(map)) if !map.is_empty()));
 
-    let mut replica = self::replica(2);
-    replica.open(Time(3), &doc, None);
+    let mut replica = self::replica(2, false);
+    replica.open(Time(3), &doc(), None);
     settle(&mut replica, &mut disk);
-    assert_eq!(replica.document(&doc).unwrap().value(&Path::root()), before);
+    assert_eq!(replica.document(&doc()).unwrap().value(&Path::root()), before);
 }
 
 #[test]
@@ -117,4 +138,15 @@ fn yjs_logs_are_compacted() {
 #[test]
 fn automerge_logs_are_compacted() {
     compacts_and_opens_again(Family::Automerge);
+}
+
+/// A relay may yet refuse them, and then the log begins again without them.
+#[test]
+fn what_no_relay_has_is_kept_apart() {
+    for family in [Family::Yjs, Family::Automerge] {
+        let (mut replica, mut disk) = written(family, true);
+        replica.compact(&doc());
+        settle(&mut replica, &mut disk);
+        assert_eq!((disk.compactions, disk.entries.len()), (0, 600), "{family}");
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use syncline_core::entry::Spec;
-use syncline_core::event::{DocumentError, Event, Side, StoreFault};
+use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::id::{DocId, NameError, Principal};
 use syncline_core::replica::{Batching, Compaction, Config, Policy};
 use syncline_core::time::Time;
@@ -150,9 +150,8 @@ impl Builder {
     }
 }
 
-fn seed() -> Result<u64, StoreFault> {
-    getrandom::u64()
-        .map_err(|error| StoreFault(format!("the operating system gives no random numbers: {error}")))
+fn seed() -> Result<u64, OpenError> {
+    getrandom::u64().map_err(|error| OpenError::Entropy(error.to_string()))
 }
 
 impl Engine {

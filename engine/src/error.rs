@@ -30,6 +30,9 @@ pub enum OpenError {
     /// The store could not be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The operating system gave no random numbers, without which replicas would take each other's names.
+    #[error("the operating system gives no random numbers: {0}; try again")]
+    Entropy(String),
     /// The engine has been closed.
     #[error("the engine is closed")]
     Closed,

@@ -52,6 +52,6 @@ pub use syncline_core::path::Path;
 pub use syncline_core::replica::{Batching, Compaction, Editor};
 pub use syncline_core::value::{NodeKind, Value};
 pub use syncline_core::wire::{Compression, Encoding};
-pub use syncline_core::{diff, json, model};
+pub use syncline_core::{diff, json};
 pub use syncline_storage::{self as storage, Durability, MemoryStorage, SqliteStorage, Storage};
 pub use syncline_transports::{self as transports, Transport};

@@ -11,7 +11,7 @@ use syncline::node::Node;
 use syncline::storage::{self, StorageError};
 use syncline::transports::Link;
 use syncline::transports::websocket::{self, WebSocketSettings};
-use syncline::{Compression, Durability, Encoding, Principal, SqliteStorage};
+use syncline::{Compression, DocId, Durability, Encoding, Family, Principal, Spec, SqliteStorage};
 use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::replica::{Config, Policy};
 use syncline_core::wire::MAX_FRAME_BYTES;
@@ -35,6 +35,9 @@ pub const RETRY_AFTER: u64 = 500;
 
 /// How long a stopping relay waits for its goodbyes to leave.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// How long nobody is accepted after that failed, as where no file is to be had for one more.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The name of the store in the data folder.
 const STORE_FILE: &str = "relay.db";
@@ -145,12 +148,20 @@ impl Relay {
 fn config() -> Result<Config, RelayError> {
     Ok(Config {
         agent: concat!("sync-server/", env!("CARGO_PKG_VERSION")).to_owned(),
-        principal: Principal::new("relay").map_err(|error| RelayError::Random(error.to_string()))?,
+        principal: Principal::new("relay").expect("this is a name"),
         encoding: Encoding::Binary,
         compression: vec![Compression::Gzip, Compression::Brotli],
         seed: getrandom::u64().map_err(|error| RelayError::Random(error.to_string()))?,
-        policy: Policy::relay(),
+        policy: Policy { serves, ..Policy::relay() },
     })
+}
+
+/// Documents of the family that simulations are made of have no place in the world.
+fn serves(_: &DocId, spec: Spec) -> Result<(), String> {
+    match spec.family {
+        Family::Yjs | Family::Automerge => Ok(()),
+        Family::Toy => Err(format!("this relay has no {} documents", spec.family)),
+    }
 }
 
 fn on_event(updates: &AtomicU64, event: &Event) {
@@ -205,7 +216,7 @@ async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

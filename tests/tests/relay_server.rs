@@ -69,6 +69,17 @@ fn it_shows_what_is_going_on() {
         !page.body.contains("src=") && !page.body.contains("http://www.w3.org/1999"),
         "nothing is loaded from elsewhere"
     );
+    let told = relay.status();
+    let shown = page
+        .body
+        .split("now.")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| c != '_' && !c.is_alphanumeric()).next());
+    let shown: Vec<&str> = shown.collect();
+    assert!(
+        shown.len() > 5 && shown.iter().all(|name| !told[name].is_null() || *name == "fault"),
+        "{shown:?} {told}"
+    );
     assert_eq!(http::get(relay.address(), "/nothing").code, 404);
     let upgrade = http::get(relay.address(), "/sync");
     assert!(upgrade.code == 426 && upgrade.body.contains("WebSocket"), "{upgrade:?}");

@@ -7,10 +7,12 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use syncline::transports::WebSocket;
+use syncline::transports::{Close, WebSocket};
 use syncline::{
     Compression, Document, Encoding, Engine, Family, Kind, MemoryStorage, Operation, Path, Saved, Spec, Value,
 };
+use syncline_core::entry::{Cursor, Digest};
+use syncline_core::id::{DocId, Epoch};
 use syncline_core::wire::{ErrorCode, FRAME_VERSION, Message, VERSION};
 use syncline_tests::process::PATIENCE;
 use syncline_tests::process::proxy::Proxy;
@@ -172,6 +174,10 @@ async fn failure(raw: &mut Raw) -> ErrorCode {
 #[tokio::test]
 async fn what_is_no_frame_is_refused_with_a_code_and_others_are_served() {
     let relay = Relay::start();
+    let client = engine(&relay.url(), Encoding::Binary, Compression::Gzip);
+    let document = client.document("d", text(Family::Yjs)).await.unwrap();
+    insert(&document, "untouched");
+    document.saved(Saved::Relay).await.unwrap();
     let cases: [(&[u8], bool, ErrorCode); 6] = [
         (b"", false, ErrorCode::Malformed),
         (b"\xF5", false, ErrorCode::Malformed),
@@ -184,11 +190,35 @@ async fn what_is_no_frame_is_refused_with_a_code_and_others_are_served() {
         let mut raw = Raw::connect(relay.address(), Encoding::Binary).await;
         raw.send(Bytes::from_static(bytes), is_text).await;
         assert_eq!(failure(&mut raw).await, expected, "{bytes:?}");
+        let mut raw = Raw::greeted(relay.address(), Encoding::Binary).await;
+        raw.open(document.id(), text(Family::Yjs), Epoch::new([9; 16])).await;
+        raw.send(Bytes::from_static(b"\xF5\x01\x00\x08\xFF"), false).await;
+        assert_eq!(failure(&mut raw).await, ErrorCode::Malformed, "in the middle of a conversation");
     }
-    let client = engine(&relay.url(), Encoding::Binary, Compression::Gzip);
-    let document = client.document("d", text(Family::Yjs)).await.unwrap();
-    insert(&document, "served");
-    document.saved(Saved::Relay).await.unwrap();
+    let other = engine(&relay.url(), Encoding::Binary, Compression::Gzip);
+    let copy = other.document("d", text(Family::Yjs)).await.unwrap();
+    copy.in_sync().await.unwrap();
+    assert_eq!((content(&copy).as_str(), content(&document).as_str()), ("untouched", "untouched"));
+    insert(&document, "served, ");
+    becomes(&copy, |text| text == "served, untouched").await;
+}
+
+#[tokio::test]
+async fn documents_that_simulations_are_made_of_are_not_served() {
+    let relay = Relay::start();
+    let mut raw = Raw::greeted(relay.address(), Encoding::Binary).await;
+    let (doc, log) = (
+        DocId::new("d").unwrap(),
+        Cursor { epoch: Epoch::new([9; 16]), offset: 0, digest: Digest::default() },
+    );
+    let spec = Spec { family: Family::Toy, kind: Kind::Tree };
+    raw.say(&[Message::Open { doc: doc.clone(), spec, log, cursors: Vec::new() }]).await;
+    let refused = |message: &Message| match message {
+        Message::Failure { doc: Some(about), code, .. } if *about == doc => Some(*code),
+        _ => None,
+    };
+    assert_eq!(raw.wait_for("failure", refused).await, ErrorCode::NotFound);
+    assert_eq!(relay.status()["documents_stored"], 0);
 }
 
 #[tokio::test]
@@ -213,6 +243,7 @@ async fn a_frame_beyond_the_limit_ends_its_connection_only() {
     let mut raw = Raw::greeted(relay.address(), Encoding::Binary).await;
     raw.send(vec![0; syncline_core::wire::MAX_FRAME_BYTES + 1].into(), false).await;
     while raw.frame().await.is_some() {}
+    assert_eq!(raw.close_code(), Some(Close::TOO_LARGE));
     Raw::greeted(relay.address(), Encoding::Binary).await;
 }
 

@@ -116,7 +116,8 @@ fn simulator(tree: &Tree) -> Result<Unchecked, Failure> {
     let mut unchecked = Unchecked::new();
     for family in FAMILIES {
         let arguments = ["--seeds", SEEDS, "--family", family, "--keep-going"].map(str::to_owned);
-        let remedy = "replay the seed that it names with `cargo xtask sim --seeds 1 --seed S`";
+        let remedy = "replay the seed that it names, in the profile it failed in: \
+            `cargo run -p syncline-tests --bin sim -- --seeds 1 --seed S`";
         match tests_binary(tree, "sim", &arguments).run(remedy) {
             Err(failure) if promised => return Err(failure),
             Err(_) => unchecked.push(format!(

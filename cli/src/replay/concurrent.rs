@@ -200,7 +200,7 @@ impl Hub {
     fn start() -> Result<Self, Failure> {
         let config = Config {
             agent: "replay".to_owned(),
-            principal: Principal::new("replay").map_err(|error| Failure::Trace(error.to_string()))?,
+            principal: Principal::new("replay").expect("this is a name"),
             encoding: syncline::Encoding::Binary,
             compression: Vec::new(),
             seed: 1,

@@ -45,7 +45,12 @@ impl Replica {
                 message,
                 Message::Shut { .. } | Message::Describe { .. } | Message::Described { .. }
             );
-        if ignored || matches!(message, Message::Open { .. }) && !self.note_open(id, &doc) {
+        if ignored {
+            return;
+        }
+        if let Message::Open { spec, .. } = &message
+            && !self.may_open(id, &doc, *spec)
+        {
             return;
         }
         if let Message::SnapshotPart { bytes, .. } = &message
@@ -73,6 +78,18 @@ impl Replica {
                 self.drop_done(&doc);
             }
             (None, message) => self.on_unknown_document(id, &doc, message),
+        }
+    }
+
+    /// Notes that a peer opens a document, unless it must not or has too many, which it is told.
+    fn may_open(&mut self, id: ConnectionId, doc: &DocId, spec: Spec) -> bool {
+        match (self.context.config.policy.serves)(doc, spec) {
+            Ok(()) => self.note_open(id, doc),
+            Err(message) => {
+                let code = ErrorCode::NotFound;
+                self.context.post(id, Message::Failure { doc: Some(doc.clone()), code, message });
+                false
+            }
         }
     }
 

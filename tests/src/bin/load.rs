@@ -75,7 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         .longest_wait(LONGEST_WAIT)
         .open()?;
     let document = engine.document(&arguments.doc, spec(&arguments.family)?).await?;
-    // The containers were made by whoever set the run up; two that are made at once would hide each other.
+    // The containers were made by whoever set the run up, so that all of them edit the same ones from the beginning.
     until(&document, |keys| keys.is_some()).await;
     println!("ready");
     let mut orders = BufReader::new(tokio::io::stdin()).lines();

@@ -22,6 +22,7 @@ use super::PATIENCE;
 pub struct Raw {
     socket: WebSocketStream<TcpStream>,
     codec: Codec,
+    close_code: Option<u16>,
 }
 
 impl Raw {
@@ -36,7 +37,7 @@ impl Raw {
         let url = format!("ws://{relay}/sync");
         let upgraded = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await;
         let (socket, _) = upgraded.expect("the relay speaks WebSocket");
-        Self { socket, codec: Codec { encoding, compression: Compression::None } }
+        Self { socket, codec: Codec { encoding, compression: Compression::None }, close_code: None }
     }
 
     /// Connects and exchanges greetings.
@@ -80,12 +81,19 @@ impl Raw {
                 match self.socket.next().await {
                     Some(Ok(Packet::Binary(bytes))) => return Some(Frame { bytes, text: false }),
                     Some(Ok(Packet::Text(text))) => return Some(Frame { bytes: text.into(), text: true }),
-                    Some(Ok(Packet::Ping(_) | Packet::Pong(_) | Packet::Close(_) | Packet::Frame(_))) => {}
+                    Some(Ok(Packet::Close(close))) => self.close_code = close.map(|close| close.code.into()),
+                    Some(Ok(Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_))) => {}
                     Some(Err(_)) | None => return None,
                 }
             }
         });
         next.await.expect("the relay says something in time")
+    }
+
+    /// With which code the relay closed the connection, if it has said so.
+    #[must_use]
+    pub const fn close_code(&self) -> Option<u16> {
+        self.close_code
     }
 
     /// The messages of the next frame.
