@@ -27,13 +27,17 @@ Exit codes:
 
 SYNCLINE_LOG=debug tells on standard error what goes on.";
 
+const PATH: &str = "Where, as a JSON Pointer such as /tasks/0/title; only the last step may be new";
+
+const VALUE: &str = "What, as JSON: '\"a string\"', 7, true, null, '[1, 2]', '{\"key\": \"value\"}'";
+
 /// What every command understands, before or after its name.
 #[derive(Args, Clone)]
 pub struct Global {
     /// The store: one file, made by the first `create`, `sync`, `watch` or `replay`.
     #[arg(long, global = true, value_name = "FILE", default_value = "syncline.db", env = "SYNCLINE_STORE")]
     pub store: PathBuf,
-    /// A relay, as in ws://127.0.0.1:4455/sync; several in order of preference.
+    /// A relay, as in ws://127.0.0.1:4455/sync; several, in order of preference, with commas or several times.
     #[arg(long, global = true, value_name = "URL", env = "SYNCLINE_RELAY", value_delimiter = ',')]
     pub relay: Vec<String>,
     /// Write lists, status and errors as JSON, one object a line.
@@ -167,22 +171,45 @@ pub enum Command {
         force: bool,
     },
     /// Give a key of a map, or an element of a list, a value.
-    Set { doc: String, path: String, value: String },
+    ///
+    /// A map or list at the top of a document is there as long as something is in it.
+    Set {
+        doc: String,
+        #[arg(help = PATH)]
+        path: String,
+        #[arg(help = VALUE, allow_negative_numbers = true)]
+        value: String,
+    },
     /// Print the value at a path as canonical JSON.
-    Get { doc: String, path: String },
+    Get {
+        doc: String,
+        #[arg(help = PATH)]
+        path: String,
+    },
     /// Take out what is at a path.
-    Rm { doc: String, path: String },
+    Rm {
+        doc: String,
+        #[arg(help = PATH)]
+        path: String,
+    },
     /// Put a value into a list, in front of the element that PATH names; /list/- for the end.
-    Insert { doc: String, path: String, value: String },
+    Insert {
+        doc: String,
+        #[arg(help = PATH)]
+        path: String,
+        #[arg(help = VALUE, allow_negative_numbers = true)]
+        value: String,
+    },
     /// Add to a counter, making it if need be.
     Inc {
         doc: String,
+        #[arg(help = PATH)]
         path: String,
         /// How much; negative to count down.
         #[arg(default_value_t = 1, allow_negative_numbers = true)]
         by: i64,
     },
-    /// Edit a text in place.
+    /// Edit a text in place; at a new key, make one.
     Text {
         #[command(subcommand)]
         command: TextCommand,
@@ -201,13 +228,16 @@ pub enum Command {
         #[arg(long, value_name = "S", default_value_t = 60)]
         timeout: u64,
     },
-    /// Print changes of a document as they come, one operation a line, until interrupted.
+    /// Print what a document holds and then its changes as they come, one operation a line, until interrupted.
     Watch { doc: String },
     /// Print who did what to a document and when, one edit a line as JSON, as far as its log still tells them apart.
+    ///
+    /// In the order in which this store got them. Of edits made in this store all operations are known, of others' what
+    /// they wrote, made and removed by path.
     History { doc: String },
     /// Show the store, its documents and what waits for a relay.
     Status,
-    /// Merge logs into snapshots, of one document or of all.
+    /// Merge logs into snapshots, of one document or of all: less to store and to open, and no history of what was merged.
     Compact { doc: Option<String> },
     /// Verify the store.
     Check,

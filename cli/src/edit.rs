@@ -1,10 +1,15 @@
 //! Commands that change a document. They return when the change is durable in the store.
 
-use syncline::{Family, Kind, Operation, Path, SaveError, Saved, Spec, Value};
+use std::time::Duration;
+
+use syncline::{Document, Engine, Family, Kind, Operation, Path, SaveError, Saved, Spec, Status, Value};
 
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::session;
+
+/// How long a command waits for a connected relay to take its edit.
+const TAKING_TIME: Duration = Duration::from_secs(2);
 
 /// Makes a document.
 pub async fn create(global: &Global, doc: &str, kind: Kind, family: Family) -> Result<(), Failure> {
@@ -23,10 +28,29 @@ pub async fn perform(global: &Global, doc: &str, operation: Operation) -> Result
     let document = session::document(&engine, doc).await?;
     document.perform(operation)?;
     let saved = session::unless_full(&engine, async { Ok(document.saved(Saved::Local).await?) }).await;
+    let trouble = if saved.is_ok() { trouble(&engine, &document).await } else { None };
     session::close(&engine).await?;
     saved?;
+    if let Some(trouble) = trouble {
+        session::warn(&format!("saved here, but no relay takes it: {trouble}"));
+    }
     // A relay that was quick enough may have refused it meanwhile.
     document.loss().map_or(Ok(()), |loss| Err(SaveError::refused(document.id(), &loss).into()))
+}
+
+/// Gives a relay that can be reached a moment to take the edits of a document, and says why none ever will as things are.
+/// Nobody waits for one that cannot be reached.
+async fn trouble(engine: &Engine, document: &Document) -> Option<String> {
+    let mut status = engine.watch_status();
+    let offline = |status: &Status| status.connections.iter().all(|connection| connection.error().is_some());
+    tokio::select! {
+        saved = document.saved(Saved::Relay) => match saved {
+            Err(SaveError::Mismatch { reason, .. } | SaveError::NotTaken { reason, .. }) => Some(reason),
+            Err(_) | Ok(()) => None,
+        },
+        Ok(status) = status.wait_for(offline) => status.hopeless().map(str::to_owned),
+        () = tokio::time::sleep(TAKING_TIME) => None,
+    }
 }
 
 pub fn set(path: &str, value: &str) -> Result<Operation, Failure> {

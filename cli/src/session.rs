@@ -1,5 +1,7 @@
 //! One command's engine: opened over the store, closed before the command ends.
 
+use std::io::Write;
+
 use syncline::transports::{Hybrid, Transport, WebSocket};
 use syncline::{Document, Engine, OpenError, SqliteStorage, Status, storage};
 use syncline_core::event::DocumentError;
@@ -93,6 +95,11 @@ pub async fn connected(engine: &Engine, tell: impl Fn(&Status)) -> Result<(), Fa
         tell(&now);
         status.changed().await.map_err(|_| OpenError::Closed)?;
     }
+}
+
+/// Says on standard error what is no failure and should be known; where that cannot be, it is not.
+pub fn warn(said: &str) {
+    drop(writeln!(std::io::stderr(), "syncline: {said}"));
 }
 
 /// The state of the connections in words.

@@ -1,14 +1,30 @@
 //! `status`: the store, its documents and what waits for a relay.
 
+use std::collections::HashMap;
 use std::io::{StdoutLock, Write};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 use syncline::storage::DocumentSummary;
-use syncline::{Document, Engine};
+use syncline::{DocId, Document, Engine, SaveError, Status};
+use tokio::time::timeout;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::{session, sync};
+use crate::session;
+
+/// How long a relay may take to answer.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// What is shown.
+struct Report {
+    status: Status,
+    relay: String,
+    /// Seconds since a peer was heard.
+    heard: Option<u64>,
+    rows: Vec<Row>,
+}
 
 /// A document of the store.
 struct Row {
@@ -22,86 +38,106 @@ struct Row {
 /// Shows the store; a document that cannot be opened takes nothing away from the others.
 pub async fn status(global: &Global) -> Result<(), Failure> {
     let engine = session::online(global, session::existing_store(global)?)?;
-    // What is pending is told of the documents that are open.
+    let report = report(global, &engine).await?;
+    engine.close().await;
+    let mut out = std::io::stdout().lock();
+    if global.json { report.print_json(&mut out, global) } else { report.print(&mut out, global) }
+}
+
+async fn report(global: &Global, engine: &Engine) -> Result<Report, Failure> {
     let mut documents = Vec::new();
     for summary in engine.list().await? {
         let opened = engine.existing(summary.doc.as_str()).await;
         documents.push((summary, opened.map_err(|error| error.to_string())));
     }
-    let relay = sync::try_connect(&engine, global).await;
-    let rows = rows(&engine, documents).await;
-    let mut out = std::io::stdout().lock();
-    match global.json {
-        true => print_json(&mut out, global, &engine, &relay, &rows)?,
-        false => print(&mut out, global, &engine, &relay, &rows)?,
-    }
-    drop(out);
-    engine.close().await;
-    Ok(())
+    let relay = try_connect(engine, global).await;
+    let complaints =
+        complaints(engine, documents.iter().filter_map(|(_, opened)| opened.as_ref().ok())).await;
+    // What is pending is told of the documents that are open, so they are let go afterwards.
+    let status = engine.status();
+    let heard = status.last_contact.map(|time| engine.now().since(time) / 1_000);
+    let rows = documents.into_iter().map(|(summary, opened)| row(summary, opened, &complaints)).collect();
+    Ok(Report { status, relay, heard, rows })
 }
 
-async fn rows(engine: &Engine, documents: Vec<(DocumentSummary, Result<Document, String>)>) -> Vec<Row> {
-    let complaints =
-        sync::complaints(engine, documents.iter().filter_map(|(_, opened)| opened.as_ref().ok())).await;
-    let row = |(summary, opened): (DocumentSummary, Result<Document, String>)| match opened {
+fn row(
+    summary: DocumentSummary,
+    opened: Result<Document, String>,
+    complaints: &HashMap<DocId, SaveError>,
+) -> Row {
+    match opened {
         Ok(document) => {
             let progress = document.progress();
             let trouble = complaints.get(document.id()).map(ToString::to_string);
             Row { summary, pending: progress.pending, pending_bytes: progress.pending_bytes, trouble }
         }
         Err(error) => Row { summary, pending: 0, pending_bytes: 0, trouble: Some(error) },
-    };
-    documents.into_iter().map(row).collect()
+    }
 }
 
-fn print(
-    out: &mut StdoutLock<'_>,
-    global: &Global,
-    engine: &Engine,
-    relay: &str,
-    rows: &[Row],
-) -> Result<(), Failure> {
-    let status = engine.status();
-    writeln!(out, "store      {} (durability {})", global.store.display(), global.durability())?;
-    writeln!(out, "relay      {relay}")?;
-    if let Some(time) = status.last_contact {
-        writeln!(out, "heard      {} s ago", engine.now().since(time) / 1_000)?;
+/// Waits a moment for a connection and says in words how that went.
+async fn try_connect(engine: &Engine, global: &Global) -> String {
+    if global.relay.is_empty() {
+        return "none named".to_owned();
     }
-    writeln!(out, "pending    {} edits, {} bytes", status.pending, status.pending_bytes)?;
-    for Row { summary, pending, trouble, .. } in rows {
-        let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
-        writeln!(
-            out,
-            "{}  {}, {} entries, {} bytes, {pending} pending{trouble}",
-            summary.doc, summary.spec, summary.head, summary.bytes
-        )?;
-    }
-    Ok(())
+    // The words tell whether it was in time.
+    let _in_time = timeout(GLANCE, session::connected(engine, |_| ())).await;
+    session::connections(&engine.status())
 }
 
-fn print_json(
-    out: &mut StdoutLock<'_>,
-    global: &Global,
+/// Which documents a connected relay does not take and why, as far as it says so in a moment.
+async fn complaints<'a>(
     engine: &Engine,
-    relay: &str,
-    rows: &[Row],
-) -> Result<(), Failure> {
-    for Row { summary, pending, pending_bytes, trouble } in rows {
-        let (spec, head, bytes) = (summary.spec, summary.head, summary.bytes);
+    documents: impl Iterator<Item = &'a Document>,
+) -> HashMap<DocId, SaveError> {
+    if !engine.status().is_connected() {
+        return HashMap::new();
+    }
+    let answers = documents.map(async |document| {
+        let answer = timeout(GLANCE, document.in_sync()).await;
+        answer.ok()?.err().map(|complaint| (document.id().clone(), complaint))
+    });
+    join_all(answers).await.into_iter().flatten().collect()
+}
+
+impl Report {
+    fn print(&self, out: &mut StdoutLock<'_>, global: &Global) -> Result<(), Failure> {
+        let Status { pending, pending_bytes, .. } = &self.status;
+        writeln!(out, "store      {} (durability {})", global.store.display(), global.durability())?;
+        writeln!(out, "relay      {}", self.relay)?;
+        if let Some(seconds) = self.heard {
+            writeln!(out, "heard      {seconds} s ago")?;
+        }
+        writeln!(out, "pending    {pending} edits, {pending_bytes} bytes")?;
+        for Row { summary, pending, trouble, .. } in &self.rows {
+            let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
+            writeln!(
+                out,
+                "{}  {}, {} entries, {} bytes, {pending} pending{trouble}",
+                summary.doc, summary.spec, summary.head, summary.bytes
+            )?;
+        }
+        Ok(())
+    }
+
+    fn print_json(&self, out: &mut StdoutLock<'_>, global: &Global) -> Result<(), Failure> {
+        for Row { summary, pending, pending_bytes, trouble } in &self.rows {
+            let (spec, head, bytes) = (summary.spec, summary.head, summary.bytes);
+            writeln!(
+                out,
+                "{}",
+                json!({"doc": summary.doc.as_str(), "crdt": spec.family, "kind": spec.kind, "entries": head,
+                    "bytes": bytes, "pending": pending, "pending_bytes": pending_bytes, "trouble": trouble})
+            )?;
+        }
+        let status = &self.status;
         writeln!(
             out,
             "{}",
-            json!({"doc": summary.doc.as_str(), "crdt": spec.family, "kind": spec.kind, "entries": head,
-                "bytes": bytes, "pending": pending, "pending_bytes": pending_bytes, "trouble": trouble})
+            json!({"store": global.store.display().to_string(), "durability": global.durability().to_string(),
+                "relay": self.relay, "connected": status.is_connected(), "pending": status.pending,
+                "pending_bytes": status.pending_bytes, "last_contact": status.last_contact})
         )?;
+        Ok(())
     }
-    let status = engine.status();
-    writeln!(
-        out,
-        "{}",
-        json!({"store": global.store.display().to_string(), "durability": global.durability().to_string(),
-            "relay": relay, "connected": status.is_connected(), "pending": status.pending,
-            "pending_bytes": status.pending_bytes, "last_contact": status.last_contact})
-    )?;
-    Ok(())
 }

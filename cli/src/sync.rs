@@ -1,21 +1,16 @@
 //! Commands that talk to a relay.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::join_all;
-use syncline::{DocId, Document, Engine, Operation, Path, SaveError, Saved, Value, diff};
+use syncline::{Document, Engine, Operation, Path, SaveError, Saved, Value, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::args::Global;
 use crate::failure::{Failure, unless_any};
 use crate::{operations, progress, session};
-
-/// How long `status` waits for a relay to answer.
-const GLANCE: Duration = Duration::from_secs(2);
 
 /// Brings documents and relay together.
 pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), Failure> {
@@ -80,31 +75,6 @@ async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
 fn describe(engine: &Engine) -> String {
     let status = engine.status();
     format!("{}, {} edits pending", session::connections(&status), status.pending)
-}
-
-/// Waits a moment for a connection and says in words how that went.
-pub async fn try_connect(engine: &Engine, global: &Global) -> String {
-    if global.relay.is_empty() {
-        return "none named".to_owned();
-    }
-    // The words tell whether it was in time.
-    let _in_time = timeout(GLANCE, session::connected(engine, |_| ())).await;
-    session::connections(&engine.status())
-}
-
-/// Which documents a connected relay does not take and why, as far as it says so in a moment.
-pub async fn complaints<'a>(
-    engine: &Engine,
-    documents: impl Iterator<Item = &'a Document>,
-) -> HashMap<DocId, SaveError> {
-    if !engine.status().is_connected() {
-        return HashMap::new();
-    }
-    let answers = documents.map(async |document| {
-        let answer = timeout(GLANCE, document.in_sync()).await;
-        answer.ok()?.err().map(|complaint| (document.id().clone(), complaint))
-    });
-    join_all(answers).await.into_iter().flatten().collect()
 }
 
 /// Prints changes as they come, until interrupted or until nobody reads them.

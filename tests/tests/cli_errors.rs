@@ -179,6 +179,8 @@ fn a_damaged_store_is_found_by_check() {
     let show = terminal.fails(1, ["show", "d"]);
     assert!(show.contains("damaged"), "{show}");
     terminal.ok(["create", "sound"]);
+    let compacted = terminal.fails(1, ["compact"]);
+    assert!(compacted.contains("damaged"), "{compacted}");
     let status = terminal.ok(["status"]);
     let (damaged, sound) = (status.lines().nth(3), status.lines().nth(4));
     assert!(damaged.is_some_and(|line| line.starts_with("d  ") && line.contains("damaged")), "{status}");
@@ -186,6 +188,8 @@ fn a_damaged_store_is_found_by_check() {
         sound.is_some_and(|line| line.starts_with("sound  ") && line.ends_with(" 0 pending")),
         "{status}"
     );
+    terminal.ok(["delete", "d", "--force"]);
+    terminal.ok(["check"]);
 }
 
 #[test]

@@ -109,6 +109,8 @@ fn an_address_that_can_never_work_is_an_error_at_once() {
     for (address, words) in cases {
         let terminal = Terminal::with_relay(&address);
         terminal.ok(["create", "d"]);
+        let said = terminal.run(["set", "d", "/a", "-1"]);
+        assert!(said.code == Some(0) && said.err.contains(words), "{said:?}");
         // Nobody waits for the minute that `sync` has.
         let complaint = terminal.fails(1, ["sync"]);
         assert!(complaint.contains("no relay can be reached") && complaint.contains(words), "{complaint}");
@@ -142,7 +144,8 @@ fn a_document_of_another_family_is_not_mixed_with_ours() {
     ada.ok(["set", "d", "/a", "1"]);
     ada.ok(["sync"]);
     ben.ok(["create", "d", "--crdt", "automerge"]);
-    ben.ok(["set", "d", "/b", "2"]);
+    let said = ben.run(["set", "d", "/b", "2"]);
+    assert!(said.code == Some(0) && said.err.contains("saved here, but no relay takes it: "), "{said:?}");
     let mixed = ben.fails(1, ["sync", "--timeout", "20"]);
     assert!(mixed.contains("yjs tree") && mixed.contains("automerge tree"), "{mixed}");
     let status = ben.json(["status", "--json"]);

@@ -203,7 +203,14 @@ impl Target {
             None => return Err("it must begin with ws:// or wss://".to_owned()),
         };
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let named = uri.authority().map_or("", |authority| authority.as_str()).rsplit_once(':');
+        let named = named.map(|(_, port)| port).filter(|port| !port.contains(']'));
+        let port = match (uri.port_u16(), named) {
+            (Some(port), _) => port,
+            (None, Some(port)) => return Err(format!("{port:?} is not a port")),
+            (None, None) if secure => 443,
+            (None, None) => 80,
+        };
         Ok(Self { host: host.to_owned(), port, secure })
     }
 }
@@ -261,6 +268,7 @@ mod tests {
             (WebSocket::new("not an address"), "not an address"),
             (WebSocket::new("http://relay.example/"), "http://"),
             (WebSocket::new("ws:///sync"), "ws:///sync"),
+            (WebSocket::new("ws://127.0.0.1:99999/sync"), "\"99999\" is not a port"),
             (WebSocket::new("ws://127.0.0.1:1/").header("a b", "c"), "header"),
             (WebSocket::new("ws://127.0.0.1:1/").token("line\nbreak"), "authorization"),
         ] {
