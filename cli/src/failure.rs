@@ -42,7 +42,7 @@ pub enum Failure {
     Unreachable(String),
     #[error("{0}")]
     NotSynced(String),
-    #[error("{0:?} has {1} edits that no relay has; `sync` it first, or lose them with `delete --force`")]
+    #[error("{0:?} has {pending} that no relay has; `sync` it first, or `delete --force` it", pending = counted(*.1, "edit"))]
     Pending(String, u64),
     #[error(transparent)]
     Lost(SaveError),
@@ -96,6 +96,11 @@ pub fn unless_any(mut failures: Vec<Failure>) -> Result<(), Failure> {
         1 => failures.pop().map_or(Ok(()), Err),
         _ => Err(Failure::Several(failures)),
     }
+}
+
+/// So many of a thing.
+pub fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 fn list(failures: &[Failure]) -> String {

@@ -11,7 +11,7 @@ use syncline::{DocId, Document, Engine, SaveError, Status};
 use tokio::time::timeout;
 
 use crate::args::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, counted};
 use crate::session;
 
 /// How long a relay may take to answer.
@@ -108,7 +108,7 @@ impl Report {
         if let Some(seconds) = self.heard {
             writeln!(out, "heard      {seconds} s ago")?;
         }
-        writeln!(out, "pending    {pending} edits, {pending_bytes} bytes")?;
+        writeln!(out, "pending    {}, {pending_bytes} bytes", counted(*pending, "edit"))?;
         for Row { summary, pending, trouble, .. } in &self.rows {
             let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
             writeln!(

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::args::Global;
-use crate::failure::{Failure, unless_any};
+use crate::failure::{Failure, counted, unless_any};
 use crate::{operations, progress, session};
 
 /// Brings documents and relay together.
@@ -74,7 +74,7 @@ async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
 
 fn describe(engine: &Engine) -> String {
     let status = engine.status();
-    format!("{}, {} edits pending", session::connections(&status), status.pending)
+    format!("{}, {} pending", session::connections(&status), counted(status.pending, "edit"))
 }
 
 /// Prints changes as they come, until interrupted or until nobody reads them.

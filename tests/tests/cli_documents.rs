@@ -90,7 +90,7 @@ fn documents_are_listed_and_deleted() {
     assert_eq!(listed[1]["entries"], 1);
     assert!(listed[1]["bytes"].as_u64() > Some(0));
     let only_here = terminal.fails(1, ["delete", "b"]);
-    assert!(only_here.contains("\"b\" has 1 edits that no relay has"), "{only_here}");
+    assert!(only_here.contains("\"b\" has 1 edit that no relay has"), "{only_here}");
     assert_eq!(terminal.ok(["list"]), "a\nb\n");
     terminal.ok(["delete", "b", "--force"]);
     assert_eq!(terminal.ok(["list"]), "a\n");
@@ -156,7 +156,7 @@ fn status_tells_what_waits_and_that_no_relay_is_named() {
     terminal.ok(["set", "d", "/a", "1"]);
     let words = terminal.ok(["status"]);
     for expected in
-        ["(durability full)", "relay      none named", "pending    1 edits", "d  yjs tree, 1 entries"]
+        ["(durability full)", "relay      none named", "pending    1 edit, ", "d  yjs tree, 1 entries"]
     {
         assert!(words.contains(expected), "{words}");
     }

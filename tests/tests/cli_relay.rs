@@ -89,7 +89,7 @@ fn a_sync_that_cannot_be_done_says_so_with_its_code() {
     terminal.ok(["create", "d"]);
     terminal.ok(["set", "d", "/a", "1"]);
     let late = terminal.fails(3, ["sync", "--timeout", "1"]);
-    assert!(late.contains("not synchronised within 1 s") && late.contains("1 edits pending"), "{late}");
+    assert!(late.contains("not synchronised within 1 s") && late.contains("1 edit pending"), "{late}");
     let late = terminal.fails(3, ["sync", "--timeout", "1", "--json"]);
     assert!(late.contains(r#""code":"not-synced""#), "{late}");
     assert!(Terminal::new().fails(1, ["sync"]).contains("no relay is named"));
