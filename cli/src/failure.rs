@@ -17,7 +17,9 @@ pub enum Failure {
     #[error("nothing was saved: {0}")]
     Unwritten(StoreFault),
     #[error(transparent)]
-    Save(#[from] SaveError),
+    Save(SaveError),
+    #[error("{0}; to have the other one here, `export` what is here, `delete --force` it and `sync`")]
+    Mismatch(String),
     #[error(transparent)]
     Path(#[from] syncline_core::path::PathError),
     #[error("the edit was not made: {0}")]
@@ -68,6 +70,7 @@ impl Failure {
             Self::Open(_) => "open",
             Self::Store(_) | Self::Unwritten(_) => "store",
             Self::Save(_) => "save",
+            Self::Mismatch(_) => "mismatch",
             Self::Path(_) => "path",
             Self::Edit(_) => "edit",
             Self::Json(_) => "json",
@@ -105,6 +108,15 @@ pub fn counted(count: u64, thing: &str) -> String {
 
 fn list(failures: &[Failure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl From<SaveError> for Failure {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Mismatch { reason, .. } => Self::Mismatch(reason),
+            other => Self::Save(other),
+        }
+    }
 }
 
 impl<E: std::fmt::Display> From<syncline::EditError<E>> for Failure {

@@ -431,6 +431,19 @@ mod tests {
         node.close().await;
     }
 
+    #[test]
+    fn whoever_follows_the_status_is_told_of_contacts_now_and_then() {
+        let observers = Observers::new(true);
+        let shown = |heard| {
+            observers.show_contact(Some(Time(heard)));
+            observers.status.borrow().last_contact
+        };
+        let next = 1 + CONTACT_GRAIN;
+        assert_eq!(shown(next), Some(Time(next)));
+        assert_eq!(shown(next + CONTACT_GRAIN), Some(Time(next)));
+        assert_eq!(shown(next + CONTACT_GRAIN + 1), Some(Time(next + CONTACT_GRAIN + 1)));
+    }
+
     #[tokio::test]
     async fn a_complaint_counts_if_it_is_a_relays_and_until_that_goes_or_another_is_in_sync() {
         let (node, observers) = (node(), Observers::new(true));

@@ -131,6 +131,14 @@ fn options_stand_before_or_after_the_command_and_in_the_environment() {
     let listed = terminal.command(["list"]).env("SYNCLINE_STORE", "other.db").output();
     assert_eq!(listed.map(|listed| listed.stdout).ok(), Some(b"a\n".to_vec()));
     assert!(!terminal.store().exists());
+    for json in [["--json", "list"], ["list", "--json"]] {
+        let listed = terminal.json(["--store", "other.db"].iter().chain(&json));
+        assert_eq!(listed[0]["doc"], "a");
+    }
+    for sync in [["--relay", "nowhere", "sync"], ["sync", "--relay", "nowhere"]] {
+        let complaint = terminal.fails(1, ["--store", "other.db"].iter().chain(&sync));
+        assert!(complaint.contains("nowhere"), "{complaint}");
+    }
 }
 
 #[test]

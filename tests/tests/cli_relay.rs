@@ -148,6 +148,7 @@ fn a_document_of_another_family_is_not_mixed_with_ours() {
     assert!(said.code == Some(0) && said.err.contains("saved here, but no relay takes it: "), "{said:?}");
     let mixed = ben.fails(1, ["sync", "--timeout", "20"]);
     assert!(mixed.contains("yjs tree") && mixed.contains("automerge tree"), "{mixed}");
+    assert!(mixed.contains("`export` what is here"), "{mixed}");
     let status = ben.json(["status", "--json"]);
     assert!(status[0]["trouble"].as_str().is_some_and(|words| mixed.contains(words)), "{status:?} {mixed}");
     assert_eq!(ben.ok(["show", "d"]), r#"{"b":2}"#);
