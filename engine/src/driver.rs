@@ -64,27 +64,36 @@ enum Due {
     Last,
 }
 
-/// When edits that nobody waits for have their turn: at once after a quiet time, otherwise with the next tick.
+/// When edits that nobody waits for have their turn, and their commits: at once after a quiet time, otherwise with the
+/// next tick.
 struct Pace {
-    /// Whether there are any.
+    /// Whether there are such edits.
     edits: bool,
-    /// When they have waited long enough.
+    /// Whether anything waits for the next tick.
+    waits: bool,
+    /// Whether the last edits had to wait, so that more are to be expected.
+    burst: bool,
+    /// The next tick.
     next: Instant,
 }
 
 impl Pace {
     const fn new(now: Instant) -> Self {
-        Self { edits: false, next: now }
+        Self { edits: false, waits: false, burst: false, next: now }
     }
 
-    /// Whether the edits wait a little longer.
-    fn holds_back(&self, now: Instant) -> bool {
-        self.edits && now < self.next
+    /// Whether edits, or what the store says of earlier ones, wait a little longer.
+    fn holds_back(&mut self, now: Instant) -> bool {
+        let holds = (self.edits || self.burst) && now < self.next;
+        self.waits |= holds;
+        holds
     }
 
-    /// The loop turns, for whatever reason: edits go along.
+    /// The loop turns, for whatever reason: everything goes along.
     fn turn(&mut self, now: Instant) {
+        let waited = std::mem::take(&mut self.waits);
         if std::mem::take(&mut self.edits) {
+            self.burst = waited;
             self.next = now + SHORTEST_TICK;
         }
     }
@@ -147,12 +156,19 @@ impl Driver {
                     tracing::trace!(count, "inputs");
                     Due::Now
                 }
-                () = self.node.shared.wake.notified() => Due::Now,
+                () = self.node.shared.wake.notified() => {
+                    pace.burst = false;
+                    Due::Now
+                }
                 () = self.node.shared.edited.notified(), if !pace.edits => {
                     pace.edits = self.node.has_edits();
+                    if !pace.edits {
+                        // They went along with something else.
+                        continue;
+                    }
                     Due::WithEdits
                 }
-                () = tokio::time::sleep_until(pace.next), if pace.edits => Due::Now,
+                () = tokio::time::sleep_until(pace.next), if pace.waits => Due::Now,
                 () = sleep_until(&self.node, next_timeout) => Due::Now,
             };
             while let Ok(message) = control.try_recv() {
@@ -385,11 +401,13 @@ mod tests {
         pace.edits = true;
         assert!(!pace.holds_back(now), "it was quiet");
         pace.turn(now);
-        assert!(!pace.holds_back(now), "a commit that comes back holds nobody up");
+        assert!(!pace.holds_back(now), "the commit of an edit that came alone holds nobody up");
         pace.edits = true;
         assert!(pace.holds_back(now));
         assert!(!pace.holds_back(now + SHORTEST_TICK));
         pace.turn(now);
-        assert!(!pace.holds_back(now), "they went along with what could not wait");
+        assert!(pace.holds_back(now), "the commit of edits that follow each other waits for the next ones");
+        pace.turn(now + SHORTEST_TICK);
+        assert!(!pace.holds_back(now + SHORTEST_TICK), "nothing waits longer than a tick");
     }
 }
