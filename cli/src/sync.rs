@@ -4,13 +4,16 @@ use std::io::Write;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use syncline::{Document, Engine, Operation, Path, SaveError, Saved, Value, diff};
+use syncline::{Document, Engine, OpenError, Operation, Path, SaveError, Saved, Value, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::args::Global;
 use crate::failure::{Failure, counted, unless_any};
 use crate::{operations, progress, session};
+
+/// How long nobody asks again what a document is after no answer came.
+const ASKING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Brings documents and relay together.
 pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), Failure> {
@@ -68,7 +71,15 @@ async fn bring_together(document: &Document) -> Result<(), Failure> {
 
 /// A document that is not in the store: the relay says what it is.
 async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
-    let spec = engine.describe(name).await?.ok_or_else(|| Failure::NotAtRelay(name.to_owned()))?;
+    let spec = loop {
+        session::connected(engine, |_| ()).await?;
+        match engine.describe(name).await {
+            // The relay may have gone meanwhile, or be busy: whoever waits for it decides for how long.
+            Err(OpenError::NoAnswer(_)) => tokio::time::sleep(ASKING_PAUSE).await,
+            answer => break answer?,
+        }
+    };
+    let spec = spec.ok_or_else(|| Failure::NotAtRelay(name.to_owned()))?;
     Ok(engine.document(name, spec).await?)
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Driver {
     node: Node,
     writer: Writer,
     links: HashMap<ConnectionId, mpsc::Sender<Order>>,
+    /// Who waits for the end of a link: dropped when everything that came from it has been attended to.
+    ends: HashMap<ConnectionId, oneshot::Sender<()>>,
     /// The links at work, and who waits for a merge.
     tasks: JoinSet<()>,
     on_event: OnEvent,
@@ -132,6 +134,7 @@ impl Driver {
             node,
             writer,
             links: HashMap::new(),
+            ends: HashMap::new(),
             tasks: JoinSet::new(),
             on_event,
             loads: Vec::new(),
@@ -252,12 +255,12 @@ impl Driver {
     fn run_link(&mut self, id: ConnectionId, link: Link, ends: oneshot::Sender<()>) {
         let (orders, waiting) = mpsc::channel(LINK_ORDERS);
         self.links.insert(id, orders);
+        self.ends.insert(id, ends);
         let shared = &self.node.shared;
         let (inputs, up) = (shared.inputs.clone(), Up::new(shared));
         self.tasks.spawn(async move {
             link::run(id, link, waiting, inputs).await;
             drop(up);
-            drop(ends);
         });
     }
 
@@ -265,7 +268,7 @@ impl Driver {
     /// [`Input::Tick`]; whatever could change that wakes the loop.
     fn turn(&mut self, inputs: &mut Vec<Waiting>) -> Option<Time> {
         let now = self.node.now();
-        let mut outputs = Vec::new();
+        let (mut outputs, mut ended) = (Vec::new(), Vec::new());
         let next_timeout;
         {
             let mut replica = self.node.lock_for_turn();
@@ -275,6 +278,7 @@ impl Driver {
                 }
                 if let Input::Disconnected { connection } = &input {
                     self.links.remove(connection);
+                    ended.push(*connection);
                 }
                 replica.handle(now, input);
                 drop(room);
@@ -288,6 +292,7 @@ impl Driver {
             next_timeout = replica.next_timeout();
         }
         self.perform(outputs);
+        ended.iter().for_each(|id| drop(self.ends.remove(id)));
         next_timeout
     }
 

@@ -206,20 +206,19 @@ impl Engine {
         }
     }
 
-    /// Asks the connected relays what they hold under a name; `None` if they hold nothing, or if none is
-    /// connected.
+    /// Asks the connected relays what they hold under a name; `None` if that is nothing. That none answers is an error.
     pub async fn describe(&self, name: &str) -> Result<Option<Spec>, OpenError> {
         let doc = doc_id(name)?;
         let greeted = self.inner.observers.greeted();
         if greeted.is_empty() {
-            return Ok(None);
+            return Err(OpenError::NoAnswer(doc));
         }
         let answer = self.inner.observers.describing(&doc);
         self.inner.node.with(|replica, _| greeted.iter().for_each(|id| replica.describe(*id, &doc)));
         tokio::select! {
             answer = tokio::time::timeout(DESCRIBE_TIMEOUT, answer) => match answer {
                 Ok(answer) => answer.map_err(|_| OpenError::Closed),
-                Err(_) => Ok(None),
+                Err(_) => Err(OpenError::NoAnswer(doc)),
             },
             () = self.inner.node.closed() => Err(OpenError::Closed),
         }

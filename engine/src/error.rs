@@ -33,6 +33,9 @@ pub enum OpenError {
     /// The operating system gave no random numbers, without which replicas would take each other's names.
     #[error("the operating system gives no random numbers: {0}; try again")]
     Entropy(String),
+    /// No relay has said what it holds under the name: none is connected, or none answered in time.
+    #[error("no relay has said whether it holds {0:?}; try again when one is connected")]
+    NoAnswer(DocId),
     /// The engine has been closed.
     #[error("the engine is closed")]
     Closed,

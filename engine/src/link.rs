@@ -6,7 +6,7 @@ use std::time::Duration;
 use syncline_core::event::Input;
 use syncline_core::id::ConnectionId;
 use syncline_core::wire::Frame;
-use syncline_transports::{Link, LinkReceiver, LinkSender, Utf8Bytes};
+use syncline_transports::{Close, Link, LinkReceiver, LinkSender, Utf8Bytes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Most inputs of links that wait for the loop; links wait when it is full.
@@ -88,7 +88,7 @@ fn places() -> Arc<Semaphore> {
 pub(crate) enum Order {
     /// Send this frame, then say `Writable`.
     Send(Frame),
-    /// End the link, for this reason.
+    /// Give the link up, for this reason.
     Close(String),
 }
 
@@ -130,7 +130,7 @@ async fn send_all(
                 }
             }
             Order::Close(reason) => {
-                sender.close(reason.as_str()).await;
+                sender.close(Close::new(Close::POLICY, reason)).await;
                 return true;
             }
         }

@@ -196,6 +196,7 @@ impl Observers {
             }
             Event::Saved { doc, progress } => self.on_progress(node, &doc, progress),
             Event::Refused { doc, reason, lost, progress, .. } => {
+                let reason = printable(&reason);
                 tracing::warn!(%doc, reason, lost = lost.len(), "the relay refused edits");
                 if !lost.is_empty() {
                     self.tell(&doc, |channels| channels.lose(lost, reason, progress.lost_from));
@@ -221,6 +222,7 @@ impl Observers {
                 waiting.into_iter().for_each(|waiting| _ = waiting.send(spec));
             }
             Event::PeerError { connection, doc, code, message } => {
+                let message = printable(&message);
                 tracing::warn!(connection = connection.0, ?doc, ?code, message, "the peer reports an error");
                 match doc {
                     Some(doc) => self.on_complaint(&doc, Complaint { connection, code, message }),
@@ -373,6 +375,11 @@ impl Observers {
     }
 }
 
+/// A peer's words without anything that a terminal or a log would act upon.
+fn printable(words: &str) -> String {
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// One more who waits for word of a document; those who no longer do are forgotten.
 fn wait<T>(waiting: &mut HashMap<DocId, Vec<oneshot::Sender<T>>>, doc: &DocId) -> oneshot::Receiver<T> {
     let (told, answer) = oneshot::channel();
@@ -428,6 +435,17 @@ mod tests {
             observers.on_event(&node, Event::Saved { doc, progress: Progress::default() });
         }
         assert!(observers.lock().channels.is_empty());
+        node.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_peers_words_command_no_terminal() {
+        let (node, observers) = (node(), Observers::new(true));
+        let message = "\u{1b}[2Jgone\nstore ok".to_owned();
+        let event = Event::PeerError { connection: RELAY, doc: None, code: ErrorCode::Unavailable, message };
+        observers.on_event(&node, event);
+        let said = observers.links.borrow()[&RELAY].complaint.clone();
+        assert_eq!(said, Some((ErrorCode::Unavailable, " [2Jgone store ok".to_owned())));
         node.close().await;
     }
 

@@ -79,6 +79,38 @@ fn the_next_relay_is_used_where_the_first_is_not_there() {
     assert_eq!(ben.ok(["show", "d"]), r#"{"a":1}"#);
 }
 
+/// It takes connections and never says a word, so it is given up when its greeting is overdue.
+#[test]
+fn the_next_relay_is_used_where_the_first_is_none() {
+    let relay = Relay::start();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = silent.local_addr().expect("it has one");
+    let (answer, answers) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in silent.incoming().flatten() {
+            if let Ok(socket) = tokio_tungstenite::tungstenite::accept(stream) {
+                drop(answer.send(socket));
+            }
+        }
+    });
+    let ada = Terminal::with_relay(format!("ws://{address}/sync,{}", relay.url()));
+    ada.ok(["create", "d"]);
+    ada.ok(["sync", "--timeout", "50"]);
+    assert_eq!(answers.try_iter().count(), 1, "the silent one is tried once");
+}
+
+/// As when a relay is just being started behind a balancer.
+#[test]
+fn a_server_that_hangs_up_is_tried_again() {
+    let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = relay.local_addr().expect("it has one");
+    std::thread::spawn(move || relay.incoming().for_each(drop));
+    let terminal = Terminal::with_relay(format!("ws://{address}/sync"));
+    terminal.ok(["create", "d"]);
+    let late = terminal.fails(3, ["sync", "--timeout", "1"]);
+    assert!(late.contains("not synchronised within 1 s"), "{late}");
+}
+
 #[test]
 fn a_sync_that_cannot_be_done_says_so_with_its_code() {
     let mut relay = Relay::start();

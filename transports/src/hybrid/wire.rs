@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -73,8 +74,12 @@ impl Wire for HybridWire {
         Poll::Ready(Err(self.leave(better)))
     }
 
+    /// Whoever closes a link for another reason than being done did not get what he wanted there, however long that took.
     fn close(&mut self, close: Close) {
         self.closed_here = true;
+        if !matches!(close.code, Close::NORMAL | Close::GOING_AWAY) {
+            self.shared.failed(self.index, Duration::ZERO);
+        }
         self.link.start_close(close);
     }
 }

@@ -18,6 +18,7 @@ use tokio_tungstenite::{
     tungstenite::{
         Error,
         client::IntoClientRequest,
+        error::ProtocolError,
         handshake::client::{Request, Response},
         http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
     },
@@ -153,6 +154,9 @@ impl WebSocket {
         match error {
             Error::Http(answer) => refusal(self.endpoint(), &answer),
             Error::Io(error) => self.unreachable(error),
+            error @ (Error::ConnectionClosed | Error::Protocol(ProtocolError::HandshakeIncomplete)) => {
+                self.unreachable(error)
+            }
             error => TransportError::Foreign { endpoint: self.endpoint(), cause: error.to_string() },
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use syncline_transports::{
-    Frame, Hybrid, Link, LinkError, Transport, WebSocket,
+    Close, Frame, Hybrid, Link, LinkError, Transport, WebSocket,
     memory::{self, Faults, MemoryListener},
 };
 use tokio::time::{Instant, timeout};
@@ -148,6 +148,16 @@ async fn closing_is_no_failure() {
         link.close("done").await;
         drop(there);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_a_link_up_is_a_failure() {
+    let (hybrid, [mut first, _second]) = hybrid(["first", "second"]);
+    let link = connect(&hybrid, "first").await;
+    let there = first.listener.accept().await.unwrap();
+    link.close(Close::new(Close::POLICY, "no greeting in time")).await;
+    drop(there);
+    connect(&hybrid, "second").await;
 }
 
 #[tokio::test(start_paused = true)]
