@@ -14,8 +14,7 @@ const TAKING_TIME: Duration = Duration::from_secs(2);
 /// Makes a document.
 pub async fn create(global: &Global, doc: &str, kind: Kind, family: Family) -> Result<(), Failure> {
     let engine = session::offline(global, session::open_store(global)?)?;
-    let stored = engine.list().await?;
-    if stored.iter().any(|summary| summary.doc.as_str() == doc) {
+    if session::is_stored(&engine, doc).await? {
         return Err(Failure::Exists(doc.to_owned()));
     }
     engine.document(doc, Spec { family, kind }).await?;
@@ -89,14 +88,13 @@ fn parse(value: &str) -> Result<Value, Failure> {
 /// Forgets a document here; one with edits that are nowhere else only if that is meant.
 pub async fn delete(global: &Global, doc: &str, force: bool) -> Result<(), Failure> {
     let engine = session::offline(global, session::existing_store(global)?)?;
-    // One that cannot be opened can be forgotten all the same.
-    if force {
-        session::is_stored(&engine, doc).await?;
-    } else {
-        let pending = session::document(&engine, doc).await?.progress().pending;
-        if pending > 0 {
-            return Err(Failure::Pending(doc.to_owned(), pending));
-        }
+    if !session::is_stored(&engine, doc).await? {
+        return Err(Failure::NoDocument(doc.to_owned()));
+    }
+    // One that cannot be opened can be forgotten all the same, by force.
+    let pending = if force { 0 } else { session::document(&engine, doc).await?.progress().pending };
+    if pending > 0 {
+        return Err(Failure::Pending(doc.to_owned(), pending));
     }
     engine.delete(doc)?;
     session::close(&engine).await

@@ -109,10 +109,7 @@ pub async fn watch(global: &Global, doc: &str) -> Result<(), Failure> {
 
 async fn follow(global: &Global, engine: &Engine, doc: &str) -> Result<(), Failure> {
     let document = match session::document(engine, doc).await {
-        Err(Failure::NoDocument(_)) if !global.relay.is_empty() => {
-            session::connected(engine, |_| ()).await?;
-            fetch(engine, doc).await?
-        }
+        Err(Failure::NoDocument(_)) if !global.relay.is_empty() => fetch(engine, doc).await?,
         opened => opened?,
     };
     print_changes(&document).await

@@ -269,7 +269,7 @@ impl Driver {
     fn turn(&mut self, inputs: &mut Vec<Waiting>) -> Option<Time> {
         let now = self.node.now();
         let (mut outputs, mut ended) = (Vec::new(), Vec::new());
-        let next_timeout;
+        let mut next_timeout;
         {
             let mut replica = self.node.lock_for_turn();
             for Waiting { input, room } in inputs.drain(..) {
@@ -284,12 +284,13 @@ impl Driver {
                 drop(room);
             }
             outputs.extend(std::iter::from_fn(|| replica.poll()));
+            next_timeout = replica.next_timeout();
             // However much comes in, what is late is not put off.
-            if replica.next_timeout().is_some_and(|time| time <= now) {
+            if next_timeout.is_some_and(|time| time <= now) {
                 replica.handle(now, Input::Tick);
                 outputs.extend(std::iter::from_fn(|| replica.poll()));
+                next_timeout = replica.next_timeout();
             }
-            next_timeout = replica.next_timeout();
         }
         self.perform(outputs);
         ended.iter().for_each(|id| drop(self.ends.remove(id)));

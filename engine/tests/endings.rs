@@ -2,20 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod before;
 mod relayed;
 
 use std::sync::mpsc;
 
-use syncline::storage::{CheckReport, DocumentSummary, StorageError};
 use syncline::transports::memory;
 use syncline::{
-    Durability, EditError, Engine, Family, Kind, MemoryStorage, OpenError, Operation, SaveError, Saved, Spec,
-    SqliteStorage, Storage, storage,
+    EditError, Engine, Family, Kind, MemoryStorage, OpenError, Operation, SaveError, Saved, Spec,
+    SqliteStorage, storage,
 };
-use syncline_core::event::{StoredDocument, Write};
-use syncline_core::id::DocId;
 use syncline_core::replica::EditFailure;
 
+use before::Before;
 use relayed::soon;
 
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
@@ -24,42 +23,10 @@ fn put(path: impl AsRef<str>) -> Operation {
     Operation::Put { path: path.as_ref().parse().unwrap(), value: true.into() }
 }
 
-/// A store in memory that does something first when it is to load a document.
-struct Before<F> {
-    store: MemoryStorage,
-    load: F,
-}
-
-impl<F: FnMut() + Send> Storage for Before<F> {
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StorageError> {
-        self.store.commit(writes)
-    }
-
-    fn load(&mut self, doc: &DocId) -> Result<Option<StoredDocument>, StorageError> {
-        (self.load)();
-        self.store.load(doc)
-    }
-
-    fn documents(&mut self) -> Result<Vec<DocumentSummary>, StorageError> {
-        self.store.documents()
-    }
-
-    fn check(&mut self) -> Result<CheckReport, StorageError> {
-        self.store.check()
-    }
-
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    fn reopen(&mut self) -> Result<(), StorageError> {
-        self.store.reopen()
-    }
-}
-
 #[tokio::test]
 async fn opening_ends_with_the_store_that_dies_of_it() {
-    let store = Before { store: MemoryStorage::new(), load: || panic!("a bug in the store") };
+    let store =
+        Before { store: MemoryStorage::new(), commit: || Ok(()), load: || panic!("a bug in the store") };
     let engine = Engine::builder(store).open().unwrap();
     for doc in ["one", "another"] {
         let opened = soon("answered", engine.document(doc, SPEC)).await;
@@ -81,7 +48,8 @@ async fn opening_ends_when_the_engine_is_closed() {
             released.recv().unwrap();
         }
     };
-    let engine = Engine::builder(Before { store: MemoryStorage::new(), load }).open().unwrap();
+    let engine =
+        Engine::builder(Before { store: MemoryStorage::new(), commit: || Ok(()), load }).open().unwrap();
     let open = engine.document("open", SPEC).await.unwrap();
     let opening = tokio::spawn({
         let engine = engine.clone();

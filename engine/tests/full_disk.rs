@@ -3,59 +3,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod before;
 mod relayed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use before::Before;
 use futures_util::FutureExt;
 use relayed::soon;
-use syncline::storage::{CheckReport, DocumentSummary, StorageError};
+use syncline::storage::StorageError;
 use syncline::{
-    Document, Durability, EditError, Engine, Family, Kind, Operation, Saved, Spec, SqliteStorage, Status,
-    Storage, Value, storage,
+    Document, EditError, Engine, Family, Kind, Operation, Saved, Spec, SqliteStorage, Status, Value, storage,
 };
-use syncline_core::event::{StoredDocument, Write};
-use syncline_core::id::DocId;
 use syncline_core::replica::EditFailure;
 use tempfile::TempDir;
 
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
-
-/// A store in a file, whose disk has room or not.
-struct Cramped {
-    store: SqliteStorage,
-    room: Arc<AtomicBool>,
-}
-
-impl Storage for Cramped {
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StorageError> {
-        match self.room.load(Ordering::SeqCst) {
-            true => self.store.commit(writes),
-            false => Err(StorageError::Full { path: "app.db".into() }),
-        }
-    }
-
-    fn load(&mut self, doc: &DocId) -> Result<Option<StoredDocument>, StorageError> {
-        self.store.load(doc)
-    }
-
-    fn documents(&mut self) -> Result<Vec<DocumentSummary>, StorageError> {
-        self.store.documents()
-    }
-
-    fn check(&mut self) -> Result<CheckReport, StorageError> {
-        self.store.check()
-    }
-
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    fn reopen(&mut self) -> Result<(), StorageError> {
-        self.store.reopen()
-    }
-}
 
 fn put(document: &Document, path: &str) -> Result<(), EditError<syncline_core::operation::EditError>> {
     document.perform(Operation::Put { path: path.parse().unwrap(), value: true.into() })
@@ -73,7 +37,13 @@ async fn told(engine: &Engine, wanted: impl FnMut(&Status) -> bool) {
 #[tokio::test]
 async fn edits_are_refused_while_the_disk_is_full_and_made_again_with_room() {
     let (folder, room) = (TempDir::new().unwrap(), Arc::new(AtomicBool::new(true)));
-    let engine = Engine::builder(Cramped { store: open(&folder), room: room.clone() }).open().unwrap();
+    let has_room = room.clone();
+    let commit = move || match has_room.load(Ordering::SeqCst) {
+        true => Ok(()),
+        false => Err(StorageError::Full { path: "app.db".into() }),
+    };
+    let store = Before { store: open(&folder), commit, load: || () };
+    let engine = Engine::builder(store).open().unwrap();
     let document = engine.document("board", SPEC).await.unwrap();
     put(&document, "/saved").unwrap();
     soon("saved", document.saved(Saved::Local)).await.unwrap();

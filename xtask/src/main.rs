@@ -65,7 +65,8 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
             Ok(())
         }
         "tidy" => gate::run(&tree, &["tidy".to_owned()]),
-        "sim" => simulate(&tree, rest),
+        // Thousands of seeds are worth the release profile, which plays them several times faster than the tests' own.
+        "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
         "traces" => traces(&tree),
         "bench" => bench(&tree, rest),
@@ -87,12 +88,11 @@ pub(crate) fn tests_binary(tree: &Tree, name: &str, arguments: &[String]) -> Com
         .args(arguments)
 }
 
-/// Thousands of seeds are worth the release profile, which plays them several times faster than the tests' own.
-fn simulate(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
+/// As [`tests_binary`], in the release profile.
+fn release_binary(tree: &Tree, name: &str, arguments: &[String]) -> Command {
     Command::cargo(tree)
-        .args(["run", "--release", "--quiet", "--package", "syncline-tests", "--bin", "sim", "--"])
+        .args(["run", "--release", "--quiet", "--package", "syncline-tests", "--bin", name, "--"])
         .args(arguments)
-        .run("replay the seed that it names")
 }
 
 /// The binaries that are killed are built first: cargo builds only what it runs.
@@ -104,8 +104,7 @@ fn kill(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
 /// All recorded sessions, those that take minutes included, as fast as the release profile is.
 fn traces(tree: &Tree) -> Result<(), Failure> {
     Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
-    Command::cargo(tree)
-        .args(["run", "--release", "--quiet", "--package", "syncline-tests", "--bin", "traces"])
+    release_binary(tree, "traces", &[])
         .run("the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says")
 }
 
