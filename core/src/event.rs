@@ -157,7 +157,7 @@ pub enum Event {
         /// How far own edits are saved now, and which were lost.
         progress: Progress,
     },
-    /// An entry cannot be applied; it is kept in the log and skipped.
+    /// An entry cannot be applied, or not yet, as what it builds on is missing; it is kept in the log and skipped.
     Quarantined {
         /// Which document.
         doc: DocId,
@@ -334,7 +334,7 @@ pub enum Write {
         /// What is refused.
         fence: Fence,
     },
-    /// Remember that an entry cannot be applied.
+    /// Remember that the library fails on an entry, which is applied no more.
     Quarantine {
         /// Which document.
         doc: DocId,

@@ -26,6 +26,7 @@ mod outbound;
 mod peer;
 mod pending;
 mod refusal;
+mod skipping;
 mod snapshot;
 mod sync;
 

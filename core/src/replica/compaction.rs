@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Compaction;
-use super::content::Content;
+use super::content::{Content, Skipped};
 use super::context::Context;
 use super::edit::Touched;
 use super::live::Live;
@@ -65,13 +65,15 @@ impl Merge {
     /// the document twice; touches nothing but memory. Never panics: the document waits for the answer.
     #[must_use]
     pub fn run(self) -> Merged {
-        let mut skip = self.skip.clone();
-        let state = answered(|| self.state(&mut skip));
+        let barred = self.skip.clone();
+        let before = Skipped { barred, ..Skipped::default() };
+        let mut skipped = before.clone();
+        let state = answered(|| self.state(&mut skipped));
         let snapshot = state.map(|state| {
             let (offset, digest, covers) = (self.end(), self.digest, self.covers());
             Arc::new(Snapshot { offset, digest, covers, state })
         });
-        let poison = skip.difference(&self.skip).copied().collect();
+        let poison = skipped.beyond(&before).collect();
         Merged { merge: self, snapshot, poison }
     }
 
@@ -91,9 +93,9 @@ impl Merge {
 
     /// The document in memory is not asked: edits made here got into it another way than they get into everybody
     /// else's.
-    fn state(&self, skip: &mut BTreeSet<EntryId>) -> Result<Option<Bytes>, Damaged> {
+    fn state(&self, skipped: &mut Skipped) -> Result<Option<Bytes>, Damaged> {
         let entries: Vec<&Entry> = self.entries.iter().map(|entry| &**entry).collect();
-        let content = Content::replay(self.spec, true, self.base.as_deref(), &entries, skip)?;
+        let content = Content::replay(self.spec, true, self.base.as_deref(), &entries, skipped)?;
         content.document().map_or(Ok(None), |document| verified(self.spec, document))
     }
 }
@@ -131,6 +133,7 @@ impl Live {
         if policy.awaits_relay && !policy.relay {
             let held = self.known.values().filter(|cursor| cursor.relay).map(|cursor| cursor.covered).max();
             end = end.min(held.unwrap_or(0));
+            end = end.min(self.first_waiting().map_or(end, |waiting| waiting - 1));
         }
         if !forced {
             end = end.min(self.log.head().saturating_sub(policy.compaction.keep_entries));
@@ -145,7 +148,7 @@ impl Live {
             spec: self.spec,
             base: self.log.base().cloned(),
             entries: entries.map(|stored| stored.entry.clone()).collect(),
-            skip: self.skip.clone(),
+            skip: self.skipped.barred.clone(),
             digest,
         })
     }
@@ -169,7 +172,7 @@ impl Live {
         self.compacting.running = false;
         let same_log = self.log.base_offset() == merge.base_offset()
             && self.log.digest(merge.end()) == Some(merge.digest);
-        if same_log && self.skip == merge.skip {
+        if same_log && self.skipped.barred == merge.skip {
             match snapshot {
                 Some(snapshot) => self.install_merged(context, snapshot, poison),
                 None => self.compacting.not_before = 2 * merge.entries.len() as u64,
@@ -186,7 +189,7 @@ impl Live {
         context.write(Write::Compact { doc: self.doc.clone(), snapshot: snapshot.clone() });
         self.log.compact(snapshot);
         if !poison.is_empty() {
-            self.skip.extend(&poison);
+            self.skipped.barred.extend(&poison);
             self.rebuild(context);
             poison.into_iter().for_each(|id| self.void_everywhere(context, id));
         }
@@ -218,15 +221,6 @@ impl Live {
         let writer = self.writer(context);
         let entry = self.own_entry(context, writer, Touched::default(), Body::Void(id));
         self.append(context, Arc::new(entry), None);
-    }
-
-    /// A relay voided an entry.
-    pub(super) fn void(&mut self, context: &mut Context, id: EntryId) {
-        if self.skip.insert(id) {
-            self.quarantine(context, id, "the relay found that nobody can apply it");
-            self.rebuild(context);
-            context.tell(Event::Changed { doc: self.doc.clone(), local: false, entries: 0 });
-        }
     }
 }
 

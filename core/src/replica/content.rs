@@ -11,6 +11,26 @@ use crate::log::Log;
 /// How many entries are merged in one go when a log is replayed.
 const MERGED_AT_ONCE: usize = 10_000;
 
+/// The entries of a log that are not applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Skipped {
+    /// For good: they cannot be applied, or a relay voided them.
+    pub barred: BTreeSet<EntryId>,
+    /// Until what they build on is here: the gate does not admit them.
+    pub waiting: BTreeSet<EntryId>,
+}
+
+impl Skipped {
+    pub fn contains(&self, id: &EntryId) -> bool {
+        self.barred.contains(id) || self.waiting.contains(id)
+    }
+
+    /// Those that are not among others.
+    pub fn beyond<'a>(&'a self, others: &'a Self) -> impl Iterator<Item = EntryId> + 'a {
+        self.barred.iter().chain(&self.waiting).filter(|id| !others.contains(id)).copied()
+    }
+}
+
 /// What cannot be taken in.
 enum Poison {
     /// This entry.
@@ -28,34 +48,37 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// The content of a log, without the entries in `skip`. Entries that cannot be applied join `skip`.
-    pub fn build(spec: Spec, built: bool, log: &Log, skip: &mut BTreeSet<EntryId>) -> Result<Self, Damaged> {
+    /// The content of a log, without the entries that are barred; those that have to wait are found anew.
+    pub fn build(spec: Spec, built: bool, log: &Log, skipped: &mut Skipped) -> Result<Self, Damaged> {
         let entries: Vec<&Entry> = log.after(log.base_offset()).map(|stored| &*stored.entry).collect();
-        Self::replay(spec, built, log.base().map(|base| &**base), &entries, skip)
+        Self::replay(spec, built, log.base().map(|base| &**base), &entries, skipped)
     }
 
-    /// A base and entries merged, starting again without an entry whenever one turns out to be poison.
+    /// A base and entries merged, starting again without an entry whenever one turns out to be poison, which is barred.
     pub fn replay(
         spec: Spec,
         built: bool,
         base: Option<&Snapshot>,
         entries: &[&Entry],
-        skip: &mut BTreeSet<EntryId>,
+        skipped: &mut Skipped,
     ) -> Result<Self, Damaged> {
         let mut at_once = MERGED_AT_ONCE;
         loop {
             let mut content = Self::start(spec, built, base)?;
+            let Skipped { barred, waiting } = skipped;
+            waiting.clear();
             let wanted: Vec<&Entry> =
-                entries.iter().copied().filter(|entry| !skip.contains(&entry.id)).collect();
-            match wanted.chunks(at_once).try_for_each(|entries| content.take(entries)) {
+                entries.iter().copied().filter(|entry| !barred.contains(&entry.id)).collect();
+            match wanted.chunks(at_once).try_for_each(|entries| content.take(entries, waiting)) {
                 Ok(()) => return Ok(content),
-                Err(Poison::Entry(id)) => drop(skip.insert(id)),
+                Err(Poison::Entry(id)) => drop(barred.insert(id)),
                 Err(Poison::Somewhere) => at_once = 1,
             }
         }
     }
 
-    fn start(spec: Spec, built: bool, base: Option<&Snapshot>) -> Result<Self, Damaged> {
+    /// The content of a base without entries.
+    pub fn start(spec: Spec, built: bool, base: Option<&Snapshot>) -> Result<Self, Damaged> {
         match (built, base) {
             (true, None) => Ok(Self::Built(crdt::create(spec))),
             (true, Some(base)) => Ok(Self::Built(crdt::load(spec, &base.state)?)),
@@ -69,10 +92,16 @@ impl Content {
         }
     }
 
-    /// Admits entries and merges them.
-    fn take(&mut self, entries: &[&Entry]) -> Result<(), Poison> {
-        entries.iter().try_for_each(|entry| self.admit(entry).map_err(|_| Poison::Entry(entry.id)))?;
-        self.merge(entries).map_err(|_| match entries {
+    /// Merges what the gate admits of entries. Of what it does not admit it took no note.
+    fn take(&mut self, entries: &[&Entry], waiting: &mut BTreeSet<EntryId>) -> Result<(), Poison> {
+        let mut admitted = Vec::with_capacity(entries.len());
+        for &entry in entries {
+            match self.admit(entry) {
+                Ok(()) => admitted.push(entry),
+                Err(_) => drop(waiting.insert(entry.id)),
+            }
+        }
+        self.merge(&admitted).map_err(|_| match *admitted {
             [entry] => Poison::Entry(entry.id),
             _ => Poison::Somewhere,
         })

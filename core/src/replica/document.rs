@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::compaction::Merged;
 use super::connection::Greeted;
-use super::content::Content;
+use super::content::{Content, Skipped};
 use super::context::Context;
 use super::live::Live;
 use super::peer::Portion;
@@ -234,7 +234,7 @@ impl Live {
         let epoch = Epoch::new(context.random.bytes());
         context.write(Write::Create { doc: doc.clone(), spec, epoch });
         let log = Log::new(epoch);
-        let content = Content::build(spec, context.config.policy.built, &log, &mut BTreeSet::new())
+        let content = Content::build(spec, context.config.policy.built, &log, &mut Skipped::default())
             .map_err(|damaged| DocumentError::Damaged { doc: doc.clone(), reason: damaged.to_string() })?;
         Ok(Self::new(doc.clone(), spec, log, content))
     }

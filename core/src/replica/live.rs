@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::compaction::Compacting;
-use super::content::Content;
+use super::content::{Content, Skipped};
 use super::context::Context;
 use super::peer::{Peer, Portion};
 use super::pending::Pending;
+use super::skipping::voided;
 use crate::crdt::{Damaged, GateError};
 use crate::entry::{Body, Entry, Family, MAX_SEEN_BEYOND, Seen, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, StoredDocument, Write};
@@ -28,8 +29,7 @@ pub(super) struct Live {
     pub(super) spec: Spec,
     pub(super) log: Log,
     pub(super) content: Content,
-    /// Entries of the log that are not applied: quarantined or void.
-    pub(super) skip: BTreeSet<EntryId>,
+    pub(super) skipped: Skipped,
     pub(super) fences: BTreeMap<ReplicaId, Fence>,
     /// What is known of every peer's log, as it is on disk or on its way there.
     pub(super) known: BTreeMap<Epoch, PeerCursor>,
@@ -82,7 +82,7 @@ impl Live {
             spec,
             log,
             content,
-            skip: BTreeSet::new(),
+            skipped: Skipped::default(),
             fences: BTreeMap::new(),
             known: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -108,14 +108,16 @@ impl Live {
         let quarantined: BTreeSet<EntryId> = stored.quarantined.iter().copied().collect();
         let log = Log::restore(stored)
             .map_err(|offset| damaged(format!("entry {offset} of its log is not in line")))?;
-        let mut skip = &quarantined | &voided(&log);
-        let content = Content::build(spec, context.config.policy.built, &log, &mut skip)
+        let barred = &quarantined | &voided(&log);
+        let mut skipped = Skipped { barred, ..Skipped::default() };
+        let known_skipped = skipped.clone();
+        let content = Content::build(spec, context.config.policy.built, &log, &mut skipped)
             .map_err(|error| damaged(error.to_string()))?;
         let mut live = Self::new(doc.clone(), spec, log, content);
         live.fences = fences.into_iter().map(|fence| (fence.replica, fence)).collect();
         live.known = known.into_iter().map(|cursor| (cursor.epoch(), cursor)).collect();
-        skip.difference(&quarantined).for_each(|id| live.quarantine(context, *id, "it could not be applied"));
-        live.skip = skip;
+        live.skipped = skipped;
+        live.note_skipped(context, &known_skipped);
         live.recall_pending();
         Ok(live)
     }
@@ -207,7 +209,8 @@ impl Live {
                 Accepted::Refused(refusal)
             }
             Err(refusal) => {
-                self.quarantine(context, entry.id, &refusal.to_string());
+                self.skipped.waiting.insert(entry.id);
+                self.tell_skipped(context, entry.id, &refusal.to_string());
                 Accepted::Appended(self.append(context, entry.clone(), None))
             }
         }
@@ -242,7 +245,7 @@ impl Live {
     /// what somebody else wrote.
     fn check_void(&self, context: &Context, entry: &Entry) -> Result<(), Refusal> {
         match entry.body {
-            Body::Void(id) if context.config.policy.relay && !self.skip.contains(&id) => {
+            Body::Void(id) if context.config.policy.relay && !self.skipped.contains(&id) => {
                 Err(Refusal::Policy(format!("entry {id} is sound; only a relay voids entries")))
             }
             Body::Void(_) | Body::Update(_) => Ok(()),
@@ -280,26 +283,19 @@ impl Live {
         if self.content.merge(&entries.iter().map(|entry| &**entry).collect::<Vec<_>>()).is_err() {
             self.rebuild(context);
         }
+        self.try_waiting(context);
         context.tell(Event::Changed { doc: self.doc.clone(), local: false, entries: entries.len() });
-    }
-
-    /// Notes for good that an entry is not to be applied.
-    pub fn quarantine(&mut self, context: &mut Context, id: EntryId, reason: &str) {
-        self.skip.insert(id);
-        context.write(Write::Quarantine { doc: self.doc.clone(), id });
-        context.tell(Event::Quarantined { doc: self.doc.clone(), id, reason: reason.to_owned() });
     }
 
     /// Makes the content anew from the log. What it was in memory is dropped, damaged or not.
     pub fn rebuild(&mut self, context: &mut Context) {
-        let before = self.skip.clone();
+        let before = self.skipped.clone();
         self.unmerged.clear();
-        match Content::build(self.spec, self.content.is_built(), &self.log, &mut self.skip) {
+        match Content::build(self.spec, self.content.is_built(), &self.log, &mut self.skipped) {
             Ok(content) => self.content = content,
             Err(damaged) => self.damaged = Some(damaged),
         }
-        let found: Vec<EntryId> = self.skip.difference(&before).copied().collect();
-        found.into_iter().for_each(|id| self.quarantine(context, id, "it could not be applied"));
+        self.note_skipped(context, &before);
         self.writer = None;
     }
 
@@ -352,13 +348,4 @@ impl Live {
     pub fn wake_peers(&self, context: &mut Context) {
         self.peers.keys().for_each(|connection| context.wake(*connection, &self.doc));
     }
-}
-
-/// The entries that void entries of the log name.
-pub(super) fn voided(log: &Log) -> BTreeSet<EntryId> {
-    let void = |entry: &Entry| match entry.body {
-        Body::Void(id) => Some(id),
-        Body::Update(_) => None,
-    };
-    log.after(log.base_offset()).filter_map(|stored| void(&stored.entry)).collect()
 }

@@ -5,12 +5,12 @@
 //! replica id; so is the refused one if only what it builds on was at fault. Operations that make no sense any
 //! more are lost with the refused ones, and are reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::content::Content;
+use super::content::{Content, Skipped};
 use super::context::Context;
 use super::edit::{Touched, touch};
 use super::live::Live;
@@ -18,7 +18,7 @@ use super::sync::{Misbehaviour, refused};
 use crate::crdt::{self, Damaged};
 use crate::entry::{Blame, Body, Cursor, Digest, Entry, Spec};
 use crate::event::{Event, Fence, Snapshot, StoredEntry, Write};
-use crate::id::{ConnectionId, EntryId, ReplicaId, WriteId};
+use crate::id::{ConnectionId, EntryId, Have, ReplicaId, WriteId};
 use crate::log::Log;
 use crate::operation::Operation;
 use crate::wire::{WireError, decode_operations, encode_operations};
@@ -38,22 +38,47 @@ struct Rewrite {
     lost: Vec<Operation>,
     /// Where the own entries stood that lost any of their operations.
     lost_at: Vec<u64>,
+    skipped: Skipped,
 }
 
 /// From which counter on entries of a replica are left out.
 type Cuts = BTreeMap<ReplicaId, u64>;
 
+fn is_cut(cuts: &Cuts, id: &EntryId) -> bool {
+    cuts.get(&id.replica).is_some_and(|counter| *counter <= id.counter)
+}
+
 /// An entry that cannot stay as it is.
 enum Obstacle {
     /// It was made here and needs something that was refused, so a relay refuses it as well.
     Own(EntryId),
-    /// It was made elsewhere, or cannot be applied at all: it stays in the log, and is skipped.
-    Skipped(EntryId),
+    /// It cannot be applied, although the gate admits it: it stays in the log, and is skipped.
+    Poison(EntryId),
 }
 
 /// What an own entry was made of was written by this store; that it cannot be read is the disk's fault.
 fn unreadable(spec: Spec, id: EntryId, error: &WireError) -> Damaged {
     Damaged { family: spec.family, reason: format!("the operations of entry {id} cannot be read: {error}") }
+}
+
+impl Rewrite {
+    /// Takes over an entry. One that the gate does not admit waits, unless it was made here and no relay takes it
+    /// either: then it is made again.
+    fn keep(&mut self, stored: &StoredEntry) -> Result<(), Obstacle> {
+        let id = stored.entry.id;
+        let relayed = self.relayed.admit(&stored.entry).is_ok();
+        if !self.skipped.barred.contains(&id) {
+            if self.content.admit(&stored.entry).is_ok() {
+                self.content.merge(&[&stored.entry]).map_err(|_| Obstacle::Poison(id))?;
+            } else if stored.operations.is_some() && !relayed {
+                return Err(Obstacle::Own(id));
+            } else {
+                self.skipped.waiting.insert(id);
+            }
+        }
+        self.kept.push((stored.offset, stored.entry.clone(), stored.operations.clone()));
+        Ok(())
+    }
 }
 
 impl Live {
@@ -178,8 +203,10 @@ impl Live {
         let entries: Vec<StoredEntry> = self.log.after(self.log.base_offset()).cloned().collect();
         let writer = ReplicaId::new(context.random.bytes());
         let mut cuts = Cuts::from([(refused.replica, refused.counter)]);
+        let mut poison = BTreeSet::new();
         loop {
-            match self.try_rewrite(context, lost, writer, &cuts, &entries)? {
+            let barred = &self.barred_without(&cuts) | &poison;
+            match self.try_rewrite(context, lost, writer, (&cuts, barred), &entries)? {
                 Ok(rewrite) => {
                     cuts.remove(&refused.replica);
                     return Ok((rewrite, cuts));
@@ -188,8 +215,8 @@ impl Live {
                 Err(Obstacle::Own(id)) => {
                     cuts.insert(id.replica, id.counter);
                 }
-                Err(Obstacle::Skipped(id)) => {
-                    self.quarantine(context, id, "it cannot be applied without what was left out of the log")
+                Err(Obstacle::Poison(id)) => {
+                    poison.insert(id);
                 }
             }
         }
@@ -200,13 +227,13 @@ impl Live {
         context: &Context,
         lost: Option<EntryId>,
         writer: ReplicaId,
-        cuts: &Cuts,
+        (cuts, barred): (&Cuts, BTreeSet<EntryId>),
         entries: &[StoredEntry],
     ) -> Result<Result<Rewrite, Obstacle>, Damaged> {
         let built = self.content.is_built();
         let base = self.log.base().cloned();
-        let content = Content::replay(self.spec, built, base.as_deref(), &[], &mut self.skip)?;
-        let relayed = Content::replay(self.spec, false, base.as_deref(), &[], &mut self.skip)?;
+        let content = Content::start(self.spec, built, base.as_deref())?;
+        let relayed = Content::start(self.spec, false, base.as_deref())?;
         let mut rewrite = Rewrite {
             content,
             relayed,
@@ -214,12 +241,12 @@ impl Live {
             remade: Vec::new(),
             lost: Vec::new(),
             lost_at: Vec::new(),
+            skipped: Skipped { barred, ..Skipped::default() },
         };
         for stored in entries {
             let id = stored.entry.id;
-            let cut = cuts.get(&id.replica).is_some_and(|counter| *counter <= id.counter);
-            if !cut {
-                if let Err(obstacle) = self.keep(&mut rewrite, stored) {
+            if !is_cut(cuts, &id) {
+                if let Err(obstacle) = rewrite.keep(stored) {
                     return Ok(Err(obstacle));
                 }
             } else if let Some(operations) = &stored.operations {
@@ -237,17 +264,16 @@ impl Live {
         Ok(Ok(rewrite))
     }
 
-    fn keep(&self, rewrite: &mut Rewrite, stored: &StoredEntry) -> Result<(), Obstacle> {
-        let id = stored.entry.id;
-        let relayed = rewrite.relayed.admit(&stored.entry).is_ok();
-        if !self.skip.contains(&id) {
-            let own = stored.operations.is_some() && !relayed;
-            let obstacle = if own { Obstacle::Own(id) } else { Obstacle::Skipped(id) };
-            rewrite.content.admit(&stored.entry).map_err(|_| obstacle)?;
-            rewrite.content.merge(&[&stored.entry]).map_err(|_| Obstacle::Skipped(id))?;
+    /// What is still skipped for good without some entries of the log, which may have voided others.
+    fn barred_without(&self, cuts: &Cuts) -> BTreeSet<EntryId> {
+        let (mut voided, mut freed) = (BTreeSet::new(), BTreeSet::new());
+        for stored in self.log.after(self.log.base_offset()) {
+            if let Body::Void(id) = stored.entry.body {
+                let of = if is_cut(cuts, &stored.entry.id) { &mut freed } else { &mut voided };
+                of.insert(id);
+            }
         }
-        rewrite.kept.push((stored.offset, stored.entry.clone(), stored.operations.clone()));
-        Ok(())
+        &(&self.skipped.barred - &freed) | &voided
     }
 
     fn remake(
@@ -280,17 +306,29 @@ impl Live {
 
     /// Puts what was written again in the place of the log. Returns the operations that were lost.
     fn replace(&mut self, context: &mut Context, rewrite: Rewrite) -> Vec<Operation> {
-        let Rewrite { content, kept, remade, lost, lost_at, .. } = rewrite;
-        let state = match self.log.base() {
-            Some(base) => Ok(base.state.clone()),
-            None => crdt::create(self.spec).snapshot(),
-        };
-        let Ok(state) = state else { return lost };
-        let covers = self.log.base().map(|base| base.covers.clone()).unwrap_or_default();
+        let Rewrite { content, kept, remade, lost, lost_at, skipped, .. } = rewrite;
         self.content = content;
         self.pending.lose(&lost_at);
-        self.renumber(context, state, covers, kept.into_iter().chain(remade).collect());
+        let before = std::mem::replace(&mut self.skipped, skipped);
+        self.renumber_tail(context, kept.into_iter().chain(remade).collect());
+        self.note_skipped(context, &before);
         lost
+    }
+
+    /// Gives the document the base that it has, and these entries behind it, as [`Live::renumber`] does.
+    pub(super) fn renumber_tail(
+        &mut self,
+        context: &mut Context,
+        entries: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
+    ) {
+        let (state, covers) = match self.log.base() {
+            Some(base) => (Ok(base.state.clone()), base.covers.clone()),
+            None => (crdt::create(self.spec).snapshot(), Have::default()),
+        };
+        match state {
+            Ok(state) => self.renumber(context, state, covers, entries),
+            Err(damaged) => self.damaged = Some(damaged),
+        }
     }
 
     /// Gives the document a new base behind the end of its log, and these entries (with their old offsets)
@@ -299,7 +337,7 @@ impl Live {
         &mut self,
         context: &mut Context,
         state: Bytes,
-        covers: crate::id::Have,
+        covers: Have,
         entries: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
     ) {
         let offset = self.log.head() + 1;

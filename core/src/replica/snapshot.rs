@@ -1,10 +1,8 @@
 //! Taking in a snapshot from a peer whose log no longer has the entries we lack.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 
-use super::content::Content;
+use super::content::{Content, Skipped};
 use super::context::Context;
 use super::intake::MAX_SNAPSHOT_BYTES;
 use super::live::{Live, MAX_WRITERS};
@@ -105,10 +103,10 @@ impl Live {
         covers: &Have,
     ) -> Result<(Bytes, Have), String> {
         let entries: Vec<&Entry> = covered.iter().map(|stored| &*stored.entry).collect();
-        let mut skip = self.skip.clone();
-        let mut content = Content::replay(self.spec, true, base, &entries, &mut skip)
+        let mut skipped = self.skipped.clone();
+        let mut content = Content::replay(self.spec, true, base, &entries, &mut skipped)
             .map_err(|damaged| damaged.to_string())?;
-        if let Some(id) = self.torn_out(base, &skip)? {
+        if let Some(id) = self.torn_out(base, &skipped)? {
             return Err(format!("it holds entry {id} without what that builds on"));
         }
         let Some(document) = content.document_mut() else { return Ok((Bytes::new(), covers.clone())) };
@@ -121,13 +119,13 @@ impl Live {
 
     /// An entry that could not be applied among those that a snapshot is said to hold, although it can be in this log.
     /// A log holds everything that its entries build on, and so does an honest snapshot of its beginning.
-    fn torn_out(&self, base: Option<&Snapshot>, skip: &BTreeSet<EntryId>) -> Result<Option<EntryId>, String> {
-        if *skip == self.skip {
+    fn torn_out(&self, base: Option<&Snapshot>, skipped: &Skipped) -> Result<Option<EntryId>, String> {
+        if skipped.beyond(&self.skipped).next().is_none() {
             return Ok(None);
         }
         let all: Vec<&Entry> = self.log.after(self.log.base_offset()).map(|stored| &*stored.entry).collect();
-        let mut poison = self.skip.clone();
-        Content::replay(self.spec, true, base, &all, &mut poison).map_err(|damaged| damaged.to_string())?;
-        Ok(skip.difference(&poison).next().copied())
+        let mut usual = self.skipped.clone();
+        Content::replay(self.spec, true, base, &all, &mut usual).map_err(|damaged| damaged.to_string())?;
+        Ok(skipped.beyond(&usual).next())
     }
 }

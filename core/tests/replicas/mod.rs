@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "no test needs all of it")]
 
+pub mod world;
+
 use syncline_core::event::{Input, Output};
 use syncline_core::id::{ConnectionId, DocId, Principal};
 use syncline_core::operation::Operation;

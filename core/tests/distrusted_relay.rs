@@ -1,0 +1,113 @@
+//! A relay that lies: what its clients lost by it comes back with the next honest relay.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod replicas;
+
+use replicas::doc;
+use replicas::world::{MALLORYS_LOG, World, entries, entry, forgery};
+use syncline_core::entry::{Blame, Body, Cursor, Digest, Family, Kind, Spec};
+use syncline_core::event::Side;
+use syncline_core::id::{EntryId, ReplicaId};
+use syncline_core::replica::Policy;
+use syncline_core::wire::Message;
+
+const FAMILIES: [Family; 2] = [Family::Yjs, Family::Automerge];
+
+/// An honest relay, Ada and Cyd who write there by turns, and Ben who has read it all and written between them. Then
+/// Mallory's relay says something to Ben, and he comes back to the honest one.
+fn ben_was_told(family: Family, lie: impl Fn(Spec, &World, usize) -> Vec<Message>) -> (World, usize, usize) {
+    let spec = Spec { family, kind: Kind::Text };
+    let mut world = World::default();
+    let relay = world.add(Policy::relay());
+    let [ada, ben, cyd] = [world.client(spec), world.client(spec), world.client(spec)];
+    world.connect(ada, relay);
+    world.connect(cyd, relay);
+    let link = world.connect(ben, relay);
+    for (writer, word) in [(ada, "one "), (cyd, "two "), (ben, "three "), (ada, "four "), (cyd, "five ")] {
+        world.write(writer, word);
+    }
+    assert_eq!(world.text(ben), "five four three two one ");
+    world.cut(link);
+    let lies = lie(spec, &world, ben);
+    world.hear_mallory(ben, (true, Side::Dialed), spec, &lies);
+    assert_ne!(world.text(ben), world.text(ada), "the lie does harm");
+    world.connect(ben, relay);
+    (world, ada, ben)
+}
+
+fn refused(id: EntryId) -> Message {
+    Message::Refused { doc: doc(), id, blame: Blame::Context, reason: "no reason".to_owned() }
+}
+
+#[test]
+fn what_it_voided_comes_back() {
+    let void_all = |_: Spec, world: &World, ben: usize| {
+        let ids = world.log(ben).into_iter().map(|entry| entry.id);
+        let void =
+            |(counter, id)| entry(EntryId { replica: ReplicaId::new([66; 16]), counter }, Body::Void(id));
+        vec![entries((1..).zip(ids).map(void).collect())]
+    };
+    for family in FAMILIES {
+        let (world, ada, ben) = ben_was_told(family, void_all);
+        assert_eq!(world.text(ben), world.text(ada), "{family}");
+        assert_eq!(world.text(ben), "five four three two one ", "{family}");
+    }
+}
+
+#[test]
+fn what_it_refused_comes_back() {
+    let refuse = |_: Spec, world: &World, ben: usize| vec![refused(world.log(ben)[0].id)];
+    for family in FAMILIES {
+        let (world, ada, ben) = ben_was_told(family, refuse);
+        assert_eq!(world.text(ben), world.text(ada), "{family}");
+        for word in ["one", "two", "four", "five"] {
+            assert_eq!(world.text(ben).matches(word).count(), 1, "{word} of {family} in {}", world.text(ben));
+        }
+    }
+}
+
+#[test]
+fn what_it_replaced_comes_back() {
+    let replace = |spec: Spec, world: &World, ben: usize| {
+        let first = world.log(ben)[0].id;
+        vec![entries(vec![forgery(spec, first.replica, &[])])]
+    };
+    for family in FAMILIES {
+        let (world, ada, ben) = ben_was_told(family, replace);
+        assert_eq!(world.text(ben), world.text(ada), "{family}");
+        assert!(!world.text(ben).contains("mallory"), "{family}: {}", world.text(ben));
+    }
+}
+
+#[test]
+fn what_builds_on_what_it_withheld_waits_for_that() {
+    for family in FAMILIES {
+        let spec = Spec { family, kind: Kind::Text };
+        let (mut world, ada, relay) = (World::default(), 0, 1);
+        assert_eq!((world.client(spec), world.add(Policy::relay()), world.client(spec)), (ada, relay, 2));
+        world.connect(ada, relay);
+        world.connect(2, relay);
+        world.write(ada, "one ");
+        world.write(2, "two ");
+        let told = world.log(ada);
+        let withheld = told[0].id.replica;
+        let rest =
+            told.into_iter().filter(|entry| entry.id.replica != withheld).map(|entry| (*entry).clone());
+        let durable = Cursor { epoch: MALLORYS_LOG, offset: 1, digest: Digest(7) };
+        let says = [entries(rest.collect()), Message::Durable { doc: doc(), cursor: durable }];
+        let ben = world.client(spec);
+        world.hear_mallory(ben, (true, Side::Dialed), spec, &says);
+        assert_eq!(world.text(ben), "");
+        world.replicas[ben].compact(&doc());
+        world.settle();
+        world.connect(ben, relay);
+        assert_eq!(world.text(ben), "two one ", "{family}");
+        // Whoever has it from Ben gets it in an order that makes sense.
+        let (other, cyd) = (world.add(Policy::relay()), world.client(spec));
+        world.connect(ben, other);
+        world.connect(cyd, other);
+        assert_eq!(world.text(cyd), "two one ", "{family}");
+        assert_eq!(world.log(other).len(), 2, "{family}");
+    }
+}
