@@ -210,6 +210,15 @@ pub enum Event {
         /// Milliseconds to wait.
         retry_after: u64,
     },
+    /// A link is cut from this side.
+    GaveUp {
+        /// Which link.
+        connection: ConnectionId,
+        /// What kind of reason it is.
+        code: ErrorCode,
+        /// Why, in words for a person.
+        reason: String,
+    },
     /// The store failed or works again; while it has failed, edits are refused.
     Store {
         /// What is wrong; `None` once it works again.

@@ -229,6 +229,9 @@ impl Observers {
                     None => self.link(connection, |link| link.complaint = Some((code, message))),
                 }
             }
+            Event::GaveUp { connection, code, reason } => {
+                self.link(connection, |link| link.complaint = Some((code, printable(&reason))));
+            }
             Event::Goodbye { connection, retry_after } => {
                 self.link(connection, |link| link.retry_after = Some(retry_after));
             }

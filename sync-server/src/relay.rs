@@ -182,6 +182,9 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         Event::PeerError { connection, doc, code, message } => {
             tracing::debug!(connection = connection.0, ?doc, ?code, message, "a client reports an error");
         }
+        Event::GaveUp { connection, code, reason } => {
+            tracing::debug!(connection = connection.0, ?code, reason, "a client is given up");
+        }
         Event::Store { fault: Some(fault) } => tracing::error!(%fault, "the store cannot be written"),
         Event::Store { fault: None } => tracing::info!("the store can be written again"),
         Event::Opened { .. }

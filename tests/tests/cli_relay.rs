@@ -1,11 +1,17 @@
 //! The command line and a real relay: sync, watch and status across processes.
 
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
+use syncline::transports::websocket::SUBPROTOCOL;
+use syncline_core::wire::{Codec, Compression, Encoding, Hello, Message, VERSION};
 use syncline_tests::process::binary;
 use syncline_tests::process::child::Signal;
 use syncline_tests::process::relay::Relay;
 use syncline_tests::process::terminal::Terminal;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{self, WebSocket};
 
 #[test]
 fn two_terminals_meet_through_a_relay_in_both_families() {
@@ -79,30 +85,54 @@ fn the_next_relay_is_used_where_the_first_is_not_there() {
     assert_eq!(ben.ok(["show", "d"]), r#"{"a":1}"#);
 }
 
+/// The address of something that shakes hands as a relay does; what comes after that is `goes_on`'s.
+fn pretender(goes_on: impl Fn(WebSocket<TcpStream>) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = listener.local_addr().expect("it has one");
+    let polite = |_: &Request, mut response: Response| {
+        let name = HeaderValue::from_static(SUBPROTOCOL);
+        response.headers_mut().insert("sec-websocket-protocol", name);
+        Ok(response)
+    };
+    let accepted = move |stream| tungstenite::accept_hdr(stream, polite).ok();
+    std::thread::spawn(move || listener.incoming().flatten().filter_map(accepted).for_each(goes_on));
+    format!("ws://{address}/sync")
+}
+
 /// It takes connections and never says a word, so it is given up when its greeting is overdue.
 #[test]
 fn the_next_relay_is_used_where_the_first_is_none() {
     let relay = Relay::start();
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = silent.local_addr().expect("it has one");
     let (answer, answers) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in silent.incoming().flatten() {
-            if let Ok(socket) = tokio_tungstenite::tungstenite::accept(stream) {
-                drop(answer.send(socket));
-            }
-        }
-    });
-    let ada = Terminal::with_relay(format!("ws://{address}/sync,{}", relay.url()));
+    let silent = pretender(move |socket| drop(answer.send(socket)));
+    let ada = Terminal::with_relay(format!("{silent},{}", relay.url()));
     ada.ok(["create", "d"]);
     ada.ok(["sync", "--timeout", "50"]);
     assert_eq!(answers.try_iter().count(), 1, "the silent one is tried once");
 }
 
+#[test]
+fn a_relay_of_another_time_is_named_as_what_it_is() {
+    let relay = pretender(|mut socket| {
+        let (agent, compression) = ("tomorrow's relay".to_owned(), Vec::new());
+        let (oldest, newest) = (VERSION + 1, VERSION + 2);
+        let hello = Hello { oldest, newest, agent, relay: true, acks: false, compression };
+        let codec = Codec { encoding: Encoding::Binary, compression: Compression::None };
+        let frame = codec.frame(&[codec.encode(&Message::Hello(hello))]).bytes;
+        drop(socket.read().and_then(|_| socket.send(frame.into())));
+        // Until the client goes.
+        while socket.read().is_ok() {}
+    });
+    let terminal = Terminal::with_relay(relay);
+    terminal.ok(["create", "d"]);
+    let complaint = terminal.fails(1, ["sync", "--timeout", "50"]);
+    assert!(complaint.contains("update the older one"), "{complaint}");
+}
+
 /// As when a relay is just being started behind a balancer.
 #[test]
 fn a_server_that_hangs_up_is_tried_again() {
-    let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let relay = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let address = relay.local_addr().expect("it has one");
     std::thread::spawn(move || relay.incoming().for_each(drop));
     let terminal = Terminal::with_relay(format!("ws://{address}/sync"));

@@ -16,6 +16,13 @@ use crate::wire::{
 /// How long a peer may take to greet, in milliseconds.
 pub const GREETING_TIMEOUT: u64 = 10_000;
 
+/// How long it may take until a peer says anything about the documents that were opened, in milliseconds; it may have to
+/// load a long one.
+pub const ANSWER_TIMEOUT: u64 = 60_000;
+
+/// How long a peer that said goodbye may stay, in milliseconds.
+pub const GOODBYE_TIMEOUT: u64 = 10_000;
+
 /// How long after a document was given up on a link it is opened there again, in milliseconds.
 pub const RETRY_WAIT: u64 = 5_000;
 
@@ -28,6 +35,10 @@ pub const MAX_WAITING_BYTES: usize = 4 * MAX_FRAME_BYTES;
 /// A link and what has been said on it.
 pub(super) struct Connection {
     phase: Phase,
+    /// When the link is cut, and for want of what.
+    deadline: Option<(Time, &'static str)>,
+    /// Whether the peer has said anything about a document.
+    heard: bool,
     codec: Codec,
     /// Encoded messages that go in front of entries.
     waiting: VecDeque<Encoded>,
@@ -50,7 +61,7 @@ pub(super) struct Connection {
 
 enum Phase {
     /// The peer has not said hello.
-    Greeting { deadline: Time, side: Side },
+    Greeting { side: Side },
     /// Both have.
     Greeted(Greeted),
 }
@@ -68,7 +79,9 @@ pub(super) struct Greeted {
 impl Connection {
     fn new(now: Time, side: Side, encoding: Encoding) -> Self {
         Self {
-            phase: Phase::Greeting { deadline: now.after(GREETING_TIMEOUT), side },
+            phase: Phase::Greeting { side },
+            deadline: Some((now.after(GREETING_TIMEOUT), "no greeting in time")),
+            heard: false,
             codec: Codec { encoding, compression: Compression::None },
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -81,11 +94,21 @@ impl Connection {
         }
     }
 
-    /// When the link is cut for want of a greeting.
-    pub const fn deadline(&self) -> Option<Time> {
-        match &self.phase {
-            Phase::Greeting { deadline, .. } => Some(*deadline),
-            Phase::Greeted(_) => None,
+    /// When the link is cut unless the peer says something.
+    pub fn deadline(&self) -> Option<Time> {
+        self.deadline.map(|(time, _)| time)
+    }
+
+    /// Waits for the peer to say something about the documents that were opened, unless it has.
+    fn await_answer(&mut self, now: Time) {
+        if !self.heard && self.deadline.is_none() {
+            self.deadline = Some((now.after(ANSWER_TIMEOUT), "no answer in time"));
+        }
+    }
+
+    fn heard(&mut self) {
+        if !std::mem::replace(&mut self.heard, true) {
+            self.deadline = None;
         }
     }
 
@@ -191,7 +214,7 @@ impl Replica {
         }
         self.connections.insert(id, connection);
         if self.fault.is_some() && side == Side::Dialed {
-            self.shut_connection(id, "the store cannot be written");
+            self.shut_connection(id, ErrorCode::Unavailable, "the store cannot be written");
         }
     }
 
@@ -217,9 +240,10 @@ impl Replica {
 
     pub(super) fn on_tick(&mut self) {
         let now = self.context.now;
-        let late = |connection: &Connection| connection.deadline().is_some_and(|deadline| deadline <= now);
-        let late: Vec<_> = self.connections.iter().filter(|(_, c)| late(c)).map(|(id, _)| *id).collect();
-        late.into_iter().for_each(|id| self.shut_connection(id, "no greeting in time"));
+        let late = |connection: &Connection| connection.deadline.filter(|(time, _)| *time <= now);
+        let late = self.connections.iter().filter_map(|(id, connection)| Some((*id, late(connection)?.1)));
+        let late: Vec<(ConnectionId, &str)> = late.collect();
+        late.into_iter().for_each(|(id, reason)| self.shut_connection(id, ErrorCode::Unavailable, reason));
         self.retry();
     }
 
@@ -238,8 +262,9 @@ impl Replica {
     }
 
     /// Cuts a link from this side.
-    pub(super) fn shut_connection(&mut self, id: ConnectionId, reason: &str) {
+    fn shut_connection(&mut self, id: ConnectionId, code: ErrorCode, reason: &str) {
         self.flush();
+        self.context.tell(Event::GaveUp { connection: id, code, reason: reason.to_owned() });
         self.on_disconnected(id);
         self.context.emit(Output::Close { connection: id, reason: reason.to_owned() });
     }
@@ -250,7 +275,7 @@ impl Replica {
             connection.say(&Message::Failure { doc: None, code, message: message.clone() });
             connection.writable = true;
         }
-        self.shut_connection(id, &message);
+        self.shut_connection(id, code, &message);
     }
 
     pub(super) fn on_received(&mut self, id: ConnectionId, frame: &Frame) {
@@ -286,9 +311,7 @@ impl Replica {
                 self.context.tell(Event::PeerError { connection: id, doc: None, code, message });
             }
             _ if !greeted => self.unexpected(id, "a message before hello"),
-            Message::Goodbye { retry_after } => {
-                self.context.tell(Event::Goodbye { connection: id, retry_after })
-            }
+            Message::Goodbye { retry_after } => self.on_goodbye(id, retry_after),
             Message::Ping { token } => self.context.post(id, Message::Pong { token }),
             Message::Pong { .. } => {}
             Message::Describe { ref doc }
@@ -305,9 +328,19 @@ impl Replica {
             | Message::Shut { ref doc }
             | Message::Failure { doc: Some(ref doc), .. } => {
                 let doc = doc.clone();
+                self.connections.get_mut(&id).into_iter().for_each(Connection::heard);
                 self.on_document_message(id, doc, message);
             }
         }
+    }
+
+    fn on_goodbye(&mut self, id: ConnectionId, retry_after: u64) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.heard = true;
+            let deadline = self.context.now.after(GOODBYE_TIMEOUT);
+            connection.deadline = Some((deadline, "it said goodbye and stayed"));
+        }
+        self.context.tell(Event::Goodbye { connection: id, retry_after });
     }
 
     fn unexpected(&mut self, id: ConnectionId, what: &str) {
@@ -317,7 +350,8 @@ impl Replica {
     fn on_hello(&mut self, id: ConnectionId, frame: &Frame, hello: &Hello) {
         let version = hello.newest.min(VERSION);
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Phase::Greeting { side, .. } = connection.phase else { return };
+        let Phase::Greeting { side } = connection.phase else { return };
+        connection.deadline = None;
         if side == Side::Accepted {
             connection.codec.encoding = Codec::detect(frame);
             if let Some(fault) = &self.fault {
@@ -416,10 +450,11 @@ impl Replica {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             if let Message::Open { doc, .. } = &message {
                 connection.open.insert(doc.clone());
+                connection.await_answer(self.context.now);
             }
             connection.say(&message);
             if connection.is_flooded() {
-                self.shut_connection(id, "the peer asks without reading the answers");
+                self.shut_connection(id, ErrorCode::TooMany, "the peer asks without reading the answers");
             }
         }
         let due = self.context.now.after(self.context.config.policy.batching.delay);

@@ -167,6 +167,7 @@ impl World {
             Event::InSync { .. }
             | Event::Compacted { .. }
             | Event::Described { .. }
+            | Event::GaveUp { .. }
             | Event::Store { .. } => Ok(()),
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct HybridWire {
     /// Ready with the index of a better transport that answers; none over the best one.
     probe: Option<Pin<Box<dyn Future<Output = usize> + Send>>>,
     closed_here: bool,
+    /// Closed here, for another reason than being done.
+    given_up: bool,
 }
 
 impl HybridWire {
@@ -36,6 +38,7 @@ impl HybridWire {
             opened: Instant::now(),
             probe: (index > 0).then(|| Box::pin(probe) as Pin<Box<_>>),
             closed_here: false,
+            given_up: false,
         }
     }
 
@@ -74,12 +77,19 @@ impl Wire for HybridWire {
         Poll::Ready(Err(self.leave(better)))
     }
 
-    /// Whoever closes a link for another reason than being done did not get what he wanted there, however long that took.
     fn close(&mut self, close: Close) {
         self.closed_here = true;
-        if !matches!(close.code, Close::NORMAL | Close::GOING_AWAY) {
+        self.given_up = !matches!(close.code, Close::NORMAL | Close::GOING_AWAY);
+        self.link.start_close(close);
+    }
+}
+
+/// Whoever gives a link up did not get what he wanted there, however long that took. It counts from here, as saying
+/// goodbye to somebody who does not answer takes time as well.
+impl Drop for HybridWire {
+    fn drop(&mut self) {
+        if self.given_up {
             self.shared.failed(self.index, Duration::ZERO);
         }
-        self.link.start_close(close);
     }
 }

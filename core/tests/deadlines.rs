@@ -1,0 +1,69 @@
+//! Peers that say nothing, or stay when they said they would go, do not hold a link for ever.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod replicas;
+
+use replicas::{config, doc, frame, hello, settle};
+use syncline_core::entry::{Cursor, Digest, Family, Kind, Spec};
+use syncline_core::event::{Input, Output, Side};
+use syncline_core::id::{ConnectionId, Epoch};
+use syncline_core::replica::{ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, Policy, Replica};
+use syncline_core::time::Time;
+use syncline_core::wire::Message;
+
+const LINK: ConnectionId = ConnectionId(1);
+const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
+
+/// A client with a document open that has dialled a relay, which then says this, a while after.
+fn dialled(words: &[Message]) -> Replica {
+    let mut client = Replica::new(config(1, Policy::client()));
+    client.open(Time(0), &doc(), Some(SPEC));
+    settle(&mut client, Time(0));
+    client.handle(Time(0), Input::Connected { connection: LINK, side: Side::Dialed });
+    settle(&mut client, Time(0));
+    client.handle(Time(GREETING_TIMEOUT - 1), Input::Received { connection: LINK, frame: frame(words) });
+    settle(&mut client, Time(GREETING_TIMEOUT - 1));
+    client
+}
+
+/// When a client gives the link up if nothing else happens, and why.
+fn given_up(mut client: Replica) -> Option<(u64, String)> {
+    let due = client.next_timeout()?;
+    client.handle(Time(due.0 - 1), Input::Tick);
+    settle(&mut client, Time(due.0 - 1));
+    client.handle(due, Input::Tick);
+    while let Some(output) = client.poll() {
+        if let Output::Close { reason, .. } = output {
+            return Some((due.0, reason));
+        }
+    }
+    panic!("nothing happened when time was up");
+}
+
+fn told(time: u64, reason: &str) -> Option<(u64, String)> {
+    Some((time, reason.to_owned()))
+}
+
+#[test]
+fn a_relay_that_says_nothing_of_documents_is_left() {
+    let late = GREETING_TIMEOUT - 1 + ANSWER_TIMEOUT;
+    assert_eq!(given_up(dialled(&[])), told(GREETING_TIMEOUT, "no greeting in time"));
+    assert_eq!(given_up(dialled(&[hello(true)])), told(late, "no answer in time"));
+    let pong = Message::Pong { token: 1 };
+    assert_eq!(given_up(dialled(&[hello(true), pong])), told(late, "no answer in time"));
+    let log = Cursor { epoch: Epoch::new([5; 16]), offset: 0, digest: Digest::default() };
+    let open = Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() };
+    assert_eq!(given_up(dialled(&[hello(true), open])), None);
+}
+
+#[test]
+fn a_relay_that_says_goodbye_and_stays_is_left() {
+    let late = GREETING_TIMEOUT - 1 + GOODBYE_TIMEOUT;
+    let log = Cursor { epoch: Epoch::new([5; 16]), offset: 0, digest: Digest::default() };
+    let open = Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() };
+    let goodbye = Message::Goodbye { retry_after: 5 };
+    for words in [vec![hello(true), goodbye.clone(), open.clone()], vec![hello(true), open, goodbye]] {
+        assert_eq!(given_up(dialled(&words)), told(late, "it said goodbye and stayed"));
+    }
+}
