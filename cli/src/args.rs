@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use syncline::{Compression, Durability, Encoding, Family, Kind};
 
 /// Edit documents that merge: offline in a local store, and with everybody else through a relay.
@@ -31,6 +32,9 @@ const PATH: &str = "Where, as a JSON Pointer such as /tasks/0/title; only the la
 
 const VALUE: &str = "What, as JSON: '\"a string\"', 7, true, null, '[1, 2]', '{\"key\": \"value\"}'";
 
+/// Whose edits they are if nobody is named.
+const NOBODY: &str = "anonymous";
+
 /// What every command understands, before or after its name.
 #[derive(Args, Clone)]
 pub struct Global {
@@ -44,7 +48,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
     /// Under whose name edits are made.
-    #[arg(long, global = true, value_name = "NAME", env = "USER", default_value = "anonymous")]
+    #[arg(long, global = true, value_name = "NAME", env = "USER", default_value = NOBODY)]
     pub user: String,
     /// What a saved edit survives: a power failure, or only the death of the process.
     #[arg(long, global = true, value_enum, default_value = "full")]
@@ -55,6 +59,23 @@ pub struct Global {
     /// Which compressions the relay may use towards us, best first.
     #[arg(long, global = true, value_enum, value_delimiter = ',', default_value = "gzip")]
     compression: Vec<Compressed>,
+}
+
+impl Arguments {
+    /// What the command line says, and what the environment does of users and relays that is not empty.
+    pub fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let Global { relay, user, .. } = &mut arguments.global;
+        let from_environment = |name| matches.value_source(name) == Some(ValueSource::EnvVariable);
+        if from_environment("relay") {
+            relay.retain(|url| !url.is_empty());
+        }
+        if from_environment("user") && user.is_empty() {
+            NOBODY.clone_into(user);
+        }
+        arguments
+    }
 }
 
 impl Global {

@@ -27,28 +27,44 @@ pub async fn perform(global: &Global, doc: &str, operation: Operation) -> Result
     let document = session::document(&engine, doc).await?;
     document.perform(operation)?;
     let saved = session::unless_full(&engine, async { Ok(document.saved(Saved::Local).await?) }).await;
-    let trouble = if saved.is_ok() { trouble(&engine, &document).await } else { None };
+    let taken = if saved.is_ok() { taken(&engine, &document).await } else { Taken::NotAwaited };
     session::close(&engine).await?;
     saved?;
-    if let Some(trouble) = trouble {
-        session::warn(&format!("saved here, but no relay takes it: {trouble}"));
+    match taken {
+        Taken::Never(reason) => session::warn(&format!("saved here, but no relay takes it: {reason}")),
+        Taken::NotYet if document.progress().pending > 0 => session::warn(
+            "saved here, but the relay did not confirm it in time; it is sent again by the next command",
+        ),
+        Taken::NotYet | Taken::NotAwaited => {}
     }
     // A relay that was quick enough may have refused it meanwhile.
     document.loss().map_or(Ok(()), |loss| Err(SaveError::refused(document.id(), &loss).into()))
 }
 
-/// Gives a relay that can be reached a moment to take the edits of a document, and says why none ever will as things are.
-/// Nobody waits for one that cannot be reached.
-async fn trouble(engine: &Engine, document: &Document) -> Option<String> {
+/// Whether a relay takes what was edited.
+enum Taken {
+    /// As things are, none will, for this reason.
+    Never(String),
+    /// Time ran out; closing gives it some more.
+    NotYet,
+    /// It did, or there is none to be waited for.
+    NotAwaited,
+}
+
+/// Gives a relay that can be reached a moment to take the edits of a document. Nobody waits for one that cannot be reached.
+async fn taken(engine: &Engine, document: &Document) -> Taken {
     let mut status = engine.watch_status();
     let offline = |status: &Status| status.connections.iter().all(|connection| connection.error().is_some());
     tokio::select! {
         saved = document.saved(Saved::Relay) => match saved {
-            Err(SaveError::Mismatch { reason, .. } | SaveError::NotTaken { reason, .. }) => Some(reason),
-            Err(_) | Ok(()) => None,
+            Err(SaveError::Mismatch { reason, .. } | SaveError::NotTaken { reason, .. }) => Taken::Never(reason),
+            Err(_) | Ok(()) => Taken::NotAwaited,
         },
-        Ok(status) = status.wait_for(offline) => status.hopeless().map(str::to_owned),
-        () = tokio::time::sleep(TAKING_TIME) => None,
+        Ok(status) = status.wait_for(offline) => match status.hopeless() {
+            Some(reason) => Taken::Never(reason.to_owned()),
+            None => Taken::NotAwaited,
+        },
+        () = tokio::time::sleep(TAKING_TIME) => Taken::NotYet,
     }
 }
 

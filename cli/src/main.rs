@@ -15,14 +15,13 @@ mod sync;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use args::{Arguments, Command, Global, TextCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let Arguments { global, command } = Arguments::parse();
+    let Arguments { global, command } = Arguments::read();
     let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     // Where the log cannot be written, as on a full disk, complaining about that would end whoever has something to say.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

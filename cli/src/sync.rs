@@ -1,9 +1,11 @@
 //! Commands that talk to a relay.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use indicatif::ProgressBar;
 use syncline::{Document, Engine, OpenError, Operation, Path, SaveError, Saved, Value, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
@@ -11,6 +13,9 @@ use tokio::time::timeout;
 use crate::args::Global;
 use crate::failure::{Failure, counted, unless_any};
 use crate::{operations, progress, session};
+
+/// How many documents are open at the same time: fewer than a relay opens on one link.
+const MAX_SYNCED_AT_ONCE: usize = 5_000;
 
 /// How long nobody asks again what a document is after no answer came.
 const ASKING_PAUSE: Duration = Duration::from_millis(100);
@@ -37,8 +42,25 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
 
 async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
     let stored: Vec<String> = engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect();
-    let names = if docs.is_empty() { &stored } else { docs };
-    let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(name));
+    let names = if docs.is_empty() { stored.clone() } else { docs.to_vec() };
+    let stored: BTreeSet<String> = stored.into_iter().collect();
+    let bar = progress::bar(names.len(), "documents in sync {msg}");
+    let mut failures = Vec::new();
+    for names in names.chunks(MAX_SYNCED_AT_ONCE) {
+        failures.extend(sync_some(engine, names, &stored, &bar).await?);
+    }
+    bar.finish_and_clear();
+    unless_any(failures)
+}
+
+/// Documents that are open at the same time. Returns what failed of single ones.
+async fn sync_some(
+    engine: &Engine,
+    names: &[String],
+    stored: &BTreeSet<String>,
+    bar: &ProgressBar,
+) -> Result<Vec<Failure>, Failure> {
+    let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(*name));
     let (mut documents, mut failures) = (Vec::new(), Vec::new());
     let mut sort = |opened: Result<Document, Failure>| match opened {
         Ok(document) => documents.push(document),
@@ -48,7 +70,6 @@ async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
     for name in here {
         sort(engine.existing(name).await.map_err(Failure::from));
     }
-    let bar = progress::bar(names.len(), "documents in sync {msg}");
     session::connected(engine, |status| bar.set_message(session::connections(status))).await?;
     bar.set_message("");
     for name in there {
@@ -58,14 +79,13 @@ async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
         failures.extend(bring_together(&document).await.err());
         bar.inc(1);
     }
-    bar.finish_and_clear();
-    unless_any(failures)
+    Ok(failures)
 }
 
 /// One document; that edits of it are lost is an error.
 async fn bring_together(document: &Document) -> Result<(), Failure> {
     document.in_sync().await?;
-    document.saved(Saved::Local).await?;
+    document.saved(Saved::Relay).await?;
     document.loss().map_or(Ok(()), |loss| Err(Failure::Lost(SaveError::refused(document.id(), &loss))))
 }
 

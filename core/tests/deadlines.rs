@@ -7,10 +7,12 @@ mod replicas;
 use replicas::{config, doc, frame, hello, settle};
 use syncline_core::entry::{Cursor, Digest, Family, Kind, Spec};
 use syncline_core::event::{Input, Output, Side};
-use syncline_core::id::{ConnectionId, Epoch};
-use syncline_core::replica::{ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, Policy, Replica};
+use syncline_core::id::{ConnectionId, DocId, Epoch};
+use syncline_core::replica::{
+    ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, Policy, RETRY_WAIT, Replica,
+};
 use syncline_core::time::Time;
-use syncline_core::wire::Message;
+use syncline_core::wire::{ErrorCode, Message};
 
 const LINK: ConnectionId = ConnectionId(1);
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
@@ -41,6 +43,16 @@ fn given_up(mut client: Replica) -> Option<(u64, String)> {
     panic!("nothing happened when time was up");
 }
 
+/// The relay opens the document with an empty log.
+fn open() -> Message {
+    let log = Cursor { epoch: Epoch::new([5; 16]), offset: 0, digest: Digest::default() };
+    Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() }
+}
+
+fn unavailable(doc: DocId) -> Message {
+    Message::Failure { doc: Some(doc), code: ErrorCode::Unavailable, message: String::new() }
+}
+
 fn told(time: u64, reason: &str) -> Option<(u64, String)> {
     Some((time, reason.to_owned()))
 }
@@ -52,18 +64,22 @@ fn a_relay_that_says_nothing_of_documents_is_left() {
     assert_eq!(given_up(dialled(&[hello(true)])), told(late, "no answer in time"));
     let pong = Message::Pong { token: 1 };
     assert_eq!(given_up(dialled(&[hello(true), pong])), told(late, "no answer in time"));
-    let log = Cursor { epoch: Epoch::new([5; 16]), offset: 0, digest: Digest::default() };
-    let open = Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() };
-    assert_eq!(given_up(dialled(&[hello(true), open])), None);
+    assert_eq!(given_up(dialled(&[hello(true), open()])), None);
 }
 
 #[test]
 fn a_relay_that_says_goodbye_and_stays_is_left() {
     let late = GREETING_TIMEOUT - 1 + GOODBYE_TIMEOUT;
-    let log = Cursor { epoch: Epoch::new([5; 16]), offset: 0, digest: Digest::default() };
-    let open = Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() };
     let goodbye = Message::Goodbye { retry_after: 5 };
-    for words in [vec![hello(true), goodbye.clone(), open.clone()], vec![hello(true), open, goodbye]] {
+    for words in [vec![hello(true), goodbye.clone(), open()], vec![hello(true), open(), goodbye]] {
         assert_eq!(given_up(dialled(&words)), told(late, "it said goodbye and stayed"));
     }
+}
+
+#[test]
+fn only_a_document_that_is_open_here_is_tried_again() {
+    let invented = DocId::new("invented").unwrap();
+    assert_eq!(dialled(&[hello(true), open(), unavailable(invented)]).next_timeout(), None);
+    let again = Time(GREETING_TIMEOUT - 1 + RETRY_WAIT);
+    assert_eq!(dialled(&[hello(true), open(), unavailable(doc())]).next_timeout(), Some(again));
 }

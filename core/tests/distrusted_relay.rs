@@ -41,6 +41,25 @@ fn refused(id: EntryId) -> Message {
 }
 
 #[test]
+fn refusals_that_it_invents_are_not_remembered_without_bound() {
+    let spec = Spec { family: Family::Yjs, kind: Kind::Text };
+    let mut world = World::default();
+    let ben = world.client(spec);
+    let invented = |number: usize| {
+        let mut name = [66; 16];
+        name[..8].copy_from_slice(&number.to_be_bytes());
+        refused(EntryId { replica: ReplicaId::new(name), counter: 1 })
+    };
+    let fences = world.count_writes(|world| {
+        for thousand in 0..20 {
+            let lies: Vec<Message> = (0..1_000).map(|number| invented(thousand * 1_000 + number)).collect();
+            world.hear_mallory(ben, (true, Side::Dialed), spec, &lies);
+        }
+    });
+    assert!((16_000..18_000).contains(&fences), "{fences}");
+}
+
+#[test]
 fn what_it_voided_comes_back() {
     let void_all = |_: Spec, world: &World, ben: usize| {
         let ids = world.log(ben).into_iter().map(|entry| entry.id);

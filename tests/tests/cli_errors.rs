@@ -84,6 +84,18 @@ fn a_name_that_no_user_can_have_is_said_to_be_one() {
 }
 
 #[test]
+fn what_is_empty_in_the_environment_is_not_set() {
+    let terminal = terminal();
+    let mut command = terminal.command(["set", "d", "/a", "1"]);
+    for name in ["USER", "SYNCLINE_RELAY"] {
+        command.env(name, "");
+    }
+    let said = command.output().expect("it runs");
+    assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
+    assert!(terminal.ok(["history", "d"]).contains("anonymous"));
+}
+
+#[test]
 fn a_command_line_that_is_not_understood_exits_with_2() {
     let terminal = Terminal::new();
     let lines: [&[&str]; 5] =

@@ -85,7 +85,16 @@ fn the_next_relay_is_used_where_the_first_is_not_there() {
     assert_eq!(ben.ok(["show", "d"]), r#"{"a":1}"#);
 }
 
+/// How a relay of these versions greets.
+fn hello(oldest: u16, newest: u16) -> tungstenite::Message {
+    let (agent, compression) = ("a relay".to_owned(), Vec::new());
+    let hello = Hello { oldest, newest, agent, relay: true, acks: false, compression };
+    let codec = Codec { encoding: Encoding::Binary, compression: Compression::None };
+    codec.frame(&[codec.encode(&Message::Hello(hello))]).bytes.into()
+}
+
 /// The address of something that shakes hands as a relay does; what comes after that is `goes_on`'s.
+#[allow(clippy::result_large_err, reason = "the library's own type")]
 fn pretender(goes_on: impl Fn(WebSocket<TcpStream>) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let address = listener.local_addr().expect("it has one");
@@ -112,14 +121,22 @@ fn the_next_relay_is_used_where_the_first_is_none() {
 }
 
 #[test]
+fn an_edit_that_a_relay_does_not_confirm_is_said_to_be_pending() {
+    // It greets, and takes no document.
+    let relay = pretender(|mut socket| {
+        drop(socket.read().and_then(|_| socket.send(hello(VERSION, VERSION))));
+        while socket.read().is_ok() {}
+    });
+    let terminal = Terminal::with_relay(relay);
+    terminal.ok(["create", "d"]);
+    let said = terminal.run(["set", "d", "/a", "1"]);
+    assert!(said.code == Some(0) && said.err.contains("did not confirm it in time"), "{said:?}");
+}
+
+#[test]
 fn a_relay_of_another_time_is_named_as_what_it_is() {
     let relay = pretender(|mut socket| {
-        let (agent, compression) = ("tomorrow's relay".to_owned(), Vec::new());
-        let (oldest, newest) = (VERSION + 1, VERSION + 2);
-        let hello = Hello { oldest, newest, agent, relay: true, acks: false, compression };
-        let codec = Codec { encoding: Encoding::Binary, compression: Compression::None };
-        let frame = codec.frame(&[codec.encode(&Message::Hello(hello))]).bytes;
-        drop(socket.read().and_then(|_| socket.send(frame.into())));
+        drop(socket.read().and_then(|_| socket.send(hello(VERSION + 1, VERSION + 2))));
         // Until the client goes.
         while socket.read().is_ok() {}
     });

@@ -256,7 +256,7 @@ impl Replica {
 
     /// Plans to open a document again that was given up on a link, by either side.
     pub(super) fn retry_later(&mut self, id: ConnectionId, doc: &DocId) {
-        if !self.context.config.policy.relay {
+        if !self.context.config.policy.relay && self.documents.contains_key(doc) {
             self.retries.insert((id, doc.clone()), self.context.now.after(RETRY_WAIT));
         }
     }

@@ -27,6 +27,9 @@ use crate::wire::{WireError, decode_operations, encode_operations};
 /// given up: a gate that contradicts the one here would refuse them for ever.
 pub const MAX_MADE_IN_VAIN: u32 = 64;
 
+/// How many refused replicas a document remembers at least, and at most of those that have written nothing else.
+pub const MAX_FENCES: usize = 16_384;
+
 /// A log being written again.
 struct Rewrite {
     content: Content,
@@ -97,7 +100,7 @@ impl Live {
         }
         let held = self.log.have().covers(&id);
         let fenced = self.fences.get(&id.replica).is_some_and(|fence| fence.refuses(&id));
-        if fenced && !held || !self.obeys(from) {
+        if (fenced || self.is_one_fence_too_many(id.replica)) && !held || !self.obeys(from) {
             return Ok(());
         }
         let mut given_up = Cuts::new();
@@ -147,6 +150,13 @@ impl Live {
             self.peers.iter().filter(|(_, peer)| peer.refused && peer.greeted.info.relay).collect();
         let relays: Vec<ConnectionId> = waiting.into_iter().map(|(id, _)| *id).collect();
         relays.into_iter().for_each(|relay| self.tell_have(context, relay));
+    }
+
+    /// Whether a replica gets no fence, as there are many and it has written nothing that is here: its entry is judged
+    /// once more when it comes again.
+    pub(super) fn is_one_fence_too_many(&self, replica: ReplicaId) -> bool {
+        let unknown = !self.fences.contains_key(&replica) && self.log.have().counter(&replica) == 0;
+        unknown && self.fences.len() >= MAX_FENCES
     }
 
     /// Accepts nothing of a replica from some entry on, and tells everybody who may obey.

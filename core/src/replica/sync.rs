@@ -18,9 +18,6 @@ use crate::wire::{ErrorCode, MAX_OPEN_CURSORS, Message, Numbered};
 /// How often a peer may send entries without those in front of them before the document is shut on its link.
 pub const MAX_GAPS: u32 = 8;
 
-/// How many refused replicas a document remembers at least, and at most of those that have written nothing else.
-pub const MAX_FENCES: usize = 16_384;
-
 /// What a peer did wrong with a document.
 pub(super) struct Misbehaviour {
     code: ErrorCode,
@@ -99,6 +96,7 @@ impl Replica {
             Message::Open { spec, .. } if self.context.config.policy.relay => Some(*spec),
             Message::Describe { .. } => None,
             Message::Open { .. } => {
+                self.no_longer_open(id, doc);
                 let error = DocumentError::NotFound { doc: doc.clone() };
                 return self.context.post(id, failure(doc, &error));
             }
@@ -394,11 +392,9 @@ impl Live {
         Ok(())
     }
 
-    /// Fences the replica and tells the sender once that is on disk. When there are many fences, a replica that has
-    /// written nothing else gets none: its entry is judged once more when it comes again.
+    /// Fences the replica and tells the sender once that is on disk.
     fn refuse(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId, refusal: &Refusal) {
         let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry)).cloned();
-        let is_new = standing.is_none() && self.log.have().counter(&entry.replica) == 0;
         let judged = || Fence::from(entry, refusal.blame(), refusal.to_string());
         // Whoever sends what a fence keeps out need not be whose entry it was put up for: somebody may have written under
         // this name before. Made again under another name, the entry is judged by itself.
@@ -408,7 +404,7 @@ impl Live {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refused = true;
         }
-        if is_new && self.fences.len() >= MAX_FENCES {
+        if self.is_one_fence_too_many(entry.replica) {
             return context.post(id, told);
         }
         let write = self.set_fence(context, fence);

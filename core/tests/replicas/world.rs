@@ -24,6 +24,8 @@ pub struct World {
     pub replicas: Vec<Replica>,
     /// Who is at the ends of a link. Mallory's has nobody at its other end, and is not among them.
     pub links: BTreeMap<ConnectionId, [usize; 2]>,
+    /// How many writes there were.
+    pub writes: usize,
     /// Whose disk is not done at once, and what it has not finished.
     pub slow: Option<(usize, Vec<WriteId>)>,
 }
@@ -75,6 +77,7 @@ impl World {
     }
 
     fn perform(&mut self, index: usize, output: Output) {
+        self.writes += usize::from(matches!(output, Output::Write { .. }));
         let replica = &mut self.replicas[index];
         match output {
             Output::Write { id, .. } if self.slow.as_ref().is_some_and(|(slow, _)| *slow == index) => {
@@ -93,6 +96,13 @@ impl World {
             Output::Close { reason, .. } => panic!("a link was closed: {reason}"),
             Output::Event(_) => {}
         }
+    }
+
+    /// How many writes something takes.
+    pub fn count_writes(&mut self, of: impl FnOnce(&mut Self)) -> usize {
+        let before = self.writes;
+        of(self);
+        self.writes - before
     }
 
     pub fn finish_writes(&mut self) {
