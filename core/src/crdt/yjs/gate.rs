@@ -59,6 +59,8 @@ struct Section {
     client: u64,
     /// The clock behind its last block, as far as it was read.
     end: u32,
+    /// From which clock on it was not known before.
+    new_from: u32,
     /// How far it was played through: the next clock, where its block begins, and which of the bodies it has.
     clock: u32,
     at: usize,
@@ -106,13 +108,26 @@ impl Brought {
 }
 
 impl Section {
-    /// Notes that its next block is integrated, of which the clocks below `known` were before.
-    fn integrated(&mut self, known: u32, body: &Body, mark: Mark) {
-        let start = self.clock.max(known);
+    /// Notes that its next block is integrated.
+    #[inline(always)]
+    fn integrated(&mut self, body: &Body, mark: Mark) {
+        let start = self.clock.max(self.new_from);
         self.clock += body.len;
         self.at = body.end;
         if self.clock > start {
             self.runs.push(start, self.clock, mark);
+        }
+    }
+
+    /// Where a block is that stands between blocks of this section which are all in one place: that of most of a text.
+    #[inline]
+    fn only_place(&self, links: &Links<'_>) -> Option<Option<Place>> {
+        let new = self.new_from..self.clock;
+        let here = |id: Option<Id>| id.is_none_or(|id| id.client == self.client && new.contains(&id.clock));
+        if links.parent.is_none() && here(links.origin) && here(links.right_origin) {
+            self.runs.only_place()
+        } else {
+            None
         }
     }
 }
@@ -218,7 +233,8 @@ impl YjsGate {
             return Err(malformed("a client without blocks"));
         }
         let (at, body, runs) = (reader.position(), self.bodies.len(), Runs::default());
-        Ok((Section { client, end: clock, clock, at, body, runs, waits: false }, blocks))
+        let new_from = self.known.clock(client);
+        Ok((Section { client, end: clock, new_from, clock, at, body, runs, waits: false }, blocks))
     }
 
     /// Reads blocks that may have to wait for those of other clients.
@@ -244,18 +260,18 @@ impl YjsGate {
         reader: &mut Reader<'_>,
         author: Option<u64>,
     ) -> Result<(), GateError> {
-        let known = self.known.clock(section.client);
         (0..blocks).try_for_each(|_| {
             let block = self.read_block(section, reader, author)?;
             let root = self.root(&block.links);
             match self.step(section, &block, root)? {
-                Step::Integrated(mark) => section.integrated(known, &block.body, mark),
+                Step::Integrated(mark) => section.integrated(&block.body, mark),
                 Step::After(_) => return Err(malformed("a block refers to itself")),
             }
             Ok(())
         })
     }
 
+    #[inline(always)]
     fn read_block<'a>(
         &mut self,
         section: &mut Section,
@@ -346,14 +362,13 @@ impl YjsGate {
 
     /// Integrates the next block of a section, or turns to the section it waits for.
     fn advance(&mut self, index: usize, update: &[u8]) -> Result<(), GateError> {
-        let Section { client, at, body, .. } = self.sections[index];
+        let Section { at, body, .. } = self.sections[index];
         let links = block::read_again(&mut Reader::new(update, at))?;
         let block = Block { links, body: self.bodies[body] };
         let root = self.root(&block.links);
         match self.step(&self.sections[index], &block, root)? {
             Step::Integrated(mark) => {
-                let known = self.known.clock(client);
-                self.sections[index].integrated(known, &block.body, mark);
+                self.sections[index].integrated(&block.body, mark);
                 self.sections[index].body += 1;
             }
             Step::After(id) => {
@@ -375,15 +390,20 @@ impl YjsGate {
         }
     }
 
+    #[inline(always)]
     fn step(&self, section: &Section, block: &Block<'_>, root: Option<u32>) -> Result<Step, GateError> {
         let Block { links, body } = block;
         if body.content == Content::Collected {
             return Ok(Step::Integrated(Mark { place: None, may_be_parent: false }));
         }
         let mut place = None;
-        for id in [links.origin, links.right_origin].into_iter().flatten() {
-            let Some(runs) = self.look_up(section, id)? else { return Ok(Step::After(id)) };
-            agree(&mut place, runs.place(id.clock))?;
+        if let Some(only) = section.only_place(links) {
+            place = only;
+        } else {
+            for id in [links.origin, links.right_origin].into_iter().flatten() {
+                let Some(runs) = self.look_up(section, id)? else { return Ok(Step::After(id)) };
+                agree(&mut place, runs.place(id.clock))?;
+            }
         }
         if let Some(Parent::Item(parent)) = links.parent {
             let Some(runs) = self.look_up(section, parent)? else { return Ok(Step::After(parent)) };
@@ -406,7 +426,7 @@ impl YjsGate {
         len: u32,
         place: &mut Option<Place>,
     ) -> Result<(), GateError> {
-        let known = self.known.clock(section.client);
+        let known = section.new_from;
         if section.clock >= known || known >= section.clock + len {
             return Ok(());
         }

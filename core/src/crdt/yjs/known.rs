@@ -108,6 +108,14 @@ impl Runs {
         }
     }
 
+    /// Where all blocks are that were noted, if that is one place.
+    pub(super) const fn only_place(&self) -> Option<Option<Place>> {
+        match *self.places.as_slice() {
+            [(_, one)] => Some(one),
+            _ => None,
+        }
+    }
+
     /// Whether the block of a clock may be a parent.
     pub(super) fn may_be_parent(&self, clock: u32) -> bool {
         let run = self.parents.partition_point(|(_, end)| *end <= clock);

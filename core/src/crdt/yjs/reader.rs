@@ -47,6 +47,7 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
+    #[inline]
     pub(super) fn byte(&mut self) -> Result<u8, GateError> {
         let byte = *self.bytes.get(self.at).ok_or_else(truncated)?;
         self.at += 1;
@@ -69,6 +70,7 @@ impl<'a> Reader<'a> {
         if number >> MAX_CLIENT_BITS == 0 { Ok(number) } else { Err(too_large()) }
     }
 
+    #[cold]
     fn number_at_the_end(&mut self) -> Result<u64, GateError> {
         let mut number = 0;
         for i in 0..MAX_NUMBER_BYTES {
@@ -82,12 +84,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A clock, or a length of clocks.
-    #[inline]
+    #[inline(always)]
     pub(super) fn clock(&mut self) -> Result<u32, GateError> {
         u32::try_from(self.number()?).ok().filter(|clock| *clock < MAX_CLOCK).ok_or_else(too_large)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn id(&mut self) -> Result<Id, GateError> {
         Ok(Id { client: self.number()?, clock: self.clock()? })
     }
@@ -106,7 +108,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn string(&mut self) -> Result<&'a str, GateError> {
-        std::str::from_utf8(self.buffer()?).map_err(|_| malformed("a string is not UTF-8"))
+        utf8(self.buffer()?)
     }
 
     /// JSON in a string. The library's own parser is asked, because what it refuses it also fails to apply.
@@ -233,18 +235,26 @@ fn nesting(json: &str) -> usize {
     deepest
 }
 
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, GateError> {
+    std::str::from_utf8(bytes).map_err(|_| malformed("a string is not UTF-8"))
+}
+
+#[cold]
 pub(super) fn malformed(reason: &str) -> GateError {
     GateError::Malformed { reason: reason.to_owned() }
 }
 
+#[cold]
 fn truncated() -> GateError {
     malformed("it ends too early")
 }
 
+#[cold]
 fn too_large() -> GateError {
     malformed("a number is too large")
 }
 
+#[cold]
 fn too_deep() -> GateError {
     GateError::Limit { what: "the nesting of a value", limit: MAX_VALUE_DEPTH as u64 }
 }
