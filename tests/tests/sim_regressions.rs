@@ -89,3 +89,10 @@ fn slow_is_not_stalled() {
 fn a_restored_relay_may_refuse_what_it_said_before() {
     holds(Family::Toy, &[1_554]);
 }
+
+/// A client whose own entries waited for a poisoned one made them again when something else was refused, although the
+/// relay held them; it lacked them ever after.
+#[test]
+fn what_a_relay_holds_already_is_not_made_again() {
+    holds(Family::Toy, &[405]);
+}

@@ -66,14 +66,14 @@ fn unreadable(spec: Spec, id: EntryId, error: &WireError) -> Damaged {
 
 impl Rewrite {
     /// Takes over an entry. One that the gate does not admit waits, unless it was made here and no relay takes it
-    /// either: then it is made again.
-    fn keep(&mut self, stored: &StoredEntry) -> Result<(), Obstacle> {
+    /// either: then it is made again. If it was skipped before, that is no news, and relays may have taken it.
+    fn keep(&mut self, stored: &StoredEntry, was_skipped: bool) -> Result<(), Obstacle> {
         let id = stored.entry.id;
         let relayed = self.relayed.admit(&stored.entry).is_ok();
         if !self.skipped.barred.contains(&id) {
             if self.content.admit(&stored.entry).is_ok() {
                 self.content.merge(&[&stored.entry]).map_err(|_| Obstacle::Poison(id))?;
-            } else if stored.operations.is_some() && !relayed {
+            } else if stored.operations.is_some() && !relayed && !was_skipped {
                 return Err(Obstacle::Own(id));
             } else {
                 self.skipped.waiting.insert(id);
@@ -256,7 +256,7 @@ impl Live {
         for stored in entries {
             let id = stored.entry.id;
             if !is_cut(cuts, &id) {
-                if let Err(obstacle) = rewrite.keep(stored) {
+                if let Err(obstacle) = rewrite.keep(stored, self.skipped.contains(&id)) {
                     return Ok(Err(obstacle));
                 }
             } else if let Some(operations) = &stored.operations {
