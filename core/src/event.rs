@@ -157,7 +157,7 @@ pub enum Event {
         /// How far own edits are saved now, and which were lost.
         progress: Progress,
     },
-    /// An entry cannot be applied, or not yet, as what it builds on is missing; it is kept in the log and skipped.
+    /// An entry cannot be applied, whatever comes; it is kept in the log and skipped.
     Quarantined {
         /// Which document.
         doc: DocId,
@@ -165,6 +165,20 @@ pub enum Event {
         id: EntryId,
         /// What was wrong with it.
         reason: String,
+    },
+    /// An entry cannot be applied yet, as what it builds on is not here; it is kept in the log.
+    Waiting {
+        /// Which document.
+        doc: DocId,
+        /// Which entry.
+        id: EntryId,
+    },
+    /// An entry that had been waiting is applied; [`Event::Changed`] follows.
+    WaitedEnough {
+        /// Which document.
+        doc: DocId,
+        /// Which entry.
+        id: EntryId,
     },
     /// A peer has been greeted, or has gone.
     Peer {
@@ -343,8 +357,15 @@ pub enum Write {
         /// What is refused.
         fence: Fence,
     },
-    /// Remember that the library fails on an entry, which is applied no more.
+    /// Remember that an entry is not to be applied, whatever comes.
     Quarantine {
+        /// Which document.
+        doc: DocId,
+        /// Which entry.
+        id: EntryId,
+    },
+    /// Forget that about an entry which leaves the log: another one may come under its name.
+    Release {
         /// Which document.
         doc: DocId,
         /// Which entry.
@@ -384,6 +405,7 @@ impl Write {
             | Self::ForgetPeer { doc, .. }
             | Self::Fence { doc, .. }
             | Self::Quarantine { doc, .. }
+            | Self::Release { doc, .. }
             | Self::Compact { doc, .. }
             | Self::Replace { doc, .. }
             | Self::Delete { doc } => doc,

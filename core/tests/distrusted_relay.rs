@@ -4,11 +4,15 @@
 
 mod replicas;
 
+use std::sync::Arc;
+
+use quickcheck::QuickCheck;
 use replicas::doc;
 use replicas::world::{MALLORYS_LOG, World, entries, entry, forgery};
-use syncline_core::entry::{Blame, Body, Cursor, Digest, Family, Kind, Spec};
+use syncline_core::entry::{Blame, Body, Cursor, Digest, Entry, Family, Kind, Spec};
 use syncline_core::event::Side;
 use syncline_core::id::{EntryId, ReplicaId};
+use syncline_core::random::Random;
 use syncline_core::replica::Policy;
 use syncline_core::wire::Message;
 
@@ -129,4 +133,78 @@ fn what_builds_on_what_it_withheld_waits_for_that() {
         assert_eq!(world.text(cyd), "two one ", "{family}");
         assert_eq!(world.log(other).len(), 2, "{family}");
     }
+}
+
+/// One of the lies above, about some of what Ben has or others have.
+fn any_lie(random: &mut Random, spec: Spec, told: &[Arc<Entry>], others: &[Arc<Entry>]) -> Message {
+    let any = |random: &mut Random| told[random.index(told.len())].id;
+    match random.below(4) {
+        0 => {
+            let ids = (0..3).map(|_| any(random)).collect::<Vec<_>>();
+            let author = ReplicaId::new(random.bytes());
+            let void = |(counter, id)| entry(EntryId { replica: author, counter }, Body::Void(id));
+            entries((1..).zip(ids).map(void).collect())
+        }
+        1 => refused(any(random)),
+        2 => entries(vec![forgery(spec, any(random).replica, &[])]),
+        _ => {
+            let mut some = others.to_vec();
+            some.retain(|_| random.chance(0.5));
+            entries(some.iter().map(|entry| (**entry).clone()).collect())
+        }
+    }
+}
+
+/// Ben meets an honest relay and a liar by turns, and everybody writes.
+fn ben_is_lied_to(family: Family, random: &mut Random) -> Result<(), String> {
+    let spec = Spec { family, kind: Kind::Text };
+    let mut world = World::default();
+    let relay = world.add(Policy::relay());
+    let writers @ [ada, ben, cyd] = [world.client(spec), world.client(spec), world.client(spec)];
+    world.connect(ada, relay);
+    world.connect(cyd, relay);
+    world.write(ada, "<0>");
+    world.write(ben, "<1>");
+    let mut words = vec![(ada, "<0>".to_owned()), (ben, "<1>".to_owned())];
+    for _ in 0..random.below(4) + 1 {
+        let link = world.connect(ben, relay);
+        for _ in 0..random.below(4) {
+            let (writer, word) = (writers[random.index(3)], format!("<{}>", words.len()));
+            world.write(writer, &word);
+            words.push((writer, word));
+        }
+        world.cut(link);
+        for _ in 0..random.below(3) {
+            let lie = any_lie(random, spec, &world.log(ben), &world.log(ada));
+            world.hear_mallory(ben, (true, Side::Dialed), spec, &[lie]);
+            if random.chance(0.3) {
+                world.restart(ben);
+            }
+        }
+        for writer in writers {
+            let word = format!("<{}>", words.len());
+            world.write(writer, &word);
+            words.push((writer, word));
+        }
+    }
+    world.connect(ben, relay);
+    let (text, honest) = (world.text(ben), world.text(ada));
+    let missing = words.iter().filter(|(_, word)| !text.contains(word.as_str()));
+    let twice =
+        words.iter().filter(|(writer, word)| *writer != ben && text.matches(word.as_str()).count() > 1);
+    match missing.chain(twice).next() {
+        None if text == honest && text == world.text(cyd) => Ok(()),
+        wrong => Err(format!("{wrong:?} is missing or there twice: Ben has {text}, Ada {honest}")),
+    }
+}
+
+#[test]
+fn whatever_it_says_all_end_equal() {
+    fn property(seed: u64) -> Result<(), String> {
+        let told = |family| {
+            ben_is_lied_to(family, &mut Random::new(seed)).map_err(|wrong| format!("{family}: {wrong}"))
+        };
+        FAMILIES.into_iter().try_for_each(told)
+    }
+    QuickCheck::new().tests(300).quickcheck(property as fn(u64) -> Result<(), String>);
 }

@@ -206,6 +206,8 @@ impl Observers {
             Event::Quarantined { doc, id, reason } => {
                 tracing::warn!(%doc, %id, reason, "an entry cannot be applied and is skipped");
             }
+            Event::Waiting { doc, id } => tracing::debug!(%doc, %id, "an entry waits for what it builds on"),
+            Event::WaitedEnough { doc, id } => tracing::debug!(%doc, %id, "an entry that waited is applied"),
             Event::Peer { connection, peer: Some(peer) } => {
                 self.link(connection, |link| link.greeted = true);
                 if peer.relay {

@@ -185,6 +185,10 @@ fn apply(documents: &mut Documents, undo: &mut Undo, write: &Write) -> Result<()
             known(documents, doc)?.log.quarantined.insert(*id);
             Ok(())
         }
+        Write::Release { doc, id } => {
+            known(documents, doc)?.log.quarantined.remove(id);
+            Ok(())
+        }
         Write::Compact { doc, snapshot } => compact(known(documents, doc)?, undo, doc, snapshot),
         Write::Replace { doc, snapshot, entries } => {
             replace(known(documents, doc)?, undo, doc, snapshot, entries)

@@ -187,8 +187,11 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         }
         Event::Store { fault: Some(fault) } => tracing::error!(%fault, "the store cannot be written"),
         Event::Store { fault: None } => tracing::info!("the store can be written again"),
+        // Behind a skipped one; all of them are voided when the log is compacted.
+        Event::Waiting { doc, id } => tracing::debug!(%doc, %id, "an entry waits for what it builds on"),
         Event::Opened { .. }
         | Event::Saved { .. }
+        | Event::WaitedEnough { .. }
         | Event::Refused { .. }
         | Event::InSync { .. }
         | Event::Described { .. }

@@ -133,6 +133,8 @@ impl Live {
         if policy.awaits_relay && !policy.relay {
             let held = self.known.values().filter(|cursor| cursor.relay).map(|cursor| cursor.covered).max();
             end = end.min(held.unwrap_or(0));
+        }
+        if !policy.relay {
             end = end.min(self.first_waiting().map_or(end, |waiting| waiting - 1));
         }
         if !forced {

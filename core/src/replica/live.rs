@@ -108,7 +108,9 @@ impl Live {
         let quarantined: BTreeSet<EntryId> = stored.quarantined.iter().copied().collect();
         let log = Log::restore(stored)
             .map_err(|offset| damaged(format!("entry {offset} of its log is not in line")))?;
-        let barred = &quarantined | &voided(&log);
+        let standing = |(by, _): &(EntryId, EntryId)| !quarantined.contains(by);
+        let void = voided(&log).filter(standing).map(|(_, id)| id);
+        let barred: BTreeSet<EntryId> = quarantined.iter().copied().chain(void).collect();
         let mut skipped = Skipped { barred, ..Skipped::default() };
         let known_skipped = skipped.clone();
         let content = Content::build(spec, context.config.policy.built, &log, &mut skipped)
@@ -119,6 +121,7 @@ impl Live {
         live.skipped = skipped;
         live.note_skipped(context, &known_skipped);
         live.recall_pending();
+        live.try_waiting(context);
         Ok(live)
     }
 
@@ -201,6 +204,10 @@ impl Live {
         if context.config.policy.relay && entry.id.counter == 1 && self.log.have().len() >= MAX_WRITERS {
             return Accepted::Full;
         }
+        // It was voided before it came.
+        if self.skipped.barred.contains(&entry.id) {
+            return Accepted::Appended(self.append(context, entry.clone(), None));
+        }
         match self.admit(context, entry) {
             Ok(()) => Accepted::Appended(self.take(context, entry)),
             Err(refusal)
@@ -209,8 +216,7 @@ impl Live {
                 Accepted::Refused(refusal)
             }
             Err(refusal) => {
-                self.skipped.waiting.insert(entry.id);
-                self.tell_skipped(context, entry.id, &refusal.to_string());
+                self.skip(context, entry.id, &refusal);
                 Accepted::Appended(self.append(context, entry.clone(), None))
             }
         }
@@ -297,6 +303,7 @@ impl Live {
         }
         self.note_skipped(context, &before);
         self.writer = None;
+        self.try_waiting(context);
     }
 
     /// The causal context of an edit made now.

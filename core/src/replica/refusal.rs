@@ -14,6 +14,7 @@ use super::content::{Content, Skipped};
 use super::context::Context;
 use super::edit::{Touched, touch};
 use super::live::Live;
+use super::skipping::voided;
 use super::sync::{Misbehaviour, refused};
 use crate::crdt::{self, Damaged};
 use crate::entry::{Blame, Body, Cursor, Digest, Entry, Spec};
@@ -36,8 +37,8 @@ struct Rewrite {
     /// What a relay without the document makes of the same entries: it admits what builds on entries that
     /// nobody can apply.
     relayed: Content,
-    kept: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
-    remade: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
+    kept: Vec<Line>,
+    remade: Vec<Line>,
     lost: Vec<Operation>,
     /// Where the own entries stood that lost any of their operations.
     lost_at: Vec<u64>,
@@ -45,10 +46,25 @@ struct Rewrite {
 }
 
 /// From which counter on entries of a replica are left out.
-type Cuts = BTreeMap<ReplicaId, u64>;
+pub(super) type Cuts = BTreeMap<ReplicaId, u64>;
 
-fn is_cut(cuts: &Cuts, id: &EntryId) -> bool {
+pub(super) fn is_cut(cuts: &Cuts, id: &EntryId) -> bool {
     cuts.get(&id.replica).is_some_and(|counter| *counter <= id.counter)
+}
+
+/// An entry on its way to another place in the log.
+pub(super) struct Line {
+    /// Where it stood.
+    pub from: u64,
+    pub entry: Arc<Entry>,
+    /// What it was made of, if it was made on this store.
+    pub operations: Option<Bytes>,
+}
+
+impl From<StoredEntry> for Line {
+    fn from(stored: StoredEntry) -> Self {
+        Self { from: stored.offset, entry: stored.entry, operations: stored.operations }
+    }
 }
 
 /// An entry that cannot stay as it is.
@@ -65,6 +81,25 @@ fn unreadable(spec: Spec, id: EntryId, error: &WireError) -> Damaged {
 }
 
 impl Rewrite {
+    /// Before the first entry.
+    fn begin(
+        spec: Spec,
+        built: bool,
+        base: Option<&Arc<Snapshot>>,
+        barred: BTreeSet<EntryId>,
+    ) -> Result<Self, Damaged> {
+        let base = base.map(|base| &**base);
+        Ok(Self {
+            content: Content::start(spec, built, base)?,
+            relayed: Content::start(spec, false, base)?,
+            kept: Vec::new(),
+            remade: Vec::new(),
+            lost: Vec::new(),
+            lost_at: Vec::new(),
+            skipped: Skipped { barred, ..Skipped::default() },
+        })
+    }
+
     /// Takes over an entry. One that the gate does not admit waits, unless it was made here and no relay takes it
     /// either: then it is made again. If it was skipped before, that is no news, and relays may have taken it.
     fn keep(&mut self, stored: &StoredEntry, was_skipped: bool) -> Result<(), Obstacle> {
@@ -79,7 +114,7 @@ impl Rewrite {
                 self.skipped.waiting.insert(id);
             }
         }
-        self.kept.push((stored.offset, stored.entry.clone(), stored.operations.clone()));
+        self.kept.push(stored.clone().into());
         Ok(())
     }
 }
@@ -100,7 +135,8 @@ impl Live {
         }
         let held = self.log.have().covers(&id);
         let fenced = self.fences.get(&id.replica).is_some_and(|fence| fence.refuses(&id));
-        if (fenced || self.is_one_fence_too_many(id.replica)) && !held || !self.obeys(from) {
+        let needless = !held && (fenced || self.is_one_fence_too_many(id.replica));
+        if needless || !self.obeys(from) {
             return Ok(());
         }
         let mut given_up = Cuts::new();
@@ -216,7 +252,8 @@ impl Live {
         let mut poison = BTreeSet::new();
         loop {
             let barred = &self.barred_without(&cuts) | &poison;
-            match self.try_rewrite(context, lost, writer, (&cuts, barred), &entries)? {
+            let begun = Rewrite::begin(self.spec, self.content.is_built(), self.log.base(), barred)?;
+            match self.try_rewrite(context, begun, lost, writer, &cuts, &entries)? {
                 Ok(rewrite) => {
                     cuts.remove(&refused.replica);
                     return Ok((rewrite, cuts));
@@ -233,26 +270,14 @@ impl Live {
     }
 
     fn try_rewrite(
-        &mut self,
+        &self,
         context: &Context,
+        mut rewrite: Rewrite,
         lost: Option<EntryId>,
         writer: ReplicaId,
-        (cuts, barred): (&Cuts, BTreeSet<EntryId>),
+        cuts: &Cuts,
         entries: &[StoredEntry],
     ) -> Result<Result<Rewrite, Obstacle>, Damaged> {
-        let built = self.content.is_built();
-        let base = self.log.base().cloned();
-        let content = Content::start(self.spec, built, base.as_deref())?;
-        let relayed = Content::start(self.spec, false, base.as_deref())?;
-        let mut rewrite = Rewrite {
-            content,
-            relayed,
-            kept: Vec::new(),
-            remade: Vec::new(),
-            lost: Vec::new(),
-            lost_at: Vec::new(),
-            skipped: Skipped { barred, ..Skipped::default() },
-        };
         for stored in entries {
             let id = stored.entry.id;
             if !is_cut(cuts, &id) {
@@ -276,18 +301,16 @@ impl Live {
 
     /// What is still skipped for good without some entries of the log, which may have voided others.
     fn barred_without(&self, cuts: &Cuts) -> BTreeSet<EntryId> {
-        let (mut voided, mut freed) = (BTreeSet::new(), BTreeSet::new());
-        for stored in self.log.after(self.log.base_offset()) {
-            if let Body::Void(id) = stored.entry.body {
-                let of = if is_cut(cuts, &stored.entry.id) { &mut freed } else { &mut voided };
-                of.insert(id);
-            }
-        }
-        &(&self.skipped.barred - &freed) | &voided
+        let (gone, standing): (Vec<_>, Vec<_>) = voided(&self.log).partition(|(by, _)| is_cut(cuts, by));
+        let standing: BTreeSet<EntryId> = standing.into_iter().map(|(_, id)| id).collect();
+        let freed = gone.into_iter().map(|(_, id)| id).filter(|id| !standing.contains(id)).collect();
+        let mut barred = &self.skipped.barred - &freed;
+        barred.retain(|id| !is_cut(cuts, id));
+        barred
     }
 
     fn remake(
-        &mut self,
+        &self,
         context: &Context,
         rewrite: &mut Rewrite,
         writer: ReplicaId,
@@ -309,7 +332,8 @@ impl Live {
         if let Some(update) = document.take_local()? {
             let mut entry = self.own_entry(context, writer, touched, Body::Update(update));
             entry.id.counter = rewrite.remade.len() as u64 + 1;
-            rewrite.remade.push((offset, Arc::new(entry), Some(encode_operations(&made))));
+            let (entry, operations) = (Arc::new(entry), Some(encode_operations(&made)));
+            rewrite.remade.push(Line { from: offset, entry, operations });
         }
         Ok(())
     }
@@ -320,45 +344,40 @@ impl Live {
         self.content = content;
         self.pending.lose(&lost_at);
         let before = std::mem::replace(&mut self.skipped, skipped);
+        // First, so that no crash leaves skipped what comes under the name of an entry that is gone.
+        for id in before.barred.difference(&self.skipped.barred) {
+            context.write(Write::Release { doc: self.doc.clone(), id: *id });
+        }
         self.renumber_tail(context, kept.into_iter().chain(remade).collect());
         self.note_skipped(context, &before);
+        self.try_waiting(context);
         lost
     }
 
     /// Gives the document the base that it has, and these entries behind it, as [`Live::renumber`] does.
-    pub(super) fn renumber_tail(
-        &mut self,
-        context: &mut Context,
-        entries: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
-    ) {
+    pub(super) fn renumber_tail(&mut self, context: &mut Context, lines: Vec<Line>) {
         let (state, covers) = match self.log.base() {
             Some(base) => (Ok(base.state.clone()), base.covers.clone()),
             None => (crdt::create(self.spec).snapshot(), Have::default()),
         };
         match state {
-            Ok(state) => self.renumber(context, state, covers, entries),
+            Ok(state) => self.renumber(context, state, covers, lines),
             Err(damaged) => self.damaged = Some(damaged),
         }
     }
 
     /// Gives the document a new base behind the end of its log, and these entries (with their old offsets)
     /// behind that, on disk in one step; every peer is asked anew what it holds.
-    pub(super) fn renumber(
-        &mut self,
-        context: &mut Context,
-        state: Bytes,
-        covers: Have,
-        entries: Vec<(u64, Arc<Entry>, Option<Bytes>)>,
-    ) {
+    pub(super) fn renumber(&mut self, context: &mut Context, state: Bytes, covers: Have, lines: Vec<Line>) {
         let offset = self.log.head() + 1;
         let digest = self.log.digest(self.log.head()).unwrap_or_default().replaced(&covers);
         let snapshot = Arc::new(Snapshot { offset, digest, covers, state });
         let mut log = Log::new(self.log.epoch());
         log.rebase(Some(snapshot.clone()), Vec::new());
         let mut moved = BTreeMap::new();
-        for (old, entry, operations) in entries {
+        for Line { from, entry, operations } in lines {
             let stored = log.next(entry, operations);
-            moved.insert(old, stored.offset);
+            moved.insert(from, stored.offset);
             log.push(stored);
         }
         let stored = log.after(offset).cloned().collect();

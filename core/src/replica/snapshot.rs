@@ -7,6 +7,7 @@ use super::context::Context;
 use super::intake::MAX_SNAPSHOT_BYTES;
 use super::live::{Live, MAX_WRITERS};
 use super::peer::{Peer, Receiving};
+use super::refusal::Line;
 use super::sync::Misbehaviour;
 use crate::crdt;
 use crate::entry::{Cursor, Entry};
@@ -82,7 +83,7 @@ impl Live {
             let message = format!("a snapshot of what more than {MAX_WRITERS} replicas have written");
             return Err(Misbehaviour::new(ErrorCode::TooMany, message));
         }
-        let kept = kept.into_iter().map(|s| (s.offset, s.entry.clone(), s.operations.clone())).collect();
+        let kept = kept.into_iter().cloned().map(Line::from).collect();
         self.renumber(context, state, covers, kept);
         self.rebuild(context);
         context.tell(Event::Changed { doc: self.doc.clone(), local: false, entries: 0 });
@@ -109,12 +110,20 @@ impl Live {
         if let Some(id) = self.torn_out(base, &skipped)? {
             return Err(format!("it holds entry {id} without what that builds on"));
         }
-        let Some(document) = content.document_mut() else { return Ok((Bytes::new(), covers.clone())) };
-        document.admit_snapshot(state).map_err(|error| error.to_string())?;
-        document.merge(state).map_err(|error| error.to_string())?;
+        if let Some(document) = content.document_mut() {
+            document.admit_snapshot(state).map_err(|error| error.to_string())?;
+            document.merge(state).map_err(|error| error.to_string())?;
+        }
+        // What waited is in the snapshot, or can be applied behind it, or still waits there as well.
+        for entry in entries.into_iter().filter(|entry| skipped.waiting.contains(&entry.id)) {
+            if content.admit(entry).is_ok() {
+                content.merge(&[entry]).map_err(|error| error.to_string())?;
+            }
+        }
         let mut all = base.map(|base| base.covers.clone()).unwrap_or_default();
         all.merge(covers);
-        Ok((document.snapshot().map_err(|error| error.to_string())?, all))
+        let state = content.document().map_or_else(|| Ok(Bytes::new()), |document| document.snapshot());
+        Ok((state.map_err(|error| error.to_string())?, all))
     }
 
     /// An entry that could not be applied among those that a snapshot is said to hold, although it can be in this log.

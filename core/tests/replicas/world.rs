@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use syncline_core::crdt::{self, Writer};
 use syncline_core::entry::{Body, Cursor, Digest, Entry, Kind, Seen, Spec};
-use syncline_core::event::{Input, Output, Side};
+use syncline_core::event::{Input, Output, Side, StoredDocument};
 use syncline_core::id::{ConnectionId, EntryId, Epoch, Principal, ReplicaId, WriteId};
 use syncline_core::path::Path;
 use syncline_core::replica::{Editor, Policy, Replica};
@@ -13,7 +13,7 @@ use syncline_core::time::Time;
 use syncline_core::value::Value;
 use syncline_core::wire::{Message, Numbered};
 
-use super::{config, doc, frame, hello, written};
+use super::{config, disk, doc, frame, hello, written};
 
 pub const MALLORYS_LOG: Epoch = Epoch::new([66; 16]);
 const MALLORYS_LINK: ConnectionId = ConnectionId(666);
@@ -22,6 +22,10 @@ const MALLORYS_LINK: ConnectionId = ConnectionId(666);
 #[derive(Default)]
 pub struct World {
     pub replicas: Vec<Replica>,
+    policies: Vec<Policy>,
+    disks: Vec<Option<StoredDocument>>,
+    /// How often a replica was started again.
+    starts: u64,
     /// Who is at the ends of a link. Mallory's has nobody at its other end, and is not among them.
     pub links: BTreeMap<ConnectionId, [usize; 2]>,
     /// How many writes there were.
@@ -34,7 +38,9 @@ impl World {
     /// A replica under its index.
     pub fn add(&mut self, policy: Policy) -> usize {
         let seed = self.replicas.len() as u64 + 1;
-        self.replicas.push(Replica::new(config(seed, policy)));
+        self.replicas.push(Replica::new(config(seed, policy.clone())));
+        self.policies.push(policy);
+        self.disks.push(None);
         self.replicas.len() - 1
     }
 
@@ -44,6 +50,15 @@ impl World {
         self.replicas[client].open(Time(1), &doc(), Some(spec));
         self.settle();
         client
+    }
+
+    /// The process ends, and another one opens what is on the disk.
+    pub fn restart(&mut self, index: usize) {
+        self.starts += 1;
+        let seed = 1_000 + self.starts;
+        self.replicas[index] = Replica::new(config(seed, self.policies[index].clone()));
+        self.replicas[index].open(Time(1), &doc(), None);
+        self.settle();
     }
 
     pub fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
@@ -83,8 +98,14 @@ impl World {
             Output::Write { id, .. } if self.slow.as_ref().is_some_and(|(slow, _)| *slow == index) => {
                 self.slow.iter_mut().for_each(|(_, writes)| writes.push(id));
             }
-            Output::Write { id, .. } => replica.handle(Time(1), Input::Written { write: id }),
-            Output::Load { doc } => replica.handle(Time(1), Input::Loaded { doc, result: Ok(None) }),
+            Output::Write { id, write } => {
+                disk::commit(&mut self.disks[index], write);
+                replica.handle(Time(1), Input::Written { write: id });
+            }
+            Output::Load { doc } => {
+                let result = Ok(self.disks[index].clone());
+                replica.handle(Time(1), Input::Loaded { doc, result });
+            }
             Output::Merge(merge) => replica.handle(Time(1), Input::Merged(merge.run())),
             Output::Send { connection, frame } => {
                 replica.handle(Time(1), Input::Writable { connection });

@@ -142,9 +142,12 @@ fn everything_comes_back(open: &mut Opener) {
     // One that is there, and one that is not.
     writes.extend([3, 4].map(|epoch| Write::ForgetPeer { doc: doc("all"), epoch: Epoch::new([epoch; 16]) }));
     writes.push(Write::Fence { doc: doc("all"), fence: fence.clone() });
-    let ids = [(3, 1), (2, 10), (2, 9)];
+    let ids = [(3, 1), (2, 10), (2, 9), (2, 8)];
     let ids = ids.map(|(replica, counter)| EntryId { replica: ReplicaId::new([replica; 16]), counter });
     writes.extend(ids.map(|id| Write::Quarantine { doc: doc("all"), id }));
+    // Here as well.
+    let absent = EntryId { counter: 2, ..ids[0] };
+    writes.extend([ids[3], absent].map(|id| Write::Release { doc: doc("all"), id }));
 
     commit(&mut *open(), &writes);
     let found = open().load(&doc("all")).expect("it loads").expect("it is there");

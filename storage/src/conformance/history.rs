@@ -101,6 +101,7 @@ impl History {
                 self.logs.remove(&doc);
                 Write::Delete { doc }
             }
+            98 => Write::Release { doc, id: quarantined(random) },
             _ => Write::Append { doc, entry: log.push(random) },
         }
     }

@@ -44,6 +44,7 @@ impl<'c> Batch<'c> {
             Write::ForgetPeer { doc, epoch } => self.forget_peer(doc, *epoch),
             Write::Fence { doc, fence } => self.fence(doc, fence),
             Write::Quarantine { doc, id } => self.quarantine(doc, id),
+            Write::Release { doc, id } => self.release(doc, id),
             Write::Compact { doc, snapshot } => self.compact(doc, snapshot),
             Write::Replace { doc, snapshot, entries } => self.replace(doc, snapshot, entries),
             Write::Delete { doc } => self.delete(doc),
@@ -168,6 +169,16 @@ impl<'c> Batch<'c> {
         let added = connection.prepare_cached(SQL)?.execute((row.id, id.replica.as_bytes(), counter, sum))?;
         row.notes += added as u64;
         *changed |= added > 0;
+        Ok(())
+    }
+
+    fn release(&mut self, doc: &DocId, id: &EntryId) -> Result<(), Fault> {
+        const SQL: &str = "DELETE FROM quarantine WHERE doc = ?1 AND replica = ?2 AND counter = ?3";
+        let (connection, Touched { row, changed }) = self.known(doc)?;
+        let key = (row.id, id.replica.as_bytes(), id.counter.cast_signed());
+        let released = connection.prepare_cached(SQL)?.execute(key)?;
+        row.notes -= released as u64;
+        *changed |= released > 0;
         Ok(())
     }
 

@@ -318,7 +318,7 @@ impl World {
                 let key = (doc.clone(), EntryId { counter, ..last });
                 let known =
                     self.oracle.entries.get(&key).ok_or_else(|| format!("{} was never written", key.1))?;
-                if self.oracle.skipped.contains(&key) {
+                if self.oracle.skipped.contains_key(&key) {
                     continue;
                 }
                 effects.markers.extend(known.marker.map(|marker| (marker, 1)));

@@ -97,6 +97,7 @@ impl OnDisk {
                     stored.quarantined.push(*id);
                 }
             }
+            Write::Release { id, .. } => stored.quarantined.retain(|known| known != id),
             Write::Compact { snapshot, .. } => {
                 if stored.snapshot.as_ref().is_none_or(|held| held.offset < snapshot.offset) {
                     stored.entries.retain(|entry| entry.offset > snapshot.offset);

@@ -147,7 +147,13 @@ impl World {
             }
             Event::Saved { doc, progress } => self.on_saved(id, &doc, progress),
             Event::Refused { doc, id: entry, lost, .. } => self.on_refused(id, doc, entry, lost.len()),
-            Event::Quarantined { doc, id: entry, reason } => self.on_quarantined(id, &doc, entry, &reason),
+            Event::Quarantined { doc, id: entry, reason } => self.on_skipped(id, &doc, entry, &reason),
+            Event::Waiting { doc, id: entry } => self.on_skipped(id, &doc, entry, "it waits"),
+            Event::WaitedEnough { doc, id: entry } => {
+                self.oracle.unskip(id, &doc, entry);
+                self.counts.add("entry waited enough", 1);
+                Ok(())
+            }
             Event::Peer { connection, peer } => {
                 let (link, side) = link_of(connection);
                 let route = self.network.links.get(&link).and_then(|link| link.route).filter(|_| side == 0);
@@ -334,18 +340,12 @@ impl World {
         markers
     }
 
-    fn on_quarantined(
-        &mut self,
-        id: NodeId,
-        doc: &DocId,
-        entry: EntryId,
-        reason: &str,
-    ) -> Result<(), String> {
+    fn on_skipped(&mut self, id: NodeId, doc: &DocId, entry: EntryId, reason: &str) -> Result<(), String> {
         if self.options.poison == 0.0 && !self.oracle.has_fences(doc) {
             return Err(format!("node {id} cannot apply {entry} of {doc}: {reason}"));
         }
-        self.counts.add("entry quarantined", 1);
-        self.oracle.skip(doc, entry);
+        self.counts.add("entry skipped", 1);
+        self.oracle.skip(id, doc, entry);
         self.read_again(id, doc)
     }
 }

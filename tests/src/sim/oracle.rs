@@ -30,8 +30,8 @@ pub(super) struct Oracle {
     cursors: BTreeMap<(NodeId, Epoch), PeerCursor>,
     /// From which counter on relays refuse entries of a replica.
     pub fences: BTreeMap<(DocId, ReplicaId), u64>,
-    /// Entries that somebody could not apply.
-    pub skipped: BTreeSet<(DocId, EntryId)>,
+    /// Entries that somebody could not apply, and who.
+    pub skipped: BTreeMap<(DocId, EntryId), BTreeSet<NodeId>>,
     /// Edits that a relay was said to hold.
     pub acked: BTreeSet<u64>,
     /// Edits that were refused, with notice to their author.
@@ -53,8 +53,20 @@ impl Oracle {
         self.last_marker
     }
 
-    pub fn skip(&mut self, doc: &DocId, id: EntryId) {
-        self.skipped.insert((doc.clone(), id));
+    pub fn skip(&mut self, node: NodeId, doc: &DocId, id: EntryId) {
+        self.skipped.entry((doc.clone(), id)).or_default().insert(node);
+    }
+
+    /// A node has applied an entry after all.
+    pub fn unskip(&mut self, node: NodeId, doc: &DocId, id: EntryId) {
+        let key = (doc.clone(), id);
+        let nobody = self.skipped.get_mut(&key).is_some_and(|nodes| {
+            nodes.remove(&node);
+            nodes.is_empty()
+        });
+        if nobody {
+            self.skipped.remove(&key);
+        }
     }
 
     pub fn is_fenced(&self, doc: &DocId, id: &EntryId) -> bool {
@@ -75,7 +87,7 @@ impl Oracle {
     /// Whether somebody found that an edit cannot be applied. Whoever has it from a snapshot does not hear of that.
     pub fn is_skipped(&self, marker: u64) -> bool {
         let carriers = self.carriers.get(&marker).map_or(&[][..], Vec::as_slice);
-        carriers.iter().any(|key| self.skipped.contains(key))
+        carriers.iter().any(|key| self.skipped.contains_key(key))
     }
 
     pub fn document_of(&self, marker: u64) -> Option<&DocId> {
@@ -132,7 +144,7 @@ impl Oracle {
         let forbidden =
             |known: &Known| known.operations.iter().any(|operation| is_forbidden(operation.path()));
         let skipped = |(of, skipped): &(DocId, EntryId)| of == doc && skipped.replica == id.replica;
-        known.is_some_and(forbidden) || self.skipped.iter().any(skipped)
+        known.is_some_and(forbidden) || self.skipped.keys().any(skipped)
     }
 }
 
@@ -164,6 +176,7 @@ impl World {
             }
             Write::Create { .. }
             | Write::Quarantine { .. }
+            | Write::Release { .. }
             | Write::ForgetPeer { .. }
             | Write::Delete { .. } => Ok(()),
         }

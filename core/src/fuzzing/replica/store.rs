@@ -106,6 +106,7 @@ fn change(stored: &mut StoredDocument, write: Write) {
             stored.fences.push(fence);
         }
         Write::Quarantine { id, .. } => stored.quarantined.push(id),
+        Write::Release { id, .. } => stored.quarantined.retain(|known| *known != id),
         Write::Compact { snapshot, .. } => {
             stored.entries.retain(|entry| entry.offset > snapshot.offset);
             stored.snapshot = Some(snapshot);
