@@ -62,7 +62,7 @@ pub struct Global {
 }
 
 impl Arguments {
-    /// What the command line says, and what the environment does of users and relays that is not empty.
+    /// What the command line says. Where the environment names a user or a relay that is empty, it names none.
     pub fn read() -> Self {
         let matches = Self::command().get_matches();
         let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

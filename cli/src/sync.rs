@@ -47,19 +47,19 @@ async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
     let bar = progress::bar(names.len(), "documents in sync {msg}");
     let mut failures = Vec::new();
     for names in names.chunks(MAX_SYNCED_AT_ONCE) {
-        failures.extend(sync_some(engine, names, &stored, &bar).await?);
+        failures.extend(sync_some(engine, names, &stored, &bar).await);
     }
     bar.finish_and_clear();
     unless_any(failures)
 }
 
-/// Documents that are open at the same time. Returns what failed of single ones.
+/// Documents that are open at the same time. Returns what failed.
 async fn sync_some(
     engine: &Engine,
     names: &[String],
     stored: &BTreeSet<String>,
     bar: &ProgressBar,
-) -> Result<Vec<Failure>, Failure> {
+) -> Vec<Failure> {
     let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(*name));
     let (mut documents, mut failures) = (Vec::new(), Vec::new());
     let mut sort = |opened: Result<Document, Failure>| match opened {
@@ -70,7 +70,12 @@ async fn sync_some(
     for name in here {
         sort(engine.existing(name).await.map_err(Failure::from));
     }
-    session::connected(engine, |status| bar.set_message(session::connections(status))).await?;
+    if let Err(failure) =
+        session::connected(engine, |status| bar.set_message(session::connections(status))).await
+    {
+        failures.push(failure);
+        return failures;
+    }
     bar.set_message("");
     for name in there {
         sort(fetch(engine, name).await);
@@ -79,7 +84,7 @@ async fn sync_some(
         failures.extend(bring_together(&document).await.err());
         bar.inc(1);
     }
-    Ok(failures)
+    failures
 }
 
 /// One document; that edits of it are lost is an error.

@@ -43,7 +43,7 @@ use crate::entry::{Entry, Spec};
 use crate::event::{DocumentError, Event, Input, Output, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Principal};
 use crate::time::Time;
-use crate::wire::{Encoding, ErrorCode, Message};
+use crate::wire::{Encoding, Message};
 
 use connection::Connection;
 use context::Context;
@@ -412,7 +412,7 @@ impl Replica {
         self.fault = Some(fault.clone());
         let open: Vec<ConnectionId> = self.connections.keys().copied().collect();
         for connection in open {
-            self.refuse_connection(connection, ErrorCode::Unavailable, connection::unwritable(&fault));
+            self.suspend_connection(connection, &fault);
         }
         self.context.tell(Event::Store { fault: Some(fault) });
     }

@@ -6,7 +6,7 @@ mod replicas;
 
 use replicas::{config, doc, frame, hello, settle};
 use syncline_core::entry::{Cursor, Digest, Family, Kind, Spec};
-use syncline_core::event::{Input, Output, Side};
+use syncline_core::event::{Event, Input, Output, Side, StoreFault};
 use syncline_core::id::{ConnectionId, DocId, Epoch};
 use syncline_core::replica::{
     ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, Policy, RETRY_WAIT, Replica,
@@ -35,9 +35,15 @@ fn given_up(mut client: Replica) -> Option<(u64, String)> {
     client.handle(Time(due.0 - 1), Input::Tick);
     settle(&mut client, Time(due.0 - 1));
     client.handle(due, Input::Tick);
+    let mut told = None;
     while let Some(output) = client.poll() {
-        if let Output::Close { reason, .. } = output {
-            return Some((due.0, reason));
+        match output {
+            Output::Event(Event::GaveUp { code: ErrorCode::Unavailable, reason, .. }) => told = Some(reason),
+            Output::Close { reason, .. } => {
+                assert_eq!(told.as_ref(), Some(&reason), "the application hears why");
+                return Some((due.0, reason));
+            }
+            _ => {}
         }
     }
     panic!("nothing happened when time was up");
@@ -71,8 +77,14 @@ fn a_relay_that_says_nothing_of_documents_is_left() {
 fn a_relay_that_says_goodbye_and_stays_is_left() {
     let late = GREETING_TIMEOUT - 1 + GOODBYE_TIMEOUT;
     let goodbye = Message::Goodbye { retry_after: 5 };
-    for words in [vec![hello(true), goodbye.clone(), open()], vec![hello(true), open(), goodbye]] {
-        assert_eq!(given_up(dialled(&words)), told(late, "it said goodbye and stayed"));
+    let failure = Message::Failure { doc: None, code: ErrorCode::Unavailable, message: String::new() };
+    let all = [
+        vec![hello(true), goodbye.clone(), open()],
+        vec![hello(true), open(), goodbye],
+        vec![hello(true), open(), failure],
+    ];
+    for words in all {
+        assert_eq!(given_up(dialled(&words)), told(late, "it said that it goes, and stayed"));
     }
 }
 
@@ -82,4 +94,29 @@ fn only_a_document_that_is_open_here_is_tried_again() {
     assert_eq!(dialled(&[hello(true), open(), unavailable(invented)]).next_timeout(), None);
     let again = Time(GREETING_TIMEOUT - 1 + RETRY_WAIT);
     assert_eq!(dialled(&[hello(true), open(), unavailable(doc())]).next_timeout(), Some(again));
+}
+
+#[test]
+fn goodbyes_win_no_time() {
+    let goodbye = Message::Goodbye { retry_after: 5 };
+    let mut client = dialled(&[hello(true), open(), goodbye.clone()]);
+    let due = client.next_timeout();
+    client.handle(
+        Time(GREETING_TIMEOUT + 5_000),
+        Input::Received { connection: LINK, frame: frame(&[goodbye]) },
+    );
+    settle(&mut client, Time(GREETING_TIMEOUT + 5_000));
+    assert_eq!(client.next_timeout(), due);
+}
+
+#[test]
+fn a_full_disk_here_is_not_blamed_on_the_relay() {
+    let mut client = dialled(&[hello(true), open()]);
+    let fault = StoreFault("the disk is full".to_owned());
+    client.handle(Time(GREETING_TIMEOUT), Input::WriteFailed { fault });
+    let reasons = std::iter::from_fn(|| client.poll()).filter_map(|output| match output {
+        Output::Event(Event::GaveUp { reason, .. }) => Some(reason),
+        _ => None,
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), ["the store here cannot be written"]);
 }

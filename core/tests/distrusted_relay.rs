@@ -84,8 +84,14 @@ fn what_it_refused_comes_back() {
     for family in FAMILIES {
         let (world, ada, ben) = ben_was_told(family, refuse);
         assert_eq!(world.text(ben), world.text(ada), "{family}");
-        for word in ["one", "two", "four", "five"] {
-            assert_eq!(world.text(ben).matches(word).count(), 1, "{word} of {family} in {}", world.text(ben));
+        // Ben made his own again, which the honest relay had.
+        for (word, times) in [("one", 1), ("two", 1), ("three", 2), ("four", 1), ("five", 1)] {
+            assert_eq!(
+                world.text(ben).matches(word).count(),
+                times,
+                "{word} of {family} in {}",
+                world.text(ben)
+            );
         }
     }
 }
@@ -99,7 +105,15 @@ fn what_it_replaced_comes_back() {
     for family in FAMILIES {
         let (world, ada, ben) = ben_was_told(family, replace);
         assert_eq!(world.text(ben), world.text(ada), "{family}");
-        assert!(!world.text(ben).contains("mallory"), "{family}: {}", world.text(ben));
+        for (word, times) in [("one", 1), ("two", 1), ("three", 2), ("four", 1), ("five", 1), ("mallory", 0)]
+        {
+            assert_eq!(
+                world.text(ben).matches(word).count(),
+                times,
+                "{word} of {family} in {}",
+                world.text(ben)
+            );
+        }
     }
 }
 

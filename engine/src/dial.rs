@@ -22,7 +22,7 @@ pub(crate) struct LinkState {
     pub greeted: bool,
     /// Milliseconds that the peer wants us to stay away after its goodbye.
     pub retry_after: Option<u64>,
-    /// What the peer said is wrong, with us or with itself, beyond a single document, and its code.
+    /// What is wrong beyond a single document, as the peer said, or as this side found when it gave the link up.
     pub complaint: Option<(ErrorCode, String)>,
 }
 

@@ -232,7 +232,8 @@ impl Observers {
                 }
             }
             Event::GaveUp { connection, code, reason } => {
-                self.link(connection, |link| link.complaint = Some((code, printable(&reason))));
+                // What the peer said of it comes first.
+                self.link(connection, |link| _ = link.complaint.get_or_insert((code, printable(&reason))));
             }
             Event::Goodbye { connection, retry_after } => {
                 self.link(connection, |link| link.retry_after = Some(retry_after));

@@ -16,11 +16,11 @@ use crate::wire::{
 /// How long a peer may take to greet, in milliseconds.
 pub const GREETING_TIMEOUT: u64 = 10_000;
 
-/// How long it may take until a peer says anything about the documents that were opened, in milliseconds; it may have to
-/// load a long one.
-pub const ANSWER_TIMEOUT: u64 = 60_000;
+/// How long it may take until a peer first says anything about a document, once one was opened or asked for, in
+/// milliseconds; it may have to load a long one. Later silence is for the heartbeat of the link, and for users, to notice.
+pub const ANSWER_TIMEOUT: u64 = 30_000;
 
-/// How long a peer that said goodbye may stay, in milliseconds.
+/// How long a peer may stay that said goodbye, or that it cannot go on, in milliseconds.
 pub const GOODBYE_TIMEOUT: u64 = 10_000;
 
 /// How long after a document was given up on a link it is opened there again, in milliseconds.
@@ -35,8 +35,8 @@ pub const MAX_WAITING_BYTES: usize = 4 * MAX_FRAME_BYTES;
 /// A link and what has been said on it.
 pub(super) struct Connection {
     phase: Phase,
-    /// When the link is cut, and for want of what.
-    deadline: Option<(Time, &'static str)>,
+    /// What the peer must do, and until when, for the link to last.
+    awaited: Option<(Awaited, Time)>,
     /// Whether the peer has said anything about a document.
     heard: bool,
     codec: Codec,
@@ -57,6 +57,25 @@ pub(super) struct Connection {
     /// Documents that were shut from this side. Until the peer has shut them too, what it says of them belongs
     /// to the past, and they cannot be opened again.
     closing: BTreeSet<DocId>,
+}
+
+/// What a peer must do in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Greeting,
+    /// Anything about a document.
+    Answer,
+    Departure,
+}
+
+impl Awaited {
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Greeting => "no greeting in time",
+            Self::Answer => "no answer in time",
+            Self::Departure => "it said that it goes, and stayed",
+        }
+    }
 }
 
 enum Phase {
@@ -80,7 +99,7 @@ impl Connection {
     fn new(now: Time, side: Side, encoding: Encoding) -> Self {
         Self {
             phase: Phase::Greeting { side },
-            deadline: Some((now.after(GREETING_TIMEOUT), "no greeting in time")),
+            awaited: Some((Awaited::Greeting, now.after(GREETING_TIMEOUT))),
             heard: false,
             codec: Codec { encoding, compression: Compression::None },
             waiting: VecDeque::new(),
@@ -94,21 +113,33 @@ impl Connection {
         }
     }
 
-    /// When the link is cut unless the peer says something.
+    /// When the link is cut, unless the peer does what is awaited.
     pub fn deadline(&self) -> Option<Time> {
-        self.deadline.map(|(time, _)| time)
+        self.awaited.map(|(_, until)| until)
     }
 
-    /// Waits for the peer to say something about the documents that were opened, unless it has.
+    /// Why the link is cut at this time, if it is.
+    fn overdue(&self, now: Time) -> Option<&'static str> {
+        self.awaited.filter(|(_, until)| *until <= now).map(|(what, _)| what.reason())
+    }
+
+    /// Waits for the peer to say something about a document, unless it has.
     fn await_answer(&mut self, now: Time) {
-        if !self.heard && self.deadline.is_none() {
-            self.deadline = Some((now.after(ANSWER_TIMEOUT), "no answer in time"));
+        if !self.heard && self.awaited.is_none() {
+            self.awaited = Some((Awaited::Answer, now.after(ANSWER_TIMEOUT)));
         }
     }
 
-    fn heard(&mut self) {
-        if !std::mem::replace(&mut self.heard, true) {
-            self.deadline = None;
+    /// The peer says something about a document.
+    fn hear(&mut self) {
+        self.heard = true;
+        self.awaited.take_if(|(what, _)| *what == Awaited::Answer);
+    }
+
+    /// The peer says that it goes.
+    fn await_departure(&mut self, now: Time) {
+        if self.awaited.is_none_or(|(what, _)| what != Awaited::Departure) {
+            self.awaited = Some((Awaited::Departure, now.after(GOODBYE_TIMEOUT)));
         }
     }
 
@@ -189,11 +220,6 @@ pub(super) fn failure(doc: &DocId, error: &DocumentError) -> Message {
     Message::Failure { doc: Some(doc.clone()), code, message: error.to_string() }
 }
 
-/// Why nobody is served, in words for those who are not.
-pub(super) fn unwritable(fault: &StoreFault) -> String {
-    format!("the store at the other side cannot be written: {fault}; nothing is lost, it is tried again")
-}
-
 fn hello(context: &Context) -> Message {
     let config = &context.config;
     Message::Hello(Hello {
@@ -240,10 +266,9 @@ impl Replica {
 
     pub(super) fn on_tick(&mut self) {
         let now = self.context.now;
-        let late = |connection: &Connection| connection.deadline.filter(|(time, _)| *time <= now);
-        let late = self.connections.iter().filter_map(|(id, connection)| Some((*id, late(connection)?.1)));
-        let late: Vec<(ConnectionId, &str)> = late.collect();
-        late.into_iter().for_each(|(id, reason)| self.shut_connection(id, ErrorCode::Unavailable, reason));
+        let overdue = self.connections.iter().filter_map(|(id, link)| Some((*id, link.overdue(now)?)));
+        let overdue: Vec<(ConnectionId, &str)> = overdue.collect();
+        overdue.into_iter().for_each(|(id, reason)| self.shut_connection(id, ErrorCode::Unavailable, reason));
         self.retry();
     }
 
@@ -270,12 +295,24 @@ impl Replica {
     }
 
     /// Tells the peer what it did wrong and cuts the link.
-    pub(super) fn refuse_connection(&mut self, id: ConnectionId, code: ErrorCode, message: String) {
+    pub(super) fn refuse_connection(&mut self, id: ConnectionId, code: ErrorCode, message: &str) {
+        self.end_connection(id, code, message.to_owned(), message);
+    }
+
+    /// Nothing can be stored here: tells the peer and cuts the link.
+    pub(super) fn suspend_connection(&mut self, id: ConnectionId, fault: &StoreFault) {
+        let told = format!(
+            "the store at the other side cannot be written: {fault}; nothing is lost, it is tried again"
+        );
+        self.end_connection(id, ErrorCode::Unavailable, told, "the store here cannot be written");
+    }
+
+    fn end_connection(&mut self, id: ConnectionId, code: ErrorCode, told: String, reason: &str) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.say(&Message::Failure { doc: None, code, message: message.clone() });
+            connection.say(&Message::Failure { doc: None, code, message: told });
             connection.writable = true;
         }
-        self.shut_connection(id, code, &message);
+        self.shut_connection(id, code, reason);
     }
 
     pub(super) fn on_received(&mut self, id: ConnectionId, frame: &Frame) {
@@ -299,7 +336,7 @@ impl Replica {
         {
             connection.codec.encoding = Codec::detect(frame);
         }
-        self.refuse_connection(id, error.code(), error.to_string());
+        self.refuse_connection(id, error.code(), &error.to_string());
     }
 
     fn on_message(&mut self, id: ConnectionId, frame: &Frame, message: Message) {
@@ -308,10 +345,14 @@ impl Replica {
             Message::Hello(hello) if !greeted => self.on_hello(id, frame, &hello),
             Message::Hello(_) => self.unexpected(id, "a second hello"),
             Message::Failure { doc: None, code, message } => {
+                self.await_departure(id);
                 self.context.tell(Event::PeerError { connection: id, doc: None, code, message });
             }
             _ if !greeted => self.unexpected(id, "a message before hello"),
-            Message::Goodbye { retry_after } => self.on_goodbye(id, retry_after),
+            Message::Goodbye { retry_after } => {
+                self.await_departure(id);
+                self.context.tell(Event::Goodbye { connection: id, retry_after });
+            }
             Message::Ping { token } => self.context.post(id, Message::Pong { token }),
             Message::Pong { .. } => {}
             Message::Describe { ref doc }
@@ -328,35 +369,30 @@ impl Replica {
             | Message::Shut { ref doc }
             | Message::Failure { doc: Some(ref doc), .. } => {
                 let doc = doc.clone();
-                self.connections.get_mut(&id).into_iter().for_each(Connection::heard);
+                self.connections.get_mut(&id).into_iter().for_each(Connection::hear);
                 self.on_document_message(id, doc, message);
             }
         }
     }
 
-    fn on_goodbye(&mut self, id: ConnectionId, retry_after: u64) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.heard = true;
-            let deadline = self.context.now.after(GOODBYE_TIMEOUT);
-            connection.deadline = Some((deadline, "it said goodbye and stayed"));
-        }
-        self.context.tell(Event::Goodbye { connection: id, retry_after });
+    fn await_departure(&mut self, id: ConnectionId) {
+        let now = self.context.now;
+        self.connections.get_mut(&id).into_iter().for_each(|connection| connection.await_departure(now));
     }
 
     fn unexpected(&mut self, id: ConnectionId, what: &str) {
-        self.refuse_connection(id, ErrorCode::Unexpected, format!("{what} was not expected here"));
+        self.refuse_connection(id, ErrorCode::Unexpected, &format!("{what} was not expected here"));
     }
 
     fn on_hello(&mut self, id: ConnectionId, frame: &Frame, hello: &Hello) {
         let version = hello.newest.min(VERSION);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Phase::Greeting { side } = connection.phase else { return };
-        connection.deadline = None;
+        connection.awaited = None;
         if side == Side::Accepted {
             connection.codec.encoding = Codec::detect(frame);
-            if let Some(fault) = &self.fault {
-                let message = unwritable(fault);
-                return self.refuse_connection(id, ErrorCode::Unavailable, message);
+            if let Some(fault) = self.fault.clone() {
+                return self.suspend_connection(id, &fault);
             }
             connection.say(&self::hello(&self.context));
         }
@@ -366,7 +402,7 @@ impl Replica {
                  update the older one",
                 hello.oldest, hello.newest
             );
-            return self.refuse_connection(id, ErrorCode::Version, message);
+            return self.refuse_connection(id, ErrorCode::Version, &message);
         }
         connection.codec.compression = hello.compression.first().copied().unwrap_or_default();
         // A relay's word is the last one about what is saved and what is refused. Who is dialled was chosen; whoever
@@ -450,6 +486,8 @@ impl Replica {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             if let Message::Open { doc, .. } = &message {
                 connection.open.insert(doc.clone());
+            }
+            if matches!(message, Message::Open { .. } | Message::Describe { .. }) {
                 connection.await_answer(self.context.now);
             }
             connection.say(&message);

@@ -61,7 +61,7 @@ impl Replica {
             (_, Message::Failure { doc, code, message }) => self.on_failure(id, doc, code, message),
             (Some(document), message) if document.is_loading() => {
                 if !document.wait(id, message) {
-                    let message = "too many requests for a document that is being loaded".to_owned();
+                    let message = "too many requests for a document that is being loaded";
                     self.refuse_connection(id, ErrorCode::TooMany, message);
                 }
             }
@@ -365,17 +365,16 @@ impl Live {
         numbered: &Numbered,
     ) -> Result<(), Misbehaviour> {
         let Numbered { offset: theirs, entry } = numbered;
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.held.insert(entry.id);
-        }
         match self.accept(context, id, entry) {
             Accepted::Appended(ours) => {
                 if let Some(peer) = self.peers.get_mut(&id) {
+                    peer.held.insert(entry.id);
                     peer.unsettled.push_back((*theirs, ours, entry.id));
                 }
             }
             Accepted::Known => {
                 if let Some(peer) = self.peers.get_mut(&id) {
+                    peer.held.insert(entry.id);
                     peer.owe();
                     context.wake(id, &self.doc);
                 }

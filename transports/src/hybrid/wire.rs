@@ -79,7 +79,7 @@ impl Wire for HybridWire {
 
     fn close(&mut self, close: Close) {
         self.closed_here = true;
-        self.given_up = !matches!(close.code, Close::NORMAL | Close::GOING_AWAY);
+        self.given_up |= !matches!(close.code, Close::NORMAL | Close::GOING_AWAY);
         self.link.start_close(close);
     }
 }

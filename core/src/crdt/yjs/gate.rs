@@ -119,7 +119,8 @@ impl Section {
         }
     }
 
-    /// Where a block is that stands between blocks of this section which are all in one place: that of most of a text.
+    /// Where a block is that stands between blocks of this section which are all in one place, as in most of a text. Those
+    /// from `new_from` on are in no other place, as they were not known before.
     #[inline]
     fn only_place(&self, links: &Links<'_>) -> Option<Option<Place>> {
         let new = self.new_from..self.clock;
@@ -396,15 +397,20 @@ impl YjsGate {
         if body.content == Content::Collected {
             return Ok(Step::Integrated(Mark { place: None, may_be_parent: false }));
         }
-        let mut place = None;
-        if let Some(only) = section.only_place(links) {
-            place = only;
-        } else {
-            for id in [links.origin, links.right_origin].into_iter().flatten() {
-                let Some(runs) = self.look_up(section, id)? else { return Ok(Step::After(id)) };
-                agree(&mut place, runs.place(id.clock))?;
+        let mut place = match section.only_place(links) {
+            Some(only) => {
+                debug_assert_eq!(
+                    self.place_beside(section, links),
+                    Ok(Ok(only)),
+                    "the same by a shorter way"
+                );
+                only
             }
-        }
+            None => match self.place_beside(section, links)? {
+                Ok(place) => place,
+                Err(id) => return Ok(Step::After(id)),
+            },
+        };
         if let Some(Parent::Item(parent)) = links.parent {
             let Some(runs) = self.look_up(section, parent)? else { return Ok(Step::After(parent)) };
             agree(&mut place, inside_of(parent, runs, links.keyed)?)?;
@@ -416,6 +422,20 @@ impl YjsGate {
         check_entry(block, place)?;
         let may_be_parent = place.is_some() && matches!(body.content, Content::Type | Content::Deleted);
         Ok(Step::Integrated(Mark { place, may_be_parent }))
+    }
+
+    /// Where the neighbours of a block are, or the one that must be integrated first.
+    fn place_beside(
+        &self,
+        section: &Section,
+        links: &Links<'_>,
+    ) -> Result<Result<Option<Place>, Id>, GateError> {
+        let mut place = None;
+        for id in [links.origin, links.right_origin].into_iter().flatten() {
+            let Some(runs) = self.look_up(section, id)? else { return Ok(Err(id)) };
+            agree(&mut place, runs.place(id.clock))?;
+        }
+        Ok(Ok(place))
     }
 
     /// If the first half of a block is known and the second one is not, yrs puts the second one behind it; what is

@@ -70,7 +70,6 @@ impl<'a> Reader<'a> {
         if number >> MAX_CLIENT_BITS == 0 { Ok(number) } else { Err(too_large()) }
     }
 
-    #[cold]
     fn number_at_the_end(&mut self) -> Result<u64, GateError> {
         let mut number = 0;
         for i in 0..MAX_NUMBER_BYTES {
