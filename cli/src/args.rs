@@ -256,7 +256,7 @@ pub enum Command {
     /// In the order in which this store got them. Of edits made in this store all operations are known, of others' what
     /// they wrote, made and removed by path.
     History { doc: String },
-    /// Show the store, its documents and what waits for a relay.
+    /// Show the store, its documents and what waits for a relay; with a relay, after a moment in touch with it.
     Status,
     /// Merge logs into snapshots, of one document or of all: less to store and to open, and no history of what was merged.
     Compact { doc: Option<String> },

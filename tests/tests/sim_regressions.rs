@@ -96,3 +96,9 @@ fn a_restored_relay_may_refuse_what_it_said_before() {
 fn what_a_relay_holds_already_is_not_made_again() {
     holds(Family::Toy, &[405]);
 }
+
+/// What was said last on a link that was dead by then came late, and the simulator took it for talk.
+#[test]
+fn late_last_words_are_nobodys_talk() {
+    holds(Family::Toy, &[1_771]);
+}

@@ -92,6 +92,13 @@ pub(super) struct Link {
     pub ends: [End; 2],
 }
 
+impl Link {
+    /// Whether both ends are up, and nothing on its way is going to be lost.
+    pub fn is_whole(&self) -> bool {
+        self.ends.iter().all(|end| end.up && end.horizon == u64::MAX)
+    }
+}
+
 /// All routes and links.
 pub(super) struct Network {
     pub routes: Vec<Route>,
@@ -177,7 +184,6 @@ impl Network {
 
     /// Links between two nodes that both ends know of.
     pub fn whole_links(&self) -> Vec<LinkId> {
-        let whole = |link: &Link| link.ends.iter().all(|end| end.up && end.horizon == u64::MAX);
-        self.links.iter().filter(|(_, link)| whole(link)).map(|(id, _)| *id).collect()
+        self.links.iter().filter(|(_, link)| link.is_whole()).map(|(id, _)| *id).collect()
     }
 }

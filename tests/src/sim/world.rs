@@ -393,8 +393,8 @@ impl World {
         if node == STRANGER {
             return Ok(());
         }
-        // Rubbish that is late says nothing about those who keep to the protocol.
-        if found.route.is_some() {
+        // Rubbish that is late says nothing about those who keep to the protocol; nor do the last words of a dead link.
+        if found.route.is_some() && found.is_whole() {
             self.last_frame = self.now;
         }
         let frame = self.planted_frame(link, side, frame)?;
