@@ -30,9 +30,9 @@ pub enum Failure {
     NoDocument(String),
     #[error("neither this store nor the relay has a document {0:?}; make it with `create`")]
     NotAtRelay(String),
-    #[error("there is no store {}; name another one with --store, or make it with `create` or `sync`", .0.display())]
+    #[error("there is no store {}; name another one with --store, or make it with `create DOC` or `sync DOC`", .0.display())]
     NoStore(PathBuf),
-    #[error("{0:?} is a {1} document, which has no bare text; export it as json")]
+    #[error("{0:?} ({1}) holds no text by itself; export it as json")]
     NotText(String, Spec),
     #[error("there is a document {0:?} already")]
     Exists(String),

@@ -68,7 +68,8 @@ fn row(
     match opened {
         Ok(document) => {
             let progress = document.progress();
-            let trouble = complaints.get(document.id()).map(ToString::to_string);
+            let complaint = complaints.get(document.id()).map(ToString::to_string);
+            let trouble = complaint.or_else(|| document.obstacle());
             Row { summary, pending: progress.pending, pending_bytes: progress.pending_bytes, trouble }
         }
         Err(error) => Row { summary, pending: 0, pending_bytes: 0, trouble: Some(error) },

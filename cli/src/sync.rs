@@ -1,5 +1,6 @@
 //! Commands that talk to a relay.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
@@ -28,9 +29,10 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
     // Whoever names no document means those of a store, which is then there.
     let store = if docs.is_empty() { session::existing_store(global)? } else { session::open_store(global)? };
     let engine = session::online(global, store)?;
-    let all = session::unless_full(&engine, sync_all(&engine, docs));
+    let awaited = RefCell::default();
+    let all = session::unless_full(&engine, sync_all(&engine, docs, &awaited));
     let done = timeout(Duration::from_secs(seconds), all).await;
-    let state = describe(&engine);
+    let state = describe(&engine, awaited.into_inner().as_ref());
     session::close(&engine).await?;
     match done {
         Ok(result) => result,
@@ -40,14 +42,19 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
     }
 }
 
-async fn sync_all(engine: &Engine, docs: &[String]) -> Result<(), Failure> {
+/// `awaited` is told which document is being waited for.
+async fn sync_all(
+    engine: &Engine,
+    docs: &[String],
+    awaited: &RefCell<Option<Document>>,
+) -> Result<(), Failure> {
     let stored: Vec<String> = engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect();
     let names = if docs.is_empty() { stored.clone() } else { docs.to_vec() };
     let stored: BTreeSet<String> = stored.into_iter().collect();
     let bar = progress::bar(names.len(), "documents in sync {msg}");
     let mut failures = Vec::new();
     for names in names.chunks(MAX_SYNCED_AT_ONCE) {
-        failures.extend(sync_some(engine, names, &stored, &bar).await);
+        failures.extend(sync_some(engine, names, &stored, &bar, awaited).await);
     }
     bar.finish_and_clear();
     unless_any(failures)
@@ -59,6 +66,7 @@ async fn sync_some(
     names: &[String],
     stored: &BTreeSet<String>,
     bar: &ProgressBar,
+    awaited: &RefCell<Option<Document>>,
 ) -> Vec<Failure> {
     let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(*name));
     let (mut documents, mut failures) = (Vec::new(), Vec::new());
@@ -81,6 +89,7 @@ async fn sync_some(
         sort(fetch(engine, name).await);
     }
     for document in documents {
+        awaited.replace(Some(document.clone()));
         failures.extend(bring_together(&document).await.err());
         bar.inc(1);
     }
@@ -108,9 +117,11 @@ async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
     Ok(engine.document(name, spec).await?)
 }
 
-fn describe(engine: &Engine) -> String {
+fn describe(engine: &Engine, awaited: Option<&Document>) -> String {
     let status = engine.status();
-    format!("{}, {} pending", session::connections(&status), counted(status.pending, "edit"))
+    let said = awaited.and_then(|document| Some(format!("; {}: {}", document.id(), document.obstacle()?)));
+    let state = format!("{}, {} pending", session::connections(&status), counted(status.pending, "edit"));
+    state + &said.unwrap_or_default()
 }
 
 /// Prints changes as they come, until interrupted or until nobody reads them.

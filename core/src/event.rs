@@ -281,7 +281,7 @@ pub enum DocumentError {
         doc: DocId,
     },
     /// The document exists as something else.
-    #[error("document {doc:?} is a {found} document {place}, not a {wanted} one; open it as {found}")]
+    #[error("document {doc:?} {place} is of kind {found}, not {wanted}; open it as {found}")]
     SpecMismatch {
         /// Which.
         doc: DocId,

@@ -168,6 +168,12 @@ impl Document {
         self.handle.channels.loss.borrow().clone()
     }
 
+    /// Why a relay does not take the document for now, in its words. It is asked again after a while.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        self.handle.channels.obstacle.borrow().as_ref().map(|said| said.message.clone())
+    }
+
     /// How far the edits made here are saved.
     #[must_use]
     pub fn progress(&self) -> Progress {

@@ -36,6 +36,8 @@ pub(crate) struct Channels {
     pub compactions: watch::Sender<u64>,
     /// Why a relay does not take the document.
     pub complaint: watch::Sender<Option<Complaint>>,
+    /// Why it does not take it for now.
+    pub obstacle: watch::Sender<Option<Complaint>>,
 }
 
 /// Most operations of a document that are kept after they were refused and lost.
@@ -82,6 +84,7 @@ impl Channels {
             ended: watch::Sender::new(None),
             compactions: watch::Sender::new(0),
             complaint: watch::Sender::new(None),
+            obstacle: watch::Sender::new(None),
         }
     }
 
@@ -105,7 +108,9 @@ impl Channels {
     fn on_link_ended(&self, connection: ConnectionId) {
         self.in_sync.send_if_modified(|in_sync| in_sync.take_if(|id| *id == connection).is_some());
         let theirs = |complaint: &mut Complaint| complaint.connection == connection;
-        self.complaint.send_if_modified(|complaint| complaint.take_if(theirs).is_some());
+        for said in [&self.complaint, &self.obstacle] {
+            said.send_if_modified(|complaint| complaint.take_if(theirs).is_some());
+        }
     }
 
     /// A relay that complains while the document is in sync with somebody else keeps nobody from waiting for that.
@@ -272,18 +277,23 @@ impl Observers {
             channels.in_sync.send_replace(Some(connection));
             if relay {
                 channels.complaint.send_replace(None);
+                channels.obstacle.send_replace(None);
             }
         });
     }
 
-    /// A relay's word counts while its link lasts, unless it will be asked again anyway; others are not who edits
-    /// are saved at.
+    /// A relay's word counts while its link lasts, or, if it will be asked again anyway, until then; others are not who
+    /// edits are saved at.
     fn on_complaint(&self, doc: &DocId, complaint: Complaint) {
+        if !self.lock().relays.contains(&complaint.connection) {
+            return;
+        }
         let asked_again =
             matches!(complaint.code, ErrorCode::Unavailable | ErrorCode::Gap | ErrorCode::Unexpected);
-        if !asked_again && self.lock().relays.contains(&complaint.connection) {
-            self.tell(doc, |channels| channels.complain(complaint));
-        }
+        self.tell(doc, |channels| match asked_again {
+            true => _ = channels.obstacle.send_replace(Some(complaint)),
+            false => channels.complain(complaint),
+        });
     }
 
     /// Tells those who use a document, if anybody does.
@@ -479,6 +489,7 @@ mod tests {
         on(error(NEIGHBOUR, &doc, ErrorCode::SpecMismatch));
         on(error(RELAY, &doc, ErrorCode::Unavailable));
         assert_eq!(complains(), None);
+        assert_eq!(channels.obstacle.borrow().as_ref().map(|said| said.code), Some(ErrorCode::Unavailable));
         for code in [ErrorCode::SpecMismatch, ErrorCode::TooMany, ErrorCode::TooLarge] {
             on(error(RELAY, &doc, code));
             assert_eq!(complains(), Some(code));

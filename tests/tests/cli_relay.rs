@@ -134,6 +134,27 @@ fn an_edit_that_a_relay_does_not_confirm_is_said_to_be_pending() {
 }
 
 #[test]
+fn why_the_relay_cannot_serve_a_document_is_told() {
+    let mut relay = Relay::start();
+    let ada = Terminal::with_relay(relay.url());
+    ada.ok(["create", "d"]);
+    ada.ok(["set", "d", "/conspicuous", "1"]);
+    ada.ok(["sync"]);
+    relay.stop();
+    let mut content = std::fs::read(relay.store()).expect("the store is there");
+    let at = content.windows(11).position(|window| window == b"conspicuous").expect("it holds the key");
+    content[at] ^= 0x40;
+    std::fs::write(relay.store(), content).expect("the store can be written");
+    relay.restart();
+    let said = ada.run(["set", "d", "/b", "2"]);
+    assert!(said.code == Some(0) && said.err.contains("did not confirm it in time"), "{said:?}");
+    let late = ada.fails(3, ["sync", "--timeout", "2"]);
+    assert!(late.contains("1 edit pending; d: document \"d\"") && late.contains("damaged"), "{late}");
+    let status = ada.json(["status", "--json"]);
+    assert!(status[0]["trouble"].as_str().is_some_and(|words| words.contains("damaged")), "{status:?}");
+}
+
+#[test]
 fn a_relay_of_another_time_is_named_as_what_it_is() {
     let relay = pretender(|mut socket| {
         drop(socket.read().and_then(|_| socket.send(hello(VERSION + 1, VERSION + 2))));
