@@ -149,10 +149,17 @@ fn what_builds_on_what_it_withheld_waits_for_that() {
     }
 }
 
-/// One of the lies above, about some of what Ben has or others have.
-fn any_lie(random: &mut Random, spec: Spec, told: &[Arc<Entry>], others: &[Arc<Entry>]) -> Message {
-    let any = |random: &mut Random| told[random.index(told.len())].id;
-    match random.below(4) {
+/// One of the first `kinds` lies above, about some of what Ben has or others have.
+fn any_lie(
+    random: &mut Random,
+    kinds: u64,
+    spec: Spec,
+    told: &[Arc<Entry>],
+    others: &[Arc<Entry>],
+) -> Message {
+    let Some(last) = told.len().checked_sub(1) else { return entries(Vec::new()) };
+    let any = |random: &mut Random| told[random.index(last + 1)].id;
+    match random.below(kinds) {
         0 => {
             let ids = (0..3).map(|_| any(random)).collect::<Vec<_>>();
             let author = ReplicaId::new(random.bytes());
@@ -160,12 +167,12 @@ fn any_lie(random: &mut Random, spec: Spec, told: &[Arc<Entry>], others: &[Arc<E
             entries((1..).zip(ids).map(void).collect())
         }
         1 => refused(any(random)),
-        2 => entries(vec![forgery(spec, any(random).replica, &[])]),
-        _ => {
+        2 => {
             let mut some = others.to_vec();
             some.retain(|_| random.chance(0.5));
             entries(some.iter().map(|entry| (**entry).clone()).collect())
         }
+        _ => entries(vec![forgery(spec, any(random).replica, &[])]),
     }
 }
 
@@ -180,6 +187,9 @@ fn ben_is_lied_to(family: Family, random: &mut Random) -> Result<(), String> {
     world.write(ada, "<0>");
     world.write(ben, "<1>");
     let mut words = vec![(ada, "<0>".to_owned()), (ben, "<1>".to_owned())];
+    // What was merged into a snapshot under a name cannot be told from another one's entry any more.
+    let compacts = random.chance(0.5);
+    let kinds = if compacts { 3 } else { 4 };
     for _ in 0..random.below(4) + 1 {
         let link = world.connect(ben, relay);
         for _ in 0..random.below(4) {
@@ -189,10 +199,14 @@ fn ben_is_lied_to(family: Family, random: &mut Random) -> Result<(), String> {
         }
         world.cut(link);
         for _ in 0..random.below(3) {
-            let lie = any_lie(random, spec, &world.log(ben), &world.log(ada));
+            let lie = any_lie(random, kinds, spec, &world.log(ben), &world.log(ada));
             world.hear_mallory(ben, (true, Side::Dialed), spec, &[lie]);
             if random.chance(0.3) {
                 world.restart(ben);
+            }
+            if compacts && random.chance(0.3) {
+                world.replicas[ben].compact(&doc());
+                world.settle();
             }
         }
         for writer in writers {

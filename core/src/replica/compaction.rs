@@ -135,7 +135,7 @@ impl Live {
             end = end.min(held.unwrap_or(0));
         }
         if !policy.relay {
-            end = end.min(self.first_waiting().map_or(end, |waiting| waiting - 1));
+            end = end.min(self.first_skipped().map_or(end, |skipped| skipped - 1));
         }
         if !forced {
             end = end.min(self.log.head().saturating_sub(policy.compaction.keep_entries));

@@ -65,9 +65,12 @@ impl Live {
         }
     }
 
-    /// Where the first entry stands that waits: whatever is merged into a snapshot waits no more.
-    pub(super) fn first_waiting(&self) -> Option<u64> {
-        self.skipped.waiting.iter().filter_map(|id| self.log.entry(id)).map(|stored| stored.offset).min()
+    /// Where the first entry stands that is not applied. What is merged into a snapshot without it never will be, although
+    /// the next relay may send what it waits for, or refuse what voided it.
+    pub(super) fn first_skipped(&self) -> Option<u64> {
+        let Skipped { barred, waiting } = &self.skipped;
+        let skipped = barred.iter().chain(waiting).filter_map(|id| self.log.entry(id));
+        skipped.map(|stored| stored.offset).min()
     }
 
     /// Applies what has waited long enough. A relay has nothing to wait for: all that it takes, it applies or voids.
