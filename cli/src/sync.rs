@@ -49,8 +49,8 @@ async fn sync_all(
     awaited: &RefCell<Option<Document>>,
 ) -> Result<(), Failure> {
     let stored: Vec<String> = engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect();
-    let names = if docs.is_empty() { stored.clone() } else { docs.to_vec() };
-    let stored: BTreeSet<String> = stored.into_iter().collect();
+    let names = if docs.is_empty() { &stored[..] } else { docs };
+    let stored: BTreeSet<&String> = stored.iter().collect();
     let bar = progress::bar(names.len(), "documents in sync {msg}");
     let mut failures = Vec::new();
     for names in names.chunks(MAX_SYNCED_AT_ONCE) {
@@ -64,11 +64,11 @@ async fn sync_all(
 async fn sync_some(
     engine: &Engine,
     names: &[String],
-    stored: &BTreeSet<String>,
+    stored: &BTreeSet<&String>,
     bar: &ProgressBar,
     awaited: &RefCell<Option<Document>>,
 ) -> Vec<Failure> {
-    let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(*name));
+    let (here, there): (Vec<_>, Vec<_>) = names.iter().partition(|name| stored.contains(name));
     let (mut documents, mut failures) = (Vec::new(), Vec::new());
     let mut sort = |opened: Result<Document, Failure>| match opened {
         Ok(document) => documents.push(document),

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use forger::Forger;
 pub use forger::some_entries;
+pub use store::commit;
 use store::{Request, Store};
 
 use super::Choices;

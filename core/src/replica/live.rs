@@ -22,8 +22,8 @@ use crate::wire::Message;
 pub const MAX_WRITERS: usize = 1 << 18;
 
 /// A document in memory. The files beside this one add what it does: [`super::sync`] talks to peers,
-/// [`super::edit`] serves the application, [`super::refusal`], [`super::namesake`], [`super::snapshot`] and [`super::compaction`]
-/// rebuild the log.
+/// [`super::edit`] serves the application, [`super::refusal`], [`super::namesake`], [`super::skipping`], [`super::snapshot`]
+/// and [`super::compaction`] rebuild the log.
 pub(super) struct Live {
     pub(super) doc: DocId,
     pub(super) spec: Spec,

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "no test needs all of it")]
 
-pub mod disk;
 pub mod world;
 
 use syncline_core::event::{Input, Output};

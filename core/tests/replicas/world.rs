@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use syncline_core::crdt::{self, Writer};
 use syncline_core::entry::{Body, Cursor, Digest, Entry, Kind, Seen, Spec};
-use syncline_core::event::{Input, Output, Side, StoredDocument};
-use syncline_core::id::{ConnectionId, EntryId, Epoch, Principal, ReplicaId, WriteId};
+use syncline_core::event::{Input, Output, Side, StoredDocument, Write};
+use syncline_core::fuzzing::commit;
+use syncline_core::id::{ConnectionId, DocId, EntryId, Epoch, Principal, ReplicaId, WriteId};
 use syncline_core::path::Path;
 use syncline_core::replica::{Editor, Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::value::Value;
 use syncline_core::wire::{Message, Numbered};
 
-use super::{config, disk, doc, frame, hello, written};
+use super::{config, doc, frame, hello, written};
 
 pub const MALLORYS_LOG: Epoch = Epoch::new([66; 16]);
 const MALLORYS_LINK: ConnectionId = ConnectionId(666);
@@ -23,7 +24,7 @@ const MALLORYS_LINK: ConnectionId = ConnectionId(666);
 pub struct World {
     pub replicas: Vec<Replica>,
     policies: Vec<Policy>,
-    disks: Vec<Option<StoredDocument>>,
+    disks: Vec<BTreeMap<DocId, StoredDocument>>,
     /// How often a replica was started again.
     starts: u64,
     /// Who is at the ends of a link. Mallory's has nobody at its other end, and is not among them.
@@ -31,7 +32,7 @@ pub struct World {
     /// How many writes there were.
     pub writes: usize,
     /// Whose disk is not done at once, and what it has not finished.
-    pub slow: Option<(usize, Vec<WriteId>)>,
+    pub slow: Option<(usize, Vec<(WriteId, Write)>)>,
 }
 
 impl World {
@@ -40,7 +41,7 @@ impl World {
         let seed = self.replicas.len() as u64 + 1;
         self.replicas.push(Replica::new(config(seed, policy.clone())));
         self.policies.push(policy);
-        self.disks.push(None);
+        self.disks.push(BTreeMap::new());
         self.replicas.len() - 1
     }
 
@@ -95,15 +96,15 @@ impl World {
         self.writes += usize::from(matches!(output, Output::Write { .. }));
         let replica = &mut self.replicas[index];
         match output {
-            Output::Write { id, .. } if self.slow.as_ref().is_some_and(|(slow, _)| *slow == index) => {
-                self.slow.iter_mut().for_each(|(_, writes)| writes.push(id));
-            }
-            Output::Write { id, write } => {
-                disk::commit(&mut self.disks[index], write);
-                replica.handle(Time(1), Input::Written { write: id });
-            }
+            Output::Write { id, write } => match &mut self.slow {
+                Some((slow, writes)) if *slow == index => writes.push((id, write)),
+                _ => {
+                    commit(&mut self.disks[index], write);
+                    replica.handle(Time(1), Input::Written { write: id });
+                }
+            },
             Output::Load { doc } => {
-                let result = Ok(self.disks[index].clone());
+                let result = Ok(self.disks[index].get(&doc).cloned());
                 replica.handle(Time(1), Input::Loaded { doc, result });
             }
             Output::Merge(merge) => replica.handle(Time(1), Input::Merged(merge.run())),
@@ -128,9 +129,10 @@ impl World {
 
     pub fn finish_writes(&mut self) {
         if let Some((slow, writes)) = self.slow.take() {
-            writes
-                .into_iter()
-                .for_each(|write| self.replicas[slow].handle(Time(1), Input::Written { write }));
+            for (id, write) in writes {
+                commit(&mut self.disks[slow], write);
+                self.replicas[slow].handle(Time(1), Input::Written { write: id });
+            }
         }
         self.settle();
     }

@@ -147,9 +147,7 @@ fn read_content(reader: &mut Reader<'_>, kind: u8) -> Result<(u32, Content), Gat
             return Err(malformed("content in the JSON encoding of old Yjs versions, which yrs cannot read"));
         }
         3 => drop(reader.buffer()?),
-        4 => {
-            return read_text(reader);
-        }
+        4 => return read_text(reader),
         5 => reader.json()?,
         6 => {
             reader.string()?;

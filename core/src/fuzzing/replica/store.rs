@@ -40,7 +40,7 @@ impl Store {
         for _ in 0..most {
             match self.requests.pop_front() {
                 Some(Request::Write(id, write)) => {
-                    self.commit(write);
+                    commit(&mut self.documents, write);
                     written = Some(id);
                 }
                 Some(Request::Load(doc)) if written.is_none() => {
@@ -70,20 +70,23 @@ impl Store {
             }
         }
     }
+}
 
-    fn commit(&mut self, write: Write) {
-        match write {
-            Write::Create { doc, spec, epoch } => {
-                let (entries, peers, fences, quarantined) = Default::default();
-                let empty =
-                    StoredDocument { spec, epoch, snapshot: None, entries, peers, fences, quarantined };
-                self.documents.entry(doc).or_insert(empty);
-            }
-            Write::Delete { doc } => drop(self.documents.remove(&doc)),
-            write => {
-                let document = self.documents.get_mut(write.doc());
-                change(document.expect("what is changed was created"), write);
-            }
+/// Does to documents what a replica asks its store for.
+///
+/// # Panics
+/// If that makes no sense.
+pub fn commit(documents: &mut BTreeMap<DocId, StoredDocument>, write: Write) {
+    match write {
+        Write::Create { doc, spec, epoch } => {
+            let (entries, peers, fences, quarantined) = Default::default();
+            let empty = StoredDocument { spec, epoch, snapshot: None, entries, peers, fences, quarantined };
+            documents.entry(doc).or_insert(empty);
+        }
+        Write::Delete { doc } => drop(documents.remove(&doc)),
+        write => {
+            let document = documents.get_mut(write.doc());
+            change(document.expect("what is changed was created"), write);
         }
     }
 }
