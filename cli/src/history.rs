@@ -5,8 +5,6 @@ use std::io::Write;
 use serde_json::{Value as Json, json};
 use syncline::{Deed, History, PastEdit};
 use syncline_core::time::Time;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -49,7 +47,5 @@ fn to_json(edit: &PastEdit) -> Json {
 
 /// The time as people and programs read it; a clock that is far off is shown as it is, in milliseconds.
 fn shown(time: Time) -> Json {
-    let nanos = i128::from(time.0) * 1_000_000;
-    let date = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
-    date.and_then(|date| date.format(&Rfc3339).ok()).map_or_else(|| json!(time.0), Json::from)
+    time.rfc3339().map_or_else(|| json!(time.0), Json::from)
 }

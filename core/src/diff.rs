@@ -81,10 +81,16 @@ fn list_changes(operations: &mut Vec<Operation>, path: &Path, before: &[Value], 
 }
 
 fn splice(path: Path, before: &str, after: &str) -> Operation {
+    let (at, delete, insert) = spliced(before, after);
+    Operation::Splice { path, at, delete, insert }
+}
+
+/// The one range of a text that changed: where it starts, how long it was, and what stands there now. Counted in code
+/// points.
+pub(crate) fn spliced(before: &str, after: &str) -> (usize, usize, String) {
     let (before, after): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
     let (start, end) = common_ends(&before, &after);
-    let insert = after[start..after.len() - end].iter().collect();
-    Operation::Splice { path, at: start, delete: before.len() - end - start, insert }
+    (start, before.len() - end - start, after[start..after.len() - end].iter().collect())
 }
 
 /// How many elements are alike at the start, and how many of the others at the end.

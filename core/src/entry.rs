@@ -54,11 +54,18 @@ pub enum Kind {
     Tree,
     /// One collaborative text, under the top-level key [`Kind::TEXT_KEY`].
     Text,
+    /// A task board; see [`board`](crate::board).
+    Board,
+    /// A chart; see [`chart`](crate::chart).
+    Chart,
 }
 
 impl Kind {
     /// The top-level key that holds the text of a [`Kind::Text`] document.
     pub const TEXT_KEY: &'static str = "text";
+
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Tree, Self::Text, Self::Board, Self::Chart];
 }
 
 impl fmt::Display for Kind {
@@ -66,6 +73,8 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Tree => "tree",
             Self::Text => "text",
+            Self::Board => "board",
+            Self::Chart => "chart",
         })
     }
 }

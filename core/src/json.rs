@@ -4,6 +4,8 @@
 //! become numbers, foreign content becomes a string, and bytes become `{"$bytes":"<base64>"}`, which is read
 //! back as bytes. So a document read from JSON has registers where it may have had texts and counters.
 
+mod parse;
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -12,6 +14,8 @@ use serde_json::Value as Json;
 
 use crate::operation::EditError;
 use crate::value::Value;
+
+pub use parse::parse;
 
 /// The only key of the object that stands for bytes.
 pub const BYTES_KEY: &str = "$bytes";

@@ -5,13 +5,17 @@
 //! no sockets, files, clocks, randomness, threads or locks. Time and seeds are arguments, effects are
 //! values, so a simulator can run whole networks of replicas in one thread from one number.
 
+pub mod board;
+pub mod chart;
 pub mod crdt;
 pub mod diff;
 pub mod entry;
 pub mod event;
+pub mod fractional_index;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod id;
+pub mod import;
 pub mod json;
 pub mod log;
 pub mod model;
@@ -19,6 +23,7 @@ pub mod operation;
 pub mod path;
 pub mod random;
 pub mod replica;
+pub mod schema;
 #[doc(hidden)]
 pub mod scripts;
 pub mod time;

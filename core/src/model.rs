@@ -132,7 +132,8 @@ fn child<'a>(node: &'a Value, token: &str) -> Option<&'a Value> {
     }
 }
 
-fn perform(root: &mut Value, operation: &Operation) -> Result<(), EditError> {
+/// Performs an operation on a value, wherever it may come from.
+pub(crate) fn perform(root: &mut Value, operation: &Operation) -> Result<(), EditError> {
     let (parent, token) = operation.path().split_last().ok_or(EditError::IsRoot)?;
     let place = Place { node: descend(root, parent)?, parent, token };
     match operation {

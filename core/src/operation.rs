@@ -85,6 +85,12 @@ pub enum EditError {
         /// The first missing part of the path.
         path: String,
     },
+    /// Something is there already.
+    #[error("there is something at {path:?} already")]
+    Exists {
+        /// Where.
+        path: String,
+    },
     /// Something else is there.
     #[error("{path:?} is {found}, not {expected}")]
     WrongKind {

@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 pub use backoff::{Backoff, FIRST_WAIT, LONGEST_WAIT};
 pub use compaction::{Merge, Merged};
 pub use connection::{ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, RETRY_WAIT};
-pub use edit::{EditFailure, Edited, Editor};
+pub use edit::{EditFailure, Edited, Editor, FRESH_NAME_CHARS};
 pub use outbound::{Batching, FULL_FRAME_BYTES, MAX_FULL_FRAME_BYTES};
 
 use crate::crdt::Crdt;

@@ -4,6 +4,9 @@
 //! A seed names its script for ever on every machine. The keys are few, so that writers who share a document
 //! get in each other's way.
 
+mod board;
+mod chart;
+
 use std::collections::BTreeMap;
 
 use crate::entry::Kind;
@@ -12,6 +15,9 @@ use crate::operation::Operation;
 use crate::path::Path;
 use crate::random::Random;
 use crate::value::{MAX_COUNTER_STEP, MAX_SAFE_INTEGER, Value};
+
+pub use board::board_operation;
+pub use chart::chart_operation;
 
 /// Share of operations that are made without looking at the document; most of those are refused.
 const BLIND: f64 = 0.1;

@@ -1,6 +1,8 @@
 //! Time as a number that the caller supplies.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Milliseconds since the Unix epoch, as told by the driver; it never runs backwards within one replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -12,6 +14,13 @@ impl Time {
     #[must_use]
     pub fn after(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// The moment in words, in universal time and as RFC 3339 has it; `None` beyond the year 9999.
+    #[must_use]
+    pub fn rfc3339(self) -> Option<String> {
+        let date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()?;
+        date.format(&Rfc3339).ok()
     }
 
     /// Milliseconds from `earlier` to this moment; zero if `earlier` is later.

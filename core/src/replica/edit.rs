@@ -1,9 +1,11 @@
 //! Edits by the application: performed at once, one entry for each edit.
 
+use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use thiserror::Error;
+use twox_hash::XxHash3_64;
 
 use super::Replica;
 use super::context::Context;
@@ -11,7 +13,7 @@ use super::live::Live;
 use crate::crdt::{Crdt, Damaged};
 use crate::entry::{Body, Entry, MAX_TOUCHED, MAX_TOUCHED_BYTES, MAX_UPDATE_BYTES, Touch, TouchKind};
 use crate::event::{Event, StoreFault};
-use crate::id::{DocId, EntryId, ReplicaId};
+use crate::id::{DocId, EntryId, Principal, ReplicaId};
 use crate::operation::{EditError, MAX_OPERATIONS, Operation};
 use crate::time::Time;
 use crate::value::NodeKind;
@@ -19,6 +21,9 @@ use crate::wire::encode_operations;
 
 /// Most writes that may wait for the disk before edits are refused.
 pub const MAX_UNWRITTEN: usize = 65_536;
+
+/// Length of the names that are given to new things. They carry 60 bits.
+pub const FRESH_NAME_CHARS: u32 = 12;
 
 /// An edit that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,15 @@ pub struct Editor<'a> {
     touched: Touched,
     /// The library failed, so the document must be made again, whatever the application makes of that.
     damaged: Option<Damaged>,
+    authorship: &'a Authorship,
+    named: u64,
+}
+
+/// Who edits, when, and as what.
+struct Authorship {
+    id: EntryId,
+    author: Principal,
+    time: Time,
 }
 
 /// What an edit touches, as far as an entry has room for that.
@@ -89,6 +103,37 @@ impl Editor<'_> {
     #[must_use]
     pub fn document(&self) -> &dyn Crdt {
         self.document
+    }
+
+    /// Under whose name the edit is made.
+    #[must_use]
+    pub fn author(&self) -> &Principal {
+        &self.authorship.author
+    }
+
+    /// When.
+    #[must_use]
+    pub fn time(&self) -> Time {
+        self.authorship.time
+    }
+
+    /// A number that no other edit of any replica gives, nor this one again, but by a chance of one in billions: it is a
+    /// hash of the entry that the edit will be.
+    pub fn fresh_number(&mut self) -> u64 {
+        self.named += 1;
+        let mut hasher = XxHash3_64::with_seed(self.named);
+        hasher.write(self.authorship.id.replica.as_bytes());
+        hasher.write(&self.authorship.id.counter.to_le_bytes());
+        hasher.finish()
+    }
+
+    /// A name for something new, as unlike any other as [`Editor::fresh_number`]: [`FRESH_NAME_CHARS`] letters and
+    /// digits, without those that are easily taken for each other.
+    pub fn fresh_name(&mut self) -> String {
+        const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let number = self.fresh_number();
+        let symbol = |place: u32| SYMBOLS[(number >> (5 * place)) as usize % SYMBOLS.len()];
+        (0..FRESH_NAME_CHARS).map(|place| char::from(symbol(place))).collect()
     }
 
     /// Performs one operation. An error leaves the document as it was before the operation; returning it from
@@ -174,6 +219,11 @@ impl Live {
         edit: impl FnOnce(&mut Editor<'_>) -> Result<T, E>,
     ) -> Result<Edited<T>, EditFailure<E>> {
         let writer = self.writer(context);
+        let authorship = Authorship {
+            id: self.next_id(writer),
+            author: context.config.principal.clone(),
+            time: context.clock,
+        };
         let Some(document) = self.content.document_mut() else {
             return Err(EditFailure::NotOpen(self.doc.clone()));
         };
@@ -182,6 +232,8 @@ impl Live {
             operations: Vec::new(),
             touched: Touched::default(),
             damaged: None,
+            authorship: &authorship,
+            named: 0,
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| edit(&mut editor)));
         let Editor { operations, touched, damaged, .. } = editor;
@@ -250,6 +302,10 @@ impl Live {
         Ok(Some(self.pending.push(offset, cost)))
     }
 
+    fn next_id(&self, writer: ReplicaId) -> EntryId {
+        EntryId { replica: writer, counter: self.log.have().counter(&writer) + 1 }
+    }
+
     /// The next entry of this replica.
     pub(super) fn own_entry(
         &self,
@@ -259,7 +315,7 @@ impl Live {
         body: Body,
     ) -> Entry {
         Entry {
-            id: EntryId { replica: writer, counter: self.log.have().counter(&writer) + 1 },
+            id: self.next_id(writer),
             author: context.config.principal.clone(),
             time: context.clock,
             seen: self.seen(),

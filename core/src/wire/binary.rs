@@ -95,7 +95,7 @@ record!(Numbered { offset, entry });
 
 choice!(Family { 0 => Yjs, 1 => Automerge, 2 => Toy });
 choice!(Blame { 0 => Entry, 1 => Context });
-choice!(Kind { 0 => Tree, 1 => Text });
+choice!(Kind { 0 => Tree, 1 => Text, 2 => Board, 3 => Chart });
 choice!(TouchKind { 0 => Wrote, 1 => Created, 2 => Removed });
 choice!(ErrorCode {
     0 => Malformed, 1 => TooLarge, 2 => Version, 3 => Unexpected, 4 => SpecMismatch, 5 => NotFound,

@@ -141,7 +141,7 @@ fn family(name: &str) -> Option<Family> {
 }
 
 fn kind(name: &str) -> Option<Kind> {
-    [Kind::Tree, Kind::Text].into_iter().find(|kind| kind.to_string() == name)
+    Kind::ALL.into_iter().find(|kind| kind.to_string() == name)
 }
 
 /// The checksum of a row of `entries`.

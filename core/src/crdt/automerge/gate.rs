@@ -53,7 +53,7 @@ impl Gate for AutomergeGate {
 /// The change that a document of this kind starts with.
 pub fn genesis(kind: Kind) -> Option<Vec<u8>> {
     match kind {
-        Kind::Tree => None,
+        Kind::Tree | Kind::Board | Kind::Chart => None,
         Kind::Text => Some(roots::creation(Root::Text, Kind::TEXT_KEY)),
     }
 }

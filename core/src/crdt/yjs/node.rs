@@ -143,7 +143,7 @@ impl Context<'_> {
     fn declared(&self, key: &str) -> Declared {
         match self.kind {
             Kind::Text if key == Kind::TEXT_KEY => Declared::Text,
-            Kind::Text | Kind::Tree => Declared::Nothing,
+            Kind::Text | Kind::Tree | Kind::Board | Kind::Chart => Declared::Nothing,
         }
     }
 

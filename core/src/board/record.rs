@@ -1,0 +1,176 @@
+//! How tasks lie in the value tree.
+
+use std::collections::BTreeMap;
+
+use super::{Board, Comment, Dependency, Label, Link, TASKS_KEY, Task, TaskId};
+use crate::fractional_index::FractionalIndex;
+use crate::path::Path;
+use crate::schema::take;
+use crate::value::Value;
+
+pub(super) const TITLE: &str = "title";
+pub(super) const STATUS: &str = "status";
+pub(super) const DESCRIPTION: &str = "description";
+pub(super) const NOTES: &str = "notes";
+pub(super) const ASSIGNEE: &str = "assignee";
+pub(super) const DUE: &str = "due";
+pub(super) const PRIORITY: &str = "priority";
+pub(super) const LABELS: &str = "labels";
+pub(super) const DEPENDENCIES: &str = "dependencies";
+pub(super) const COMMENTS: &str = "comments";
+pub(super) const ORDER: &str = "order";
+pub(super) const KEPT: &str = "kept";
+pub(super) const AUTHOR: &str = "author";
+pub(super) const TEXT: &str = "text";
+pub(super) const PLACE: &str = "place";
+
+/// The names that mean something here.
+const RESERVED: [&str; 12] =
+    [TITLE, STATUS, DESCRIPTION, NOTES, ASSIGNEE, DUE, PRIORITY, LABELS, DEPENDENCIES, COMMENTS, ORDER, KEPT];
+
+type Fields = BTreeMap<String, Value>;
+
+/// Where a task is.
+pub(super) fn task_path(id: &TaskId) -> Path {
+    Path::from_iter([TASKS_KEY, &id.0])
+}
+
+/// Where a field of another program is kept: under its name, unless that means something here.
+pub(super) fn other_path(id: &TaskId, name: &str) -> Path {
+    let task = task_path(id);
+    if RESERVED.contains(&name) { task.child(KEPT).child(name) } else { task.child(name) }
+}
+
+/// The key of a dependency in its map.
+pub(super) fn link_key(link: &Link) -> String {
+    format!("{} {}", link.kind, link.on)
+}
+
+pub(super) fn read_board(document: &Value) -> Board {
+    let Value::Map(root) = document else { return Board::default() };
+    let Some(Value::Map(tasks)) = root.get(TASKS_KEY) else { return Board::default() };
+    let task = |(id, value): (&String, &Value)| match value {
+        Value::Map(fields) => Some((TaskId(id.clone()), read_task(fields.clone()))),
+        _ => None,
+    };
+    Board { tasks: tasks.iter().filter_map(task).collect() }
+}
+
+fn read_task(mut fields: Fields) -> Task {
+    let status = take!(fields, STATUS, String).unwrap_or_default();
+    let mut order = take!(fields, ORDER, Map).unwrap_or_default();
+    let mut task = Task {
+        title: take!(fields, TITLE, String).unwrap_or_default(),
+        description: take!(fields, DESCRIPTION, Text).unwrap_or_default(),
+        notes: take!(fields, NOTES, Text).unwrap_or_default(),
+        assignee: take!(fields, ASSIGNEE, String),
+        due: take!(fields, DUE, String),
+        priority: take!(fields, PRIORITY, Int),
+        labels: take!(fields, LABELS, Map).map(read_labels).unwrap_or_default(),
+        dependencies: take!(fields, DEPENDENCIES, Map).map(read_dependencies).unwrap_or_default(),
+        comments: take!(fields, COMMENTS, Map).map(read_comments).unwrap_or_default(),
+        place: take!(order, &status, String).as_deref().and_then(FractionalIndex::parse),
+        status,
+        other: Fields::new(),
+    };
+    let kept = take!(fields, KEPT, Map).unwrap_or_default();
+    task.other = fields;
+    task.other.extend(kept);
+    task
+}
+
+fn read_labels(labels: Fields) -> BTreeMap<String, Label> {
+    labels.into_iter().map(|(name, place)| (name, Label { place: read_place(&place) })).collect()
+}
+
+fn read_place(place: &Value) -> Option<FractionalIndex> {
+    match place {
+        Value::String(text) => FractionalIndex::parse(text),
+        _ => None,
+    }
+}
+
+fn read_dependencies(dependencies: Fields) -> BTreeMap<Link, Dependency> {
+    let dependency = |(key, value): (String, Value)| {
+        let (kind, on) = key.split_once(' ')?;
+        let Value::Map(mut other) = value else { return None };
+        let place = take!(other, PLACE, String).as_deref().and_then(FractionalIndex::parse);
+        Some((Link { kind: kind.to_owned(), on: on.into() }, Dependency { place, other }))
+    };
+    dependencies.into_iter().filter_map(dependency).collect()
+}
+
+fn read_comments(comments: Fields) -> BTreeMap<String, Comment> {
+    let comment = |(id, value): (String, Value)| {
+        let Value::Map(mut other) = value else { return None };
+        let comment = Comment {
+            author: take!(other, AUTHOR, String),
+            text: take!(other, TEXT, String).unwrap_or_default(),
+            place: take!(other, PLACE, String).as_deref().and_then(FractionalIndex::parse),
+            other,
+        };
+        Some((id, comment))
+    };
+    comments.into_iter().filter_map(comment).collect()
+}
+
+/// A whole task. All containers are made with it, those that are empty too, so that no two replicas make one
+/// of them at the same time later.
+pub(super) fn write_task(task: &Task) -> Value {
+    let (kept, mut fields): (Fields, Fields) =
+        task.other.clone().into_iter().partition(|(name, _)| RESERVED.contains(&name.as_str()));
+    let order = task.place.iter().map(|place| (task.status.clone(), place.as_str().into())).collect();
+    let containers = [
+        (DESCRIPTION, Value::Text(task.description.clone())),
+        (NOTES, Value::Text(task.notes.clone())),
+        (LABELS, Value::Map(task.labels.iter().map(write_label).collect())),
+        (DEPENDENCIES, Value::Map(task.dependencies.iter().map(write_dependency).collect())),
+        (COMMENTS, Value::Map(task.comments.iter().map(write_comment).collect())),
+        (ORDER, Value::Map(order)),
+        (KEPT, Value::Map(kept)),
+        (TITLE, task.title.as_str().into()),
+    ];
+    fields.extend(containers.map(|(name, value)| (name.to_owned(), value)));
+    let status = Some(&task.status).filter(|status| !status.is_empty());
+    let scalars = [
+        (STATUS, status.map(|status| status.as_str().into())),
+        (ASSIGNEE, task.assignee.as_deref().map(Value::from)),
+        (DUE, task.due.as_deref().map(Value::from)),
+        (PRIORITY, task.priority.map(Value::from)),
+    ];
+    fields.extend(scalars.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    Value::Map(fields)
+}
+
+fn write_label((name, label): (&String, &Label)) -> (String, Value) {
+    (name.clone(), label_value(label))
+}
+
+/// A label without a place is there all the same.
+pub(super) fn label_value(label: &Label) -> Value {
+    label.place.as_ref().map_or(Value::Bool(true), |place| place.as_str().into())
+}
+
+fn write_dependency((link, dependency): (&Link, &Dependency)) -> (String, Value) {
+    (link_key(link), dependency_value(dependency))
+}
+
+pub(super) fn dependency_value(dependency: &Dependency) -> Value {
+    placed(dependency.other.clone(), &dependency.place)
+}
+
+fn write_comment((id, comment): (&String, &Comment)) -> (String, Value) {
+    (id.clone(), comment_value(comment))
+}
+
+pub(super) fn comment_value(comment: &Comment) -> Value {
+    let mut fields = comment.other.clone();
+    fields.extend(comment.author.as_deref().map(|author| (AUTHOR.to_owned(), author.into())));
+    fields.insert(TEXT.to_owned(), comment.text.as_str().into());
+    placed(fields, &comment.place)
+}
+
+fn placed(mut fields: Fields, place: &Option<FractionalIndex>) -> Value {
+    fields.extend(place.as_ref().map(|place| (PLACE.to_owned(), place.as_str().into())));
+    Value::Map(fields)
+}

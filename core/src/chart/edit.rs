@@ -1,0 +1,119 @@
+//! Edits of a chart as an application makes them: with names and places found for what is new.
+
+use super::operation::{parents, remove, with_parts};
+use super::vega_lite::{Form, form};
+use super::{Chart, ChartOperation, Content, Element, ElementId, Position};
+use crate::fractional_index::{CROWDED, FractionalIndex, Spot};
+use crate::operation::EditError;
+use crate::path::Path;
+use crate::schema::Edit;
+use crate::value::Value;
+
+/// Where among its kind an element goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// Ahead of all others; as a layer, below them.
+    First,
+    /// Behind all others; as a layer, above them.
+    Last,
+    /// Right ahead of another one.
+    Before(&'a ElementId),
+    /// Right behind another one.
+    After(&'a ElementId),
+}
+
+impl Edit<'_, '_, Chart> {
+    /// Adds an element, behind others of its kind where they have an order; returns its name. A kind of which there can
+    /// be only one, or one of each name, is named after that: a second one is refused.
+    pub fn add(
+        &mut self,
+        parent: &ElementId,
+        kind: &str,
+        name: Option<&str>,
+        content: Content,
+    ) -> Result<ElementId, EditError> {
+        let chart = self.state();
+        if !parent.is_chart() && !chart.elements.contains_key(parent) {
+            return Err(not_found(parent));
+        }
+        let listed = form(kind, name.is_some()) == Form::Listed;
+        let id = match name {
+            _ if listed => ElementId(format!("{kind}-{}", self.editor().fresh_name())),
+            name => part_id(parent, name.unwrap_or(kind)),
+        };
+        if chart.elements.contains_key(&id) {
+            return Err(EditError::Exists { path: super::record::element_path(&id).to_string() });
+        }
+        let mut element = Element::new(parent.clone(), kind, Default::default());
+        element.name = name.map(str::to_owned);
+        element.content = content;
+        if listed {
+            element.place = Some(self.place(&chart, &id, &element, Place::Last)?);
+        }
+        self.clear(&id)?;
+        self.perform(&ChartOperation::Add { id: id.clone(), element: Box::new(element) })?;
+        Ok(id)
+    }
+
+    /// Takes out what somebody made part of an earlier element of this name while it was removed: it must not come back
+    /// with the new one.
+    fn clear(&mut self, id: &ElementId) -> Result<(), EditError> {
+        let parts = with_parts(id, &parents(self.editor().document()));
+        parts.iter().filter(|part| *part != id).try_for_each(|part| self.editor().perform(remove(part)))
+    }
+
+    /// Takes an element out, with everything that is part of it.
+    pub fn remove(&mut self, id: &ElementId) -> Result<(), EditError> {
+        self.perform(&ChartOperation::Remove { id: id.clone() })
+    }
+
+    /// Gives a property of an element, or something inside of one, a value; without one, takes it away.
+    pub fn update(&mut self, id: &ElementId, path: Path, value: Option<Value>) -> Result<(), EditError> {
+        self.perform(&ChartOperation::Update { id: id.clone(), path, value })
+    }
+
+    /// Moves an element among its kind: a layer in front of another, a data point behind another.
+    pub fn move_to(&mut self, id: &ElementId, place: Place<'_>) -> Result<(), EditError> {
+        let chart = self.state();
+        let element = chart.elements.get(id).ok_or_else(|| not_found(id))?;
+        let place = Some(self.place(&chart, id, element, place)?);
+        self.perform(&ChartOperation::Move { id: id.clone(), place })
+    }
+
+    /// Puts an element at a point of the canvas, or back to where it is drawn unless told.
+    pub fn position(&mut self, id: &ElementId, position: Option<Position>) -> Result<(), EditError> {
+        self.perform(&ChartOperation::Position { id: id.clone(), position })
+    }
+
+    fn place(
+        &mut self,
+        chart: &Chart,
+        id: &ElementId,
+        element: &Element,
+        place: Place<'_>,
+    ) -> Result<FractionalIndex, EditError> {
+        let siblings = chart.parts(&element.parent, &element.kind);
+        let others = siblings.into_iter().filter(|(other, _)| *other != id);
+        let neighbour = |wanted: &ElementId| {
+            let found = others.clone().find(|(other, _)| *other == wanted);
+            found.map(|(_, other)| other.place.as_ref()).ok_or_else(|| not_found(wanted))
+        };
+        let spot = match place {
+            Place::First => Spot::First,
+            Place::Last => Spot::Last,
+            Place::Before(other) => neighbour(other)?.map_or(Spot::Last, Spot::Before),
+            Place::After(other) => neighbour(other)?.map_or(Spot::Last, Spot::After),
+        };
+        let taken = others.clone().filter_map(|(_, other)| other.place.as_ref());
+        FractionalIndex::at(taken, spot, self.editor().fresh_number()).ok_or(CROWDED)
+    }
+}
+
+/// How a part is named of which its parent has only one.
+pub(super) fn part_id(parent: &ElementId, name: &str) -> ElementId {
+    if parent.is_chart() { name.into() } else { ElementId(format!("{parent}.{name}")) }
+}
+
+fn not_found(id: &ElementId) -> EditError {
+    EditError::NotFound { path: super::record::element_path(id).to_string() }
+}

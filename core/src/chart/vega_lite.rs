@@ -1,0 +1,364 @@
+//! Charts as Vega-Lite specifications.
+//!
+//! What people edit becomes elements: marks, encodings, layers and other views, parameters, transforms, data and its
+//! points. Everything else stays a property of the element that it stands in, whatever it is, so a specification that
+//! goes in comes out again with an equal value. Where an element stands is its kind:
+//!
+//! | form | kinds | as JSON |
+//! |---|---|---|
+//! | single | `mark`, `data`, `spec` | `"mark": …` |
+//! | named | `encoding`, `datasets` | `"encoding": {"x": …}` |
+//! | listed | `layer`, `concat`, `hconcat`, `vconcat`, `params`, `transform`, `values` | `"layer": […, …]` |
+//!
+//! The points of a dataset that is a bare list are its `values`. Positions on the canvas, of which Vega-Lite knows
+//! nothing, stand in its `usermeta`, which it leaves alone, by the pointer to the element.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::edit::part_id;
+use super::{Chart, Content, Element, ElementId, MAX_ELEMENT_DEPTH, Position, in_order};
+use crate::fractional_index::FractionalIndex;
+use crate::import::{self, ImportError, sort, text};
+use crate::path::Path;
+use crate::value::Value;
+
+/// Most elements of an imported chart. A data point is one.
+pub const MAX_IMPORTED_ELEMENTS: usize = 200_000;
+
+const MARK: &str = "mark";
+const TYPE: &str = "type";
+const DATASETS: &str = "datasets";
+const VALUES: &str = "values";
+const USERMETA: &str = "usermeta";
+const OURS: &str = "syncline";
+const POSITIONS: &str = "positions";
+
+/// How elements of a kind stand in their parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Single,
+    Named,
+    Listed,
+}
+
+/// Kinds that later programs have are named if they have names, and listed otherwise.
+pub(super) fn form(kind: &str, has_name: bool) -> Form {
+    match kind {
+        MARK | "data" | "spec" => Form::Single,
+        "encoding" | DATASETS => Form::Named,
+        _ if has_name => Form::Named,
+        _ => Form::Listed,
+    }
+}
+
+/// The keys of a view that hold elements.
+const PARTS_OF_VIEWS: [&str; 11] = [
+    MARK,
+    "data",
+    "spec",
+    "encoding",
+    DATASETS,
+    "layer",
+    "concat",
+    "hconcat",
+    "vconcat",
+    "params",
+    "transform",
+];
+
+/// Which keys of an element hold elements again.
+fn parts_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "layer" | "concat" | "hconcat" | "vconcat" | "spec" => &PARTS_OF_VIEWS,
+        "data" => &[VALUES],
+        _ => &[],
+    }
+}
+
+/// Whether a JSON object is meant to be a Vega-Lite specification.
+#[must_use]
+pub fn looks_like_vega_lite(object: &Map<String, Json>) -> bool {
+    match object.get("$schema") {
+        Some(Json::String(schema)) => schema.contains("/vega-lite/"),
+        Some(_) => false,
+        None => ["mark", "layer", "concat", "hconcat", "vconcat", "spec"]
+            .iter()
+            .any(|key| object.contains_key(*key)),
+    }
+}
+
+impl Chart {
+    /// Reads a specification. The same one always gives the same elements under the same names.
+    pub fn from_vega_lite(bytes: &[u8]) -> Result<Self, ImportError> {
+        let mut object = match import::json(text(bytes)?, 1)? {
+            Json::Object(object) => object,
+            other => {
+                return Err(ImportError::whole(format!(
+                    "a Vega-Lite specification is an object, not {}",
+                    sort(&other)
+                )));
+            }
+        };
+        if !looks_like_vega_lite(&object) {
+            let reason = "this is no Vega-Lite specification: its \"$schema\" names another one, or it has none and \
+                          no mark, layer or other view either";
+            return Err(ImportError::whole(reason));
+        }
+        let positions = take_positions(&mut object);
+        let mut reader = Reader { elements: BTreeMap::new(), pointers: BTreeMap::new() };
+        let properties = reader.object(object, &ElementId::chart(), &PARTS_OF_VIEWS, &Path::root())?;
+        let Reader { mut elements, pointers } = reader;
+        for (pointer, position) in positions {
+            if let Some(element) = pointers.get(&pointer).and_then(|id| elements.get_mut(id)) {
+                element.position = Some(position);
+            }
+        }
+        Ok(Self { properties, elements })
+    }
+
+    /// The specification.
+    #[must_use]
+    pub fn to_vega_lite(&self) -> Json {
+        let mut parts: BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> = BTreeMap::new();
+        for (id, element) in &self.elements {
+            parts.entry(&element.parent).or_default().push((id, element));
+        }
+        let mut writer = Writer { parts, positions: Map::new() };
+        let mut whole = object_of(&self.properties);
+        writer.fill(&mut whole, &ElementId::chart(), &Path::root());
+        if !writer.positions.is_empty() {
+            let usermeta = whole.entry(USERMETA).or_insert_with(|| json!({}));
+            if let Json::Object(usermeta) = usermeta {
+                usermeta.insert(OURS.to_owned(), json!({ POSITIONS: writer.positions }));
+            }
+        }
+        Json::Object(whole)
+    }
+}
+
+/// Positions that an export of ours left in the specification.
+fn take_positions(object: &mut Map<String, Json>) -> BTreeMap<String, Position> {
+    let Some(Json::Object(usermeta)) = object.get_mut(USERMETA) else { return BTreeMap::new() };
+    let Some(Json::Object(positions)) = usermeta.get(OURS).and_then(|ours| ours.get(POSITIONS)) else {
+        return BTreeMap::new();
+    };
+    let position = |(pointer, point): (&String, &Json)| {
+        let number = |axis| point.get(axis)?.as_f64();
+        Some((pointer.clone(), Position { x: number("x")?, y: number("y")? }))
+    };
+    let positions = positions.iter().filter_map(position).collect();
+    usermeta.remove(OURS);
+    if usermeta.is_empty() {
+        object.remove(USERMETA);
+    }
+    positions
+}
+
+/// Takes a specification apart.
+struct Reader {
+    elements: BTreeMap<ElementId, Element>,
+    /// Which element stood where.
+    pointers: BTreeMap<String, ElementId>,
+}
+
+impl Reader {
+    /// Makes elements of what stands under `parts`; the rest are the properties.
+    fn object(
+        &mut self,
+        object: Map<String, Json>,
+        parent: &ElementId,
+        parts: &[&str],
+        at: &Path,
+    ) -> Result<BTreeMap<String, Value>, ImportError> {
+        if at.tokens().len() > 2 * MAX_ELEMENT_DEPTH - 2 {
+            return Err(ImportError::whole(format!(
+                "views are nested deeper than {MAX_ELEMENT_DEPTH} levels, at {at}"
+            )));
+        }
+        let mut properties = BTreeMap::new();
+        for (key, json) in object {
+            let here = at.child(&key);
+            match json {
+                Json::Object(named) if parts.contains(&key.as_str()) && form(&key, false) == Form::Named => {
+                    self.named(&key, named, parent, &here, &mut properties)?;
+                }
+                Json::Array(listed) if parts.contains(&key.as_str()) && is_list_of_parts(&key, &listed) => {
+                    self.listed(&key, listed, parent, &here)?;
+                }
+                json if parts.contains(&key.as_str()) && form(&key, false) == Form::Single => {
+                    self.part(part_id(parent, &key), parent, &key, None, None, json, &here)?;
+                }
+                json => drop(properties.insert(key, value(&json, &here)?)),
+            }
+        }
+        Ok(properties)
+    }
+
+    /// An object without parts is a property, as there would be nothing to tell that it is there.
+    fn named(
+        &mut self,
+        kind: &str,
+        named: Map<String, Json>,
+        parent: &ElementId,
+        at: &Path,
+        properties: &mut BTreeMap<String, Value>,
+    ) -> Result<(), ImportError> {
+        if named.is_empty() {
+            properties.insert(kind.to_owned(), Value::Map(BTreeMap::new()));
+        }
+        for (name, json) in named {
+            self.part(part_id(parent, &name), parent, kind, Some(&name), None, json, &at.child(&name))?;
+        }
+        Ok(())
+    }
+
+    fn listed(
+        &mut self,
+        kind: &str,
+        listed: Vec<Json>,
+        parent: &ElementId,
+        at: &Path,
+    ) -> Result<(), ImportError> {
+        for ((index, json), place) in listed.into_iter().enumerate().zip(FractionalIndex::sequence()) {
+            let id = part_id(parent, &format!("{kind}-{}", index + 1));
+            self.part(id, parent, kind, None, Some(place), json, &at.child(index))?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are what an element is made of")]
+    fn part(
+        &mut self,
+        id: ElementId,
+        parent: &ElementId,
+        kind: &str,
+        name: Option<&str>,
+        place: Option<FractionalIndex>,
+        json: Json,
+        at: &Path,
+    ) -> Result<(), ImportError> {
+        if self.elements.len() >= MAX_IMPORTED_ELEMENTS {
+            let reason = format!("the chart has more than {MAX_IMPORTED_ELEMENTS} elements");
+            return Err(ImportError::whole(reason));
+        }
+        let id = self.unused(id);
+        let mut element = Element::new(parent.clone(), kind, BTreeMap::new());
+        element.name = name.map(str::to_owned);
+        element.place = place;
+        self.pointers.insert(at.to_string(), id.clone());
+        // Takes the name before its parts could.
+        self.elements.insert(id.clone(), element.clone());
+        element.content = match json {
+            Json::String(mark) if kind == MARK => {
+                element.shorthand = true;
+                Content::Properties([(TYPE.to_owned(), mark.into())].into())
+            }
+            Json::Object(object) => Content::Properties(self.object(object, &id, parts_of(kind), at)?),
+            Json::Array(points) if kind == DATASETS && !points.is_empty() => {
+                self.listed(VALUES, points, &id, at)?;
+                Content::Value(Value::List(Vec::new()))
+            }
+            json => Content::Value(value(&json, at)?),
+        };
+        self.elements.insert(id, element);
+        Ok(())
+    }
+
+    /// A channel may be called as a mark is; the name that is taken gets another ending.
+    fn unused(&self, id: ElementId) -> ElementId {
+        let ids = (2..).map(|number| ElementId(format!("{id}~{number}")));
+        let mut ids = std::iter::once(id.clone()).chain(ids);
+        ids.find(|id| !id.is_chart() && !self.elements.contains_key(id)).expect("numbers do not end")
+    }
+}
+
+/// A list of views must hold views; data points are whatever they are. An empty list is a property.
+fn is_list_of_parts(kind: &str, listed: &[Json]) -> bool {
+    form(kind, false) == Form::Listed
+        && !listed.is_empty()
+        && (kind == VALUES || listed.iter().all(Json::is_object))
+}
+
+fn value(json: &Json, at: &Path) -> Result<Value, ImportError> {
+    import::value(json, &at.to_string(), None)
+}
+
+fn object_of(properties: &BTreeMap<String, Value>) -> Map<String, Json> {
+    properties.iter().map(|(key, value)| (key.clone(), value.to_json())).collect()
+}
+
+/// Puts a specification together.
+struct Writer<'a> {
+    parts: BTreeMap<&'a ElementId, Vec<(&'a ElementId, &'a Element)>>,
+    positions: Map<String, Json>,
+}
+
+impl Writer<'_> {
+    /// Adds the parts of an element to its properties. Where several are of a kind and name that can be there only once,
+    /// the first stands.
+    fn fill(&mut self, object: &mut Map<String, Json>, id: &ElementId, at: &Path) {
+        for (part, element) in in_order(self.parts.get(id).cloned().unwrap_or_default()) {
+            let here = at.child(&element.kind);
+            match (form(&element.kind, element.name.is_some()), &element.name) {
+                (Form::Single, _) | (Form::Named, None) => {
+                    let there = self.parts[id].iter().any(|(other, sibling)| {
+                        sibling.kind == element.kind && (&sibling.place, *other) < (&element.place, part)
+                    });
+                    if !there {
+                        let json = self.element(part, element, &here);
+                        object.insert(element.kind.clone(), json);
+                    }
+                }
+                (Form::Named, Some(name)) => {
+                    let json = self.element(part, element, &here.child(name));
+                    if let Json::Object(named) = container(object, &element.kind, json!({})) {
+                        named.entry(name.clone()).or_insert(json);
+                    }
+                }
+                (Form::Listed, _) => {
+                    let index = container(object, &element.kind, json!([])).as_array().map_or(0, Vec::len);
+                    let json = self.element(part, element, &here.child(index));
+                    if let Json::Array(listed) = container(object, &element.kind, json!([])) {
+                        listed.push(json);
+                    }
+                }
+            }
+        }
+    }
+
+    fn element(&mut self, id: &ElementId, element: &Element, at: &Path) -> Json {
+        if let Some(Position { x, y }) = element.position {
+            self.positions.insert(at.to_string(), json!({ "x": x, "y": y }));
+        }
+        match &element.content {
+            Content::Properties(properties) => {
+                let mut object = object_of(properties);
+                self.fill(&mut object, id, at);
+                match object.get(TYPE) {
+                    Some(Json::String(mark)) if element.shorthand && object.len() == 1 => {
+                        mark.as_str().into()
+                    }
+                    Some(_) | None => Json::Object(object),
+                }
+            }
+            Content::Value(Value::List(list)) if element.kind == DATASETS => {
+                let points = in_order(self.parts.get(id).cloned().unwrap_or_default());
+                let points = points.into_iter().filter(|(_, point)| point.kind == VALUES).enumerate();
+                let points = points.map(|(index, (id, point))| self.element(id, point, &at.child(index)));
+                list.iter().map(Value::to_json).chain(points.collect::<Vec<_>>()).collect()
+            }
+            Content::Value(value) => value.to_json(),
+        }
+    }
+}
+
+/// What holds the parts of a kind. Where it held nothing, or something without parts, it is new.
+fn container<'a>(object: &'a mut Map<String, Json>, kind: &str, empty: Json) -> &'a mut Json {
+    let json = object.entry(kind).or_insert_with(|| empty.clone());
+    if std::mem::discriminant(json) != std::mem::discriminant(&empty) {
+        *json = empty;
+    }
+    json
+}
