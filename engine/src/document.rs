@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 
 use futures_util::Stream;
 use syncline_core::crdt::Crdt;
+use syncline_core::entry::Spec;
 use syncline_core::event::{DocumentError, Progress};
 use syncline_core::id::{DocId, EntryId, Have, ReplicaId};
 use syncline_core::operation::{EditError as OperationError, Operation};
 use syncline_core::path::Path;
-use syncline_core::replica::{EditFailure, Editor};
+use syncline_core::replica::{EditFailure, Editor, Replica};
+use syncline_core::time::Time;
 use syncline_core::value::Value;
 use syncline_core::wire::ErrorCode;
 use tokio::sync::watch;
@@ -97,13 +99,40 @@ impl Document {
     ///
     /// The closure runs under the engine's lock: it must be short, and must not use this engine.
     pub fn edit<T, E>(&self, edit: impl FnOnce(&mut Editor<'_>) -> Result<T, E>) -> Result<T, EditError<E>> {
+        let edited = self.with_replica(|replica, now, doc| replica.edit(now, doc, edit))?;
+        Ok(edited.value)
+    }
+
+    /// Makes edits, one after the other as long as there is a next one, that are committed together: a store has all of
+    /// them or none, unless one fails. Those before it stay.
+    pub(crate) fn edit_again<E, F>(&self, mut next: impl FnMut() -> Option<F>) -> Result<(), EditError<E>>
+    where
+        F: FnOnce(&mut Editor<'_>) -> Result<(), E>,
+    {
+        // What is done under one lock is written by one commit.
+        self.with_replica(|replica, now, doc| {
+            std::iter::from_fn(&mut next).try_for_each(|edit| replica.edit(now, doc, edit).map(drop))
+        })
+    }
+
+    /// Edits under the lock of the replica.
+    fn with_replica<T, E>(
+        &self,
+        edit: impl FnOnce(&mut Replica, Time, &DocId) -> Result<T, EditFailure<E>>,
+    ) -> Result<T, EditError<E>> {
         let _inside = Inside::enter().ok_or(EditError::Reentrant)?;
         let Handle { node, channels, doc, .. } = &*self.handle;
         if *channels.ended.borrow() == Some(Ended::Deleted) {
             return Err(EditError::Failed(EditFailure::NotOpen(doc.clone())));
         }
-        let edited = node.edit(|replica, now| replica.edit(now, doc, edit)).ok_or(EditError::Closed)?;
-        edited.map(|edited| edited.value).map_err(EditError::Failed)
+        let edited = node.edit(|replica, now| edit(replica, now, doc)).ok_or(EditError::Closed)?;
+        edited.map_err(EditError::Failed)
+    }
+
+    /// What the document is; `None` if it has been closed.
+    #[must_use]
+    pub fn spec(&self) -> Option<Spec> {
+        self.handle.node.look(|replica| replica.spec(&self.handle.doc))
     }
 
     /// Makes an edit of one operation.
@@ -309,7 +338,7 @@ impl Document {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-    use syncline_core::entry::{Family, Kind, Spec};
+    use syncline_core::entry::{Family, Kind};
     use syncline_core::event::Event;
     use syncline_storage::MemoryStorage;
     use syncline_transports::memory;

@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use syncline_core::entry::Spec;
+use syncline_core::board::Board;
+use syncline_core::chart::Chart;
+use syncline_core::entry::{Family, Spec};
 use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::id::{DocId, NameError, Principal};
 use syncline_core::replica::{Batching, Compaction, Config, Policy};
+use syncline_core::schema::Schema;
 use syncline_core::time::Time;
 use syncline_core::wire::{Compression, Encoding};
 use syncline_storage::{DocumentSummary, Storage};
@@ -20,6 +23,7 @@ use crate::error::OpenError;
 use crate::node::Node;
 use crate::observers::Observers;
 use crate::status::Status;
+use crate::typed::Typed;
 
 /// How long `Engine::close` waits for a connected relay to acknowledge what is pending.
 pub const CLOSING_TIME: Duration = Duration::from_secs(2);
@@ -175,6 +179,33 @@ impl Engine {
     /// changed, and another one than the document has is an error.
     pub async fn document(&self, name: &str, spec: Spec) -> Result<Document, OpenError> {
         self.open(name, Some(spec)).await
+    }
+
+    /// Opens a task board, making it if this store does not have it.
+    pub async fn board(&self, name: &str, family: Family) -> Result<Typed<Board>, OpenError> {
+        self.typed(name, family).await
+    }
+
+    /// Opens a chart, making it if this store does not have it.
+    pub async fn chart(&self, name: &str, family: Family) -> Result<Typed<Chart>, OpenError> {
+        self.typed(name, family).await
+    }
+
+    /// Opens a document of a schema, making it if this store does not have it.
+    pub async fn typed<S: Schema>(&self, name: &str, family: Family) -> Result<Typed<S>, OpenError> {
+        Ok(Typed::new(self.document(name, Spec { family, kind: S::KIND }).await?))
+    }
+
+    /// Opens a document of a schema that this store has, in whichever family it is.
+    pub async fn existing_typed<S: Schema>(&self, name: &str) -> Result<Typed<S>, OpenError> {
+        let document = self.existing(name).await?;
+        match document.spec() {
+            Some(found) if found.kind != S::KIND => {
+                let (doc, wanted) = (document.id().clone(), Spec { kind: S::KIND, ..found });
+                Err(DocumentError::SpecMismatch { doc, wanted, found, place: "here" }.into())
+            }
+            Some(_) | None => Ok(Typed::new(document)),
+        }
     }
 
     /// Opens a document that this store has.

@@ -36,6 +36,7 @@ mod link;
 pub mod node;
 mod observers;
 mod status;
+mod typed;
 
 pub use document::{Document, Saved};
 pub use engine::{Builder, Engine};
@@ -43,6 +44,7 @@ pub use error::{BoxError, EditError, OpenError, SaveError};
 pub use history::{Deed, History, PastEdit};
 pub use observers::{Loss, MAX_LOST_OPERATIONS};
 pub use status::{Connection, Status};
+pub use typed::Typed;
 
 pub use syncline_core::entry::{Family, Kind, Spec};
 pub use syncline_core::event::Progress;
@@ -50,8 +52,9 @@ pub use syncline_core::id::{DocId, EntryId, Principal};
 pub use syncline_core::operation::Operation;
 pub use syncline_core::path::Path;
 pub use syncline_core::replica::{Batching, Compaction, Editor};
+pub use syncline_core::schema::{Edit, Schema};
 pub use syncline_core::value::{NodeKind, Value};
 pub use syncline_core::wire::{Compression, Encoding};
-pub use syncline_core::{diff, json};
+pub use syncline_core::{board, chart, diff, fractional_index, import, json};
 pub use syncline_storage::{self as storage, Durability, MemoryStorage, SqliteStorage, Storage};
 pub use syncline_transports::{self as transports, Transport};

@@ -26,7 +26,7 @@ pub const REAL: [Spec; 2] = [SPECS[1], SPECS[2]];
 pub fn scripts(spec: Spec) -> Scripts {
     let shape = match (spec.family, spec.kind) {
         (Family::Toy, _) => Shape::Flat,
-        (Family::Yjs | Family::Automerge, Kind::Tree) => Shape::Tree,
+        (Family::Yjs | Family::Automerge, Kind::Tree | Kind::Board | Kind::Chart) => Shape::Tree,
         (Family::Yjs | Family::Automerge, Kind::Text) => Shape::Text,
     };
     Scripts::new(shape).with_texts(strings::naughty().iter().cloned())
