@@ -1,9 +1,15 @@
 //! The command line: what can be said, and how it is explained.
 
+mod chart;
+mod task;
+
 use std::path::PathBuf;
 
+pub use chart::{ChartArgs, ChartCommand};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+pub use task::{PlaceArgs, TaskCommand, TaskFields};
+
 use syncline::{Compression, Durability, Encoding, Family, Kind};
 
 /// Edit documents that merge: offline in a local store, and with everybody else through a relay.
@@ -147,6 +153,10 @@ pub enum Purpose {
     Tree,
     /// One text.
     Text,
+    /// A task board.
+    Board,
+    /// A chart.
+    Chart,
 }
 
 impl From<Purpose> for Kind {
@@ -154,6 +164,8 @@ impl From<Purpose> for Kind {
         match purpose {
             Purpose::Tree => Self::Tree,
             Purpose::Text => Self::Text,
+            Purpose::Board => Self::Board,
+            Purpose::Chart => Self::Chart,
         }
     }
 }
@@ -165,6 +177,27 @@ pub enum Format {
     Json,
     /// The bare text of a text document.
     Text,
+    /// A chart as a Vega-Lite specification.
+    VegaLite,
+    /// The tasks of a board, one JSON object a line.
+    JsonLines,
+    /// The tasks of a board as a table.
+    Csv,
+    /// The tasks of a board, one line of text each.
+    TodoTxt,
+}
+
+/// What a file is in.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ImportFormat {
+    /// A Vega-Lite specification: a chart.
+    VegaLite,
+    /// Tasks, one JSON object a line: a board.
+    JsonLines,
+    /// A table of tasks, with their fields in the first row: a board.
+    Csv,
+    /// Tasks, one line of text each: a board.
+    TodoTxt,
 }
 
 #[derive(Subcommand)]
@@ -235,12 +268,34 @@ pub enum Command {
         #[command(subcommand)]
         command: TextCommand,
     },
+    /// Make a document of a file: a chart of a Vega-Lite specification, a board of tasks.
+    ///
+    /// All of it is there afterwards, or nothing. What neither charts nor boards know is kept and exported again.
+    Import {
+        doc: String,
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// What it is in; told by its content and name unless said.
+        #[arg(long, value_enum)]
+        format: Option<ImportFormat>,
+        /// What the document is made of.
+        #[arg(long, value_enum, default_value = "yjs")]
+        crdt: Crdt,
+    },
     /// Write a document to standard output.
     Export {
         doc: String,
-        #[arg(long, value_enum, default_value = "json")]
-        format: Format,
+        /// In which form; vega-lite for charts, json-lines for boards and json for others unless said.
+        #[arg(long, value_enum)]
+        format: Option<Format>,
     },
+    /// Work on the tasks of a board.
+    Task {
+        #[command(subcommand)]
+        command: TaskCommand,
+    },
+    /// Work on the elements of a chart.
+    Chart(ChartArgs),
     /// Bring documents and relay together; ends when everything is saved there and everything there is here.
     Sync {
         /// Which; all in the store if none is named. One that is not here is fetched.

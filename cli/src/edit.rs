@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use syncline::{Document, Engine, Family, Kind, Operation, Path, SaveError, Saved, Spec, Status, Value};
+use syncline::{
+    Document, EditError, Engine, Family, Kind, Operation, Path, SaveError, Saved, Spec, Status, Value,
+};
+
+use syncline_core::replica::EditFailure;
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -23,12 +27,53 @@ pub async fn create(global: &Global, doc: &str, kind: Kind, family: Family) -> R
 
 /// Performs one operation.
 pub async fn perform(global: &Global, doc: &str, operation: Operation) -> Result<(), Failure> {
+    edit(global, doc, |document| Ok(document.perform(operation)?)).await
+}
+
+/// Makes an edit of a document that is there.
+pub async fn edit<T>(
+    global: &Global,
+    doc: &str,
+    edit: impl FnOnce(&Document) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let engine = session::online(global, session::existing_store(global)?)?;
     let document = session::document(&engine, doc).await?;
-    document.perform(operation)?;
-    let saved = session::unless_full(&engine, async { Ok(document.saved(Saved::Local).await?) }).await;
-    let taken = if saved.is_ok() { taken(&engine, &document).await } else { Taken::NotAwaited };
-    session::close(&engine).await?;
+    let value = edit(&document)?;
+    settle(&engine, &document).await?;
+    Ok(value)
+}
+
+/// Why an edit was not made: what the closure said, or what stood in its way.
+pub fn rejected(error: EditError<Failure>) -> Failure {
+    match error {
+        EditError::Failed(EditFailure::Rejected(failure)) => failure,
+        other => Failure::Edit(other.to_string()),
+    }
+}
+
+/// The one of these names that is `wanted`, or the only one that begins like it.
+pub fn one_of<'a>(
+    what: &str,
+    wanted: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<String, Failure> {
+    let alike: Vec<&str> = names.clone().filter(|name| name.starts_with(wanted)).collect();
+    match (names.into_iter().any(|name| name == wanted), &alike[..]) {
+        (true, _) => Ok(wanted.to_owned()),
+        (false, [only]) => Ok((*only).to_owned()),
+        (false, []) => Err(Failure::Edit(format!("there is no {what} {wanted:?}; `list` shows their ids"))),
+        (false, [first, second, ..]) => {
+            let reason = format!("{wanted:?} may be {first:?} or {second:?}; say more of the id");
+            Err(Failure::Ambiguous(reason))
+        }
+    }
+}
+
+/// Waits until what was edited is durable here, gives a relay that can be reached a moment to take it, and closes.
+pub async fn settle(engine: &Engine, document: &Document) -> Result<(), Failure> {
+    let saved = session::unless_full(engine, async { Ok(document.saved(Saved::Local).await?) }).await;
+    let taken = if saved.is_ok() { taken(engine, document).await } else { Taken::NotAwaited };
+    session::close(engine).await?;
     saved?;
     match taken {
         Taken::Never(reason) => session::warn(&format!("saved here, but no relay takes it: {reason}")),
@@ -97,7 +142,8 @@ pub fn splice(rest: &[String]) -> Result<Operation, Failure> {
     Ok(Operation::Splice { path, at: number(at)?, delete: number(delete)?, insert: insert.clone() })
 }
 
-fn parse(value: &str) -> Result<Value, Failure> {
+/// A value as it stands on the command line.
+pub fn parse(value: &str) -> Result<Value, Failure> {
     Ok(Value::from_json(&serde_json::from_str(value)?)?)
 }
 

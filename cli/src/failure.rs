@@ -1,8 +1,9 @@
 //! Why a command failed, in words and in a code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use syncline::import::ImportError;
 use syncline::{OpenError, SaveError, Spec};
 use syncline_core::event::StoreFault;
 use thiserror::Error;
@@ -32,10 +33,18 @@ pub enum Failure {
     NotAtRelay(String),
     #[error("there is no store {}; name another one with --store, or make it with `create DOC` or `sync DOC`", .0.display())]
     NoStore(PathBuf),
-    #[error("{0:?} ({1}) holds no text by itself; export it as json")]
-    NotText(String, Spec),
     #[error("there is a document {0:?} already")]
     Exists(String),
+    #[error("{} cannot be read: {error}", .0.display(), error = .1)]
+    Unreadable(PathBuf, std::io::Error),
+    #[error("{0}")]
+    Import(String),
+    #[error(transparent)]
+    Export(#[from] syncline::import::ExportError),
+    #[error("{0:?} ({1}) cannot be exported as {2}; {3}")]
+    Format(String, Spec, &'static str, &'static str),
+    #[error("{0}")]
+    Ambiguous(String),
     #[error("there is nothing at {1:?} in {0:?}")]
     Nothing(String, String),
     #[error("no relay is named; give --relay URL or set SYNCLINE_RELAY")]
@@ -59,6 +68,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What is wrong with a file.
+    pub fn import(file: &Path, error: &ImportError) -> Self {
+        let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
+        Self::Import(format!("{}{line}: {}; nothing was imported", file.display(), error.reason))
+    }
+
     /// The process's exit code; see `--help`.
     pub fn exit_code(&self) -> ExitCode {
         if matches!(self, Self::NotSynced(_)) { ExitCode::from(3) } else { ExitCode::FAILURE }
@@ -76,8 +91,12 @@ impl Failure {
             Self::Json(_) => "json",
             Self::NoDocument(_) | Self::NotAtRelay(_) => "no-document",
             Self::NoStore(_) => "no-store",
-            Self::NotText(..) => "not-text",
             Self::Exists(_) => "exists",
+            Self::Unreadable(..) => "unreadable",
+            Self::Import(_) => "import",
+            Self::Export(_) => "export",
+            Self::Format(..) => "format",
+            Self::Ambiguous(_) => "ambiguous",
             Self::Nothing(..) => "nothing",
             Self::NoRelay => "no-relay",
             Self::Unreachable(_) => "unreachable",

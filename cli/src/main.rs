@@ -1,9 +1,12 @@
 //! `syncline`: the engine in a terminal.
 
 mod args;
+mod chart;
 mod edit;
+mod export;
 mod failure;
 mod history;
+mod import;
 mod operations;
 mod progress;
 mod read;
@@ -11,13 +14,14 @@ mod replay;
 mod session;
 mod status;
 mod sync;
+mod task;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use args::{Arguments, Command, Global, TextCommand};
+use args::{Arguments, ChartArgs, Command, Global, TextCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -62,7 +66,12 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Text { command: TextCommand::Splice { doc, rest } } => {
             edit::perform(global, &doc, edit::splice(&rest)?).await
         }
-        Command::Export { doc, format } => read::export(global, &doc, format).await,
+        Command::Import { doc, file, format, crdt } => {
+            import::import(global, &doc, &file, format, crdt.into()).await
+        }
+        Command::Export { doc, format } => export::export(global, &doc, format).await,
+        Command::Task { command } => task::run(global, command).await,
+        Command::Chart(ChartArgs { command }) => chart::run(global, command).await,
         Command::Sync { docs, timeout } => sync::sync(global, &docs, timeout).await,
         Command::Watch { doc } => sync::watch(global, &doc).await,
         Command::History { doc } => history::history(global, &doc).await,

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use serde_json::json;
 use syncline::storage::Storage;
-use syncline::{Kind, Path, Spec, Value, json::to_canonical_json};
+use syncline::{Document, Path, Value, json::to_canonical_json};
 
-use crate::args::{Format, Global};
+use crate::args::Global;
 use crate::failure::{Failure, unless_any};
 use crate::{progress, session};
 
@@ -15,41 +15,25 @@ pub async fn get(global: &Global, doc: &str, path: &str) -> Result<(), Failure> 
     print(&to_canonical_json(&read(global, doc, &path.parse()?).await?))
 }
 
-/// Prints a document.
-pub async fn export(global: &Global, doc: &str, format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Json => get(global, doc, "").await,
-        Format::Text => print(&text(global, doc).await?),
-    }
-}
-
-/// The text of a text document; one without content is an empty text.
-async fn text(global: &Global, doc: &str) -> Result<String, Failure> {
-    let (spec, value) = look(global, doc, &Path::root().child(Kind::TEXT_KEY)).await?;
-    match (spec.kind, value) {
-        (Kind::Text, Some(Value::Text(text))) => Ok(text),
-        (Kind::Text, None) => Ok(String::new()),
-        (Kind::Text | Kind::Tree, _) => Err(Failure::NotText(doc.to_owned(), spec)),
-    }
-}
-
 async fn read(global: &Global, doc: &str, path: &Path) -> Result<Value, Failure> {
-    let (_, value) = look(global, doc, path).await?;
+    let value = look(global, doc, |document| Ok(document.value(path))).await?;
     value.ok_or_else(|| Failure::Nothing(doc.to_owned(), path.to_string()))
 }
 
-/// What a document is, and what is at a path of it.
-async fn look(global: &Global, doc: &str, path: &Path) -> Result<(Spec, Option<Value>), Failure> {
+/// Looks at a document that this store has.
+pub async fn look<T>(
+    global: &Global,
+    doc: &str,
+    look: impl FnOnce(&Document) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let engine = session::offline(global, session::existing_store(global)?)?;
-    let document = session::document(&engine, doc).await?;
-    let value = document.value(path);
-    let stored = engine.list().await?;
+    let seen = look(&session::document(&engine, doc).await?);
     engine.close().await;
-    let spec = stored.iter().find(|summary| summary.doc.as_str() == doc).map(|summary| summary.spec);
-    Ok((spec.ok_or_else(|| Failure::NoDocument(doc.to_owned()))?, value))
+    seen
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// Prints exactly this.
+pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)

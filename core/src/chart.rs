@@ -141,6 +141,14 @@ pub struct Position {
 }
 
 impl Chart {
+    /// All parts of an element: those of which there can be only one, then the others kind by kind, each in its order.
+    #[must_use]
+    pub fn parts_of(&self, of: &ElementId) -> Vec<(&ElementId, &Element)> {
+        let mut parts = in_order(self.elements.iter().filter(|(_, part)| part.parent == *of).collect());
+        parts.sort_by_key(|(_, part)| (part.place.is_some(), &part.kind));
+        parts
+    }
+
     /// The parts of an element that are of one kind, in their order.
     #[must_use]
     pub fn parts(&self, of: &ElementId, kind: &str) -> Vec<(&ElementId, &Element)> {

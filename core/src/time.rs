@@ -29,3 +29,26 @@ impl Time {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// Whether a text is a date such as 2026-12-24, or a moment as RFC 3339 has it.
+#[must_use]
+pub fn is_date(text: &str) -> bool {
+    let day = format!("{text}T00:00:00Z");
+    [text, &day].iter().any(|moment| OffsetDateTime::parse(moment, &Rfc3339).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_dates() {
+        for text in ["2026-12-24", "2024-02-29", "2026-12-24T18:00:00Z", "2026-12-24T18:00:00.5+02:00"] {
+            assert!(is_date(text), "{text}");
+        }
+        for text in ["", "2026-02-29", "24.12.2026", "2026-12-24T18:00", "2026-1-1", "soon"] {
+            assert!(!is_date(text), "{text}");
+        }
+        assert_eq!(Time(1).rfc3339().as_deref(), Some("1970-01-01T00:00:00.001Z"));
+    }
+}

@@ -34,6 +34,8 @@ enum Family {
 enum Kind {
     Tree,
     Text,
+    Board,
+    Chart,
 }
 
 #[derive(Encode)]
@@ -126,6 +128,8 @@ fn spec(spec: entry::Spec) -> Spec {
     let kind = match spec.kind {
         entry::Kind::Tree => Kind::Tree,
         entry::Kind::Text => Kind::Text,
+        entry::Kind::Board => Kind::Board,
+        entry::Kind::Chart => Kind::Chart,
     };
     Spec(family, kind)
 }

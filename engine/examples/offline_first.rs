@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use syncline::board::{Place, TaskText};
-use syncline::chart::{Content, ElementId};
+use syncline::chart::ElementId;
 use syncline::transports::WebSocket;
 use syncline::{BoxError, Engine, Family, Saved, SqliteStorage, Value, storage};
 
@@ -39,11 +39,10 @@ async fn main() -> Result<(), BoxError> {
     chart.edit(|chart| {
         let root = ElementId::chart();
         if chart.state().elements.is_empty() {
-            let bar = Content::Properties([("type".to_owned(), Value::from("bar"))].into());
-            chart.add(&root, "mark", None, bar)?;
-            let data = chart.add(&root, "data", None, Content::Properties([].into()))?;
-            let point = Content::Properties([("a".to_owned(), 28.into())].into());
-            chart.add(&data, "values", None, point)?;
+            chart.add(&root, "mark", None, &"bar".into())?;
+            let data = chart.add(&root, "data", None, &Value::Map([].into()))?;
+            let point = Value::Map([("a".to_owned(), 28.into())].into());
+            chart.add(&data, "values", None, &point)?;
         }
         chart.update(&root, "/title/text".parse().expect("a path"), Some(user.as_str().into()))
     })?;

@@ -12,15 +12,17 @@ use syncline_core::id::{DocId, EntryId, Have, ReplicaId};
 use syncline_core::operation::{EditError as OperationError, Operation};
 use syncline_core::path::Path;
 use syncline_core::replica::{EditFailure, Editor, Replica};
+use syncline_core::schema::Schema;
 use syncline_core::time::Time;
 use syncline_core::value::Value;
 use syncline_core::wire::ErrorCode;
 use tokio::sync::watch;
 
-use crate::error::{EditError, SaveError};
+use crate::error::{EditError, OpenError, SaveError};
 use crate::history::History;
 use crate::node::Node;
 use crate::observers::{Channels, Complaint, Ended, Loss, Observers};
+use crate::typed::Typed;
 
 /// An open document. Cheap to clone. When the last handle is dropped the document is closed: it leaves memory once it is
 /// written and, if the engine has a relay, once that has acknowledged every edit.
@@ -133,6 +135,17 @@ impl Document {
     #[must_use]
     pub fn spec(&self) -> Option<Spec> {
         self.handle.node.look(|replica| replica.spec(&self.handle.doc))
+    }
+
+    /// The document in the terms of its schema; an error if it is of another kind.
+    pub fn typed<S: Schema>(&self) -> Result<Typed<S>, OpenError> {
+        match self.spec() {
+            Some(found) if found.kind != S::KIND => {
+                let (doc, wanted) = (self.id().clone(), Spec { kind: S::KIND, ..found });
+                Err(DocumentError::SpecMismatch { doc, wanted, found, place: "here" }.into())
+            }
+            Some(_) | None => Ok(Typed::new(self.clone())),
+        }
     }
 
     /// Makes an edit of one operation.

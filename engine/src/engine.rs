@@ -198,14 +198,7 @@ impl Engine {
 
     /// Opens a document of a schema that this store has, in whichever family it is.
     pub async fn existing_typed<S: Schema>(&self, name: &str) -> Result<Typed<S>, OpenError> {
-        let document = self.existing(name).await?;
-        match document.spec() {
-            Some(found) if found.kind != S::KIND => {
-                let (doc, wanted) = (document.id().clone(), Spec { kind: S::KIND, ..found });
-                Err(DocumentError::SpecMismatch { doc, wanted, found, place: "here" }.into())
-            }
-            Some(_) | None => Ok(Typed::new(document)),
-        }
+        self.existing(name).await?.typed()
     }
 
     /// Opens a document that this store has.

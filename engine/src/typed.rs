@@ -52,6 +52,14 @@ impl<S: Schema> Typed<S> {
         &self,
         edit: impl FnOnce(&mut Edit<'_, '_, S>) -> Result<T, OperationError>,
     ) -> Result<T, EditError<OperationError>> {
+        self.edit_or(edit)
+    }
+
+    /// As [`Typed::edit`], where the closure may fail for reasons of its own.
+    pub fn edit_or<T, E>(
+        &self,
+        edit: impl FnOnce(&mut Edit<'_, '_, S>) -> Result<T, E>,
+    ) -> Result<T, EditError<E>> {
         self.document.edit(|editor| edit(&mut Edit::new(editor)))
     }
 

@@ -1,8 +1,8 @@
 //! Edits of a chart as an application makes them: with names and places found for what is new.
 
 use super::operation::{parents, remove, with_parts};
-use super::vega_lite::{Form, form};
-use super::{Chart, ChartOperation, Content, Element, ElementId, Position};
+use super::vega_lite::{self, Form, form};
+use super::{Chart, ChartOperation, Element, ElementId, MAX_ELEMENT_DEPTH, Position};
 use crate::fractional_index::{CROWDED, FractionalIndex, Spot};
 use crate::operation::EditError;
 use crate::path::Path;
@@ -23,14 +23,15 @@ pub enum Place<'a> {
 }
 
 impl Edit<'_, '_, Chart> {
-    /// Adds an element, behind others of its kind where they have an order; returns its name. A kind of which there can
-    /// be only one, or one of each name, is named after that: a second one is refused.
+    /// Adds an element as Vega-Lite writes it, with its parts: a layer with its mark, its encodings and its data. Goes
+    /// behind others of its kind where they have an order; returns its name. A kind of which there can be only one, or one
+    /// of each name, is named after that: a second one is refused.
     pub fn add(
         &mut self,
         parent: &ElementId,
         kind: &str,
         name: Option<&str>,
-        content: Content,
+        content: &Value,
     ) -> Result<ElementId, EditError> {
         let chart = self.state();
         if !parent.is_chart() && !chart.elements.contains_key(parent) {
@@ -46,13 +47,21 @@ impl Edit<'_, '_, Chart> {
         }
         let mut element = Element::new(parent.clone(), kind, Default::default());
         element.name = name.map(str::to_owned);
-        element.content = content;
         if listed {
             element.place = Some(self.place(&chart, &id, &element, Place::Last)?);
         }
         self.clear(&id)?;
-        self.perform(&ChartOperation::Add { id: id.clone(), element: Box::new(element) })?;
-        Ok(id)
+        let parts = vega_lite::parts(id.clone(), element, content.to_json());
+        let parts = parts.map_err(|error| EditError::Unsupported { reason: error.reason })?;
+        let names: Vec<ElementId> = parts.keys().cloned().collect();
+        for (id, element) in parts {
+            self.perform(&ChartOperation::Add { id, element: Box::new(element) })?;
+        }
+        let elements = self.state().elements;
+        match names.iter().all(|id| elements.contains_key(id)) {
+            true => Ok(id),
+            false => Err(EditError::Limit { what: "the nesting of elements", limit: MAX_ELEMENT_DEPTH }),
+        }
     }
 
     /// Takes out what somebody made part of an earlier element of this name while it was removed: it must not come back

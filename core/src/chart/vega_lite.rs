@@ -188,7 +188,7 @@ impl Reader {
                     self.listed(&key, listed, parent, &here)?;
                 }
                 json if parts.contains(&key.as_str()) && form(&key, false) == Form::Single => {
-                    self.part(part_id(parent, &key), parent, &key, None, None, json, &here)?;
+                    self.part(part_id(parent, &key), empty(parent, &key), json, &here)?;
                 }
                 json => drop(properties.insert(key, value(&json, &here)?)),
             }
@@ -209,7 +209,8 @@ impl Reader {
             properties.insert(kind.to_owned(), Value::Map(BTreeMap::new()));
         }
         for (name, json) in named {
-            self.part(part_id(parent, &name), parent, kind, Some(&name), None, json, &at.child(&name))?;
+            let element = Element { name: Some(name.clone()), ..empty(parent, kind) };
+            self.part(part_id(parent, &name), element, json, &at.child(&name))?;
         }
         Ok(())
     }
@@ -223,19 +224,17 @@ impl Reader {
     ) -> Result<(), ImportError> {
         for ((index, json), place) in listed.into_iter().enumerate().zip(FractionalIndex::sequence()) {
             let id = part_id(parent, &format!("{kind}-{}", index + 1));
-            self.part(id, parent, kind, None, Some(place), json, &at.child(index))?;
+            let element = Element { place: Some(place), ..empty(parent, kind) };
+            self.part(id, element, json, &at.child(index))?;
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are what an element is made of")]
+    /// Makes an element, and others of its parts. What it says is not in it yet.
     fn part(
         &mut self,
         id: ElementId,
-        parent: &ElementId,
-        kind: &str,
-        name: Option<&str>,
-        place: Option<FractionalIndex>,
+        mut element: Element,
         json: Json,
         at: &Path,
     ) -> Result<(), ImportError> {
@@ -244,19 +243,18 @@ impl Reader {
             return Err(ImportError::whole(reason));
         }
         let id = self.unused(id);
-        let mut element = Element::new(parent.clone(), kind, BTreeMap::new());
-        element.name = name.map(str::to_owned);
-        element.place = place;
         self.pointers.insert(at.to_string(), id.clone());
         // Takes the name before its parts could.
         self.elements.insert(id.clone(), element.clone());
         element.content = match json {
-            Json::String(mark) if kind == MARK => {
+            Json::String(mark) if element.kind == MARK => {
                 element.shorthand = true;
                 Content::Properties([(TYPE.to_owned(), mark.into())].into())
             }
-            Json::Object(object) => Content::Properties(self.object(object, &id, parts_of(kind), at)?),
-            Json::Array(points) if kind == DATASETS && !points.is_empty() => {
+            Json::Object(object) => {
+                Content::Properties(self.object(object, &id, parts_of(&element.kind), at)?)
+            }
+            Json::Array(points) if element.kind == DATASETS && !points.is_empty() => {
                 self.listed(VALUES, points, &id, at)?;
                 Content::Value(Value::List(Vec::new()))
             }
@@ -272,6 +270,21 @@ impl Reader {
         let mut ids = std::iter::once(id.clone()).chain(ids);
         ids.find(|id| !id.is_chart() && !self.elements.contains_key(id)).expect("numbers do not end")
     }
+}
+
+fn empty(parent: &ElementId, kind: &str) -> Element {
+    Element::new(parent.clone(), kind, BTreeMap::new())
+}
+
+/// An element and its parts, of what it says as JSON.
+pub(super) fn parts(
+    id: ElementId,
+    element: Element,
+    json: Json,
+) -> Result<BTreeMap<ElementId, Element>, ImportError> {
+    let mut reader = Reader { elements: BTreeMap::new(), pointers: BTreeMap::new() };
+    reader.part(id, element, json, &Path::root())?;
+    Ok(reader.elements)
 }
 
 /// A list of views must hold views; data points are whatever they are. An empty list is a property.

@@ -171,7 +171,7 @@ fn entry_id(g: &mut Gen) -> EntryId {
 fn spec(g: &mut Gen) -> Spec {
     Spec {
         family: *g.choose(&[Family::Yjs, Family::Automerge, Family::Toy]).unwrap(),
-        kind: *g.choose(&[Kind::Tree, Kind::Text]).unwrap(),
+        kind: *g.choose(&Kind::ALL).unwrap(),
     }
 }
 

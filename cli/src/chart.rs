@@ -1,0 +1,155 @@
+//! Commands on the elements of a chart.
+
+use std::io::Write;
+
+use serde_json::json;
+use syncline::chart::{Chart, Content, Element, ElementId, Place, Position};
+use syncline::json::to_canonical_json;
+use syncline::{Edit, Value};
+
+use crate::args::{ChartCommand, Global, PlaceArgs};
+use crate::edit::{self, rejected};
+use crate::failure::Failure;
+use crate::read::{look, print};
+
+/// Longest text that `list` shows of what an element says, in characters.
+const BRIEF: usize = 100;
+
+/// Carries out a command.
+pub async fn run(global: &Global, command: ChartCommand) -> Result<(), Failure> {
+    match command {
+        ChartCommand::Add { doc, kind, value, parent, name } => {
+            let value = edit::parse(&value)?;
+            let id = change(global, &doc, &parent, |chart, parent| {
+                Ok(chart.add(parent, &kind, name.as_deref(), &value)?)
+            });
+            print(&format!("{}\n", id.await?))
+        }
+        ChartCommand::Update { doc, id, path, value } => {
+            let value = value.as_deref().map(edit::parse).transpose()?;
+            let path = path.parse()?;
+            change(global, &doc, &id, |chart, id| Ok(chart.update(id, path, value)?)).await
+        }
+        ChartCommand::Move { doc, id, place, to } => {
+            let to = to.as_deref().map(point).transpose()?;
+            change(global, &doc, &id, |chart, id| move_to(chart, id, &place, to)).await
+        }
+        ChartCommand::Rm { doc, id } => change(global, &doc, &id, |chart, id| Ok(chart.remove(id)?)).await,
+        ChartCommand::List { doc } => list(
+            global,
+            &look(global, &doc, |document| Ok(document.typed()?.state().unwrap_or_default())).await?,
+        ),
+    }
+}
+
+/// Changes one element.
+async fn change<T>(
+    global: &Global,
+    doc: &str,
+    id: &str,
+    change: impl FnOnce(&mut Edit<'_, '_, Chart>, &ElementId) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    edit::edit(global, doc, |document| {
+        document
+            .typed::<Chart>()?
+            .edit_or(|chart| {
+                let id = find(&chart.state(), id)?;
+                change(chart, &id)
+            })
+            .map_err(rejected)
+    })
+    .await
+}
+
+/// The one element whose id is this or begins like this.
+fn find(chart: &Chart, id: &str) -> Result<ElementId, Failure> {
+    let root = ElementId::chart();
+    let ids = chart.elements.keys().chain([&root]).map(|id| id.0.as_str());
+    Ok(ElementId(edit::one_of("element", id, ids)?))
+}
+
+fn move_to(
+    chart: &mut Edit<'_, '_, Chart>,
+    id: &ElementId,
+    place: &PlaceArgs,
+    to: Option<Position>,
+) -> Result<(), Failure> {
+    if let Some(position) = to {
+        return Ok(chart.position(id, Some(position))?);
+    }
+    let next_to = place.before.as_ref().or(place.after.as_ref());
+    let next_to = next_to.map(|next_to| find(&chart.state(), next_to)).transpose()?;
+    let place = match &next_to {
+        Some(next) if place.before.is_some() => Place::Before(next),
+        Some(last) => Place::After(last),
+        None if place.first => Place::First,
+        None => Place::Last,
+    };
+    Ok(chart.move_to(id, place)?)
+}
+
+fn point(text: &str) -> Result<Position, Failure> {
+    let wrong = || Failure::Edit(format!("--to is a point such as 10,20.5, not {text:?}"));
+    let (x, y) = text.split_once(',').ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    Ok(Position { x: number(x).ok_or_else(wrong)?, y: number(y).ok_or_else(wrong)? })
+}
+
+fn list(global: &Global, chart: &Chart) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let root = Content::Properties(chart.properties.clone());
+    match global.json {
+        true => writeln!(out, "{}", json!({"id": "chart", "kind": "chart", "says": value(&root).to_json()}))?,
+        false => writeln!(out, "chart  {}", brief(&root))?,
+    }
+    list_parts(&mut out, global, chart, &ElementId::chart(), 1)?;
+    Ok(out.flush()?)
+}
+
+fn list_parts(
+    out: &mut impl Write,
+    global: &Global,
+    chart: &Chart,
+    of: &ElementId,
+    depth: usize,
+) -> Result<(), Failure> {
+    for (id, element) in chart.parts_of(of) {
+        match global.json {
+            true => writeln!(out, "{}", to_json(id, element))?,
+            false => {
+                let kind = element
+                    .name
+                    .as_ref()
+                    .map_or(element.kind.clone(), |name| format!("{} {name}", element.kind));
+                writeln!(out, "{:indent$}{id}  {kind}  {}", "", brief(&element.content), indent = 2 * depth)?;
+            }
+        }
+        list_parts(out, global, chart, id, depth + 1)?;
+    }
+    Ok(())
+}
+
+fn to_json(id: &ElementId, element: &Element) -> serde_json::Value {
+    let mut line = json!({"id": id.0, "kind": element.kind, "parent": element.parent.0,
+        "says": value(&element.content).to_json()});
+    if let Some(name) = &element.name {
+        line["name"] = json!(name);
+    }
+    if let Some(Position { x, y }) = element.position {
+        line["position"] = json!({"x": x, "y": y});
+    }
+    line
+}
+
+fn value(content: &Content) -> Value {
+    match content {
+        Content::Properties(properties) => Value::Map(properties.clone()),
+        Content::Value(value) => value.clone(),
+    }
+}
+
+fn brief(content: &Content) -> String {
+    let text = to_canonical_json(&value(content));
+    let shown: String = text.chars().take(BRIEF).collect();
+    if shown.len() < text.len() { shown + "…" } else { shown }
+}
