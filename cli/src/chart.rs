@@ -10,7 +10,7 @@ use syncline::{Edit, Value};
 use crate::args::{ChartCommand, Global, PlaceArgs};
 use crate::edit::{self, rejected};
 use crate::failure::Failure;
-use crate::read::{look, print};
+use crate::read::{look, on_one_line, print};
 
 /// Longest text that `list` shows of what an element says, in characters.
 const BRIEF: usize = 100;
@@ -100,7 +100,7 @@ fn list(global: &Global, chart: &Chart) -> Result<(), Failure> {
     let root = Content::Properties(chart.properties.clone());
     match global.json {
         true => writeln!(out, "{}", json!({"id": "chart", "kind": "chart", "says": value(&root).to_json()}))?,
-        false => writeln!(out, "chart  {}", brief(&root))?,
+        false => writeln!(out, "chart  {}", on_one_line(&brief(&root)))?,
     }
     list_parts(&mut out, global, chart, &ElementId::chart(), 1)?;
     Ok(out.flush()?)
@@ -117,11 +117,9 @@ fn list_parts(
         match global.json {
             true => writeln!(out, "{}", to_json(id, element))?,
             false => {
-                let kind = element
-                    .name
-                    .as_ref()
-                    .map_or(element.kind.clone(), |name| format!("{} {name}", element.kind));
-                writeln!(out, "{:indent$}{id}  {kind}  {}", "", brief(&element.content), indent = 2 * depth)?;
+                let name = element.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+                let line = format!("{id}  {}{name}  {}", element.kind, brief(&element.content));
+                writeln!(out, "{:indent$}{}", "", on_one_line(&line), indent = 2 * depth)?;
             }
         }
         list_parts(out, global, chart, id, depth + 1)?;

@@ -37,8 +37,8 @@ pub async fn import(
         ImportFormat::TodoTxt => Board::from_todo_txt(&bytes).map(Content::Board),
     };
     match content.map_err(refused)? {
-        Content::Board(board) => fill(global, doc, family, &board).await,
-        Content::Chart(chart) => fill(global, doc, family, &chart).await,
+        Content::Board(board) => fill(global, doc, family, &board, &refused).await,
+        Content::Chart(chart) => fill(global, doc, family, &chart, &refused).await,
     }
 }
 
@@ -88,7 +88,13 @@ fn told_by_object(text: &str, first: &str) -> ImportFormat {
 }
 
 /// Puts what was read into a new document, or into one that holds nothing yet.
-async fn fill<S: Schema>(global: &Global, doc: &str, family: Family, state: &S) -> Result<(), Failure> {
+async fn fill<S: Schema>(
+    global: &Global,
+    doc: &str,
+    family: Family,
+    state: &S,
+    refused: &dyn Fn(ImportError) -> Failure,
+) -> Result<(), Failure> {
     let engine = session::online(global, session::open_store(global)?)?;
     let is_new = !session::is_stored(&engine, doc).await?;
     let document: Typed<S> = engine.typed(doc, family).await?;
@@ -100,7 +106,7 @@ async fn fill<S: Schema>(global: &Global, doc: &str, family: Family, state: &S) 
             engine.delete(doc)?;
         }
         session::close(&engine).await?;
-        return Err(error.into());
+        return Err(refused(ImportError::whole(error.to_string())));
     }
     settle(&engine, &document).await
 }

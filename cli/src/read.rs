@@ -39,6 +39,13 @@ pub fn print(text: &str) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// A text as it stands in a list. Control characters are shown: what others wrote gives no orders to the terminal.
+pub fn on_one_line(text: &str) -> String {
+    let shown =
+        |symbol: char| if symbol.is_control() { symbol.escape_default().to_string() } else { symbol.into() };
+    text.chars().map(shown).collect()
+}
+
 /// Prints what documents there are.
 pub fn list(global: &Global) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();

@@ -9,7 +9,7 @@ use syncline_core::time::is_date;
 use crate::args::{Global, PlaceArgs, TaskCommand, TaskFields};
 use crate::edit::{self, rejected};
 use crate::failure::Failure;
-use crate::read::{look, print};
+use crate::read::{look, on_one_line, print};
 
 /// In which way a task depends on another one where nothing else is said.
 const BLOCKS: &str = "blocks";
@@ -177,23 +177,19 @@ fn list(global: &Global, board: &Board, wanted: impl Fn(&Task) -> bool) -> Resul
                     let only = Board { tasks: [(id.clone(), task.clone())].into() };
                     write!(out, "{}", only.to_json_lines())?;
                 }
-                false => writeln!(out, "{id}  {}", brief(task))?,
+                false => writeln!(out, "{}  {}", on_one_line(&id.0), on_one_line(&brief(task)))?,
             }
         }
     }
     Ok(out.flush()?)
 }
 
-/// A task in a line. Control characters are shown, not sent to the terminal.
+/// A task in brief.
 fn brief(task: &Task) -> String {
     let mut words = vec![format!("[{}]", task.status), task.title.clone()];
     words.extend(task.priority.map(|priority| format!("p{priority}")));
     words.extend(task.assignee.iter().map(|name| format!("({name})")));
     words.extend(task.due.iter().map(|due| format!("due {due}")));
     words.extend(task.labels.keys().map(|label| format!("#{label}")));
-    words.join(" ").chars().flat_map(shown).collect()
-}
-
-fn shown(symbol: char) -> Vec<char> {
-    if symbol.is_control() { symbol.escape_default().collect() } else { vec![symbol] }
+    words.join(" ")
 }

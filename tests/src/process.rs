@@ -15,6 +15,7 @@ pub mod raw;
 pub mod relay;
 pub mod session;
 pub mod store;
+pub mod team;
 pub mod terminal;
 pub mod trace;
 

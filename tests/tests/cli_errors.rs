@@ -40,7 +40,7 @@ fn wrong_edits_say_why_and_change_nothing() {
         (&["rm", "d", "/none"], "edit", "nothing at"),
         (&["text", "splice", "d", "/list", "0", "0", "x"], "edit", "is a list, not a text"),
         (&["get", "d", "/none"], "nothing", "nothing at \"/none\""),
-        (&["export", "d", "--format", "text"], "not-text", "yjs tree"),
+        (&["export", "d", "--format", "text"], "format", "yjs tree"),
     ];
     for (arguments, kind, words) in cases {
         let complaint = terminal.fails(1, arguments);

@@ -36,6 +36,8 @@ cargo xtask TASK
   kill [--runs N] [--seed S]
                            real processes under SIGKILL, from seed S on
   traces                   every recorded session in the real data, over a relay that is killed
+  team [--runs N] [--seed S]
+                           five stores at one board and one chart, with the relay killed
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
@@ -68,7 +70,8 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         // Thousands of seeds are worth the release profile, which plays them several times faster than the tests' own.
         "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
-        "traces" => traces(&tree),
+        "traces" => with_binaries(&tree, "traces", &[], DATA_REMEDY),
+        "team" => with_binaries(&tree, "team", rest, "repeat one game with --runs 1 --seed S"),
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
         "asan" => fuzz::generated(&tree, rest),
@@ -101,12 +104,14 @@ fn kill(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
     tests_binary(tree, "kill", arguments).run("the stores of the failed run are kept where it says")
 }
 
-/// All recorded sessions, those that take minutes included, as fast as the release profile is.
-fn traces(tree: &Tree) -> Result<(), Failure> {
+/// A program over real processes that takes minutes, as fast as the release profile is.
+fn with_binaries(tree: &Tree, name: &str, arguments: &[String], remedy: &str) -> Result<(), Failure> {
     Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
-    release_binary(tree, "traces", &[])
-        .run("the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says")
+    release_binary(tree, name, arguments).run(remedy)
 }
+
+const DATA_REMEDY: &str =
+    "the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says";
 
 fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
     Command::cargo(tree)

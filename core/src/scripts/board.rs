@@ -21,7 +21,7 @@ pub fn board_operation(random: &mut Random, board: &Board) -> BoardOperation {
         return add(random, board);
     };
     match random.below(20) {
-        0..3 if ids.len() < CROWD => add(random, board),
+        0..3 if ids.len() < CROWD || random.chance(0.3) => add(random, board),
         0 if ids.len() > 3 => BoardOperation::Remove { id },
         0..8 => {
             let status = one(random, &STATUSES);

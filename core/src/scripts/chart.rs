@@ -23,8 +23,8 @@ pub fn chart_operation(random: &mut Random, chart: &Chart) -> ChartOperation {
         return add(random, chart, ElementId::chart());
     };
     match random.below(20) {
-        0..2 if ids.len() < CROWD => add(random, chart, ElementId::chart()),
-        2..4 if ids.len() < CROWD => add(random, chart, id),
+        0..2 if ids.len() < CROWD || random.chance(0.3) => add(random, chart, ElementId::chart()),
+        2..4 if ids.len() < CROWD || random.chance(0.3) => add(random, chart, id),
         0 if ids.len() > 3 => ChartOperation::Remove { id },
         0..8 => match chart.elements.get(&id) {
             Some(element) if element.place.is_some() => {

@@ -1,4 +1,4 @@
-//! A TCP proxy that counts what goes through it: what a relay and its clients really put on the wire.
+//! A TCP proxy that counts what goes through it, what a relay and its clients really put on the wire, and that can be cut.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// What is read at a time.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -15,6 +16,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub struct Proxy {
     address: SocketAddr,
     counters: Arc<Counters>,
+    whole: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -33,13 +35,30 @@ impl Proxy {
         let address = listener.local_addr().expect("it has an address");
         let counters = Arc::new(Counters::default());
         let counted = counters.clone();
+        let (whole, is_whole) = watch::channel(true);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let counted = counted.clone();
-                tokio::spawn(async move { pass_on(client, server, &counted).await });
+                let (counted, mut is_whole) = (counted.clone(), is_whole.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        biased;
+                        _cut = is_whole.wait_for(|whole| !whole) => {}
+                        () = pass_on(client, server, &counted) => {}
+                    }
+                });
             }
         });
-        Self { address, counters }
+        Self { address, counters, whole }
+    }
+
+    /// Ends every connection, and every one that is made from now on.
+    pub fn cut(&self) {
+        self.whole.send_replace(false);
+    }
+
+    /// Passes connections on again.
+    pub fn mend(&self) {
+        self.whole.send_replace(true);
     }
 
     /// Where clients connect.

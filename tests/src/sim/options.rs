@@ -108,6 +108,16 @@ impl Options {
         }
     }
 
+    /// Makes boards and charts of the documents in every seventh world of which the family can hold them; none of those is a
+    /// seed that found something before there were any.
+    pub fn draw_schema(&mut self, seed: u64) {
+        if seed % 7 == 2 {
+            let kind = if seed.is_multiple_of(2) { Kind::Board } else { Kind::Chart };
+            let can_nest = self.specs.iter_mut().filter(|spec| spec.family != Family::Toy);
+            can_nest.for_each(|spec| spec.kind = kind);
+        }
+    }
+
     /// Sets how updates share frames in every ninth world, of which none is a seed that found something before there was
     /// a choice.
     pub fn draw_batching(&mut self, seed: u64) {

@@ -4,12 +4,16 @@
 //! when its marker is. Beside it an edit does some of: counting, where nothing may count twice; registers that
 //! are fought over; keys and list elements of its own, some of which later edits remove; text.
 
+use syncline_core::board::Board;
+use syncline_core::chart::Chart;
 use syncline_core::crdt::Crdt;
 use syncline_core::crdt::toy::POISON_KEY;
 use syncline_core::entry::{Family, Kind};
 use syncline_core::operation::Operation;
 use syncline_core::path::Path;
 use syncline_core::random::Random;
+use syncline_core::schema;
+use syncline_core::scripts::{board_operation, chart_operation};
 use syncline_core::value::{NodeKind, Value};
 use syncline_core::wire::decode_operations;
 
@@ -101,7 +105,10 @@ pub(super) fn operations(
     }
     match family {
         Family::Toy => {}
-        Family::Yjs | Family::Automerge => operations.extend(nested(random, document, taste.kind, marker)),
+        Family::Yjs | Family::Automerge => {
+            operations.extend(nested(random, document, taste.kind, marker));
+            operations.extend(typed(random, document, taste.kind));
+        }
     }
     if random.chance(taste.forbidden) {
         operations.push(put(holder(family).child(format!("{FORBIDDEN}{marker}")), Value::Int(1)));
@@ -151,6 +158,16 @@ fn nested(random: &mut Random, document: &dyn Crdt, kind: Kind, marker: u64) -> 
         operations.push(Operation::Remove { path: list.child(random.index(len)) });
     }
     operations
+}
+
+/// What the applications of boards and charts do.
+fn typed(random: &mut Random, document: &dyn Crdt, kind: Kind) -> Vec<Operation> {
+    let operations = match kind {
+        Kind::Board => schema::lower::<Board>(&board_operation(random, &schema::read(document)), document),
+        Kind::Chart => schema::lower::<Chart>(&chart_operation(random, &schema::read(document)), document),
+        Kind::Tree | Kind::Text => Ok(Vec::new()),
+    };
+    operations.expect("the operation was drawn for this document")
 }
 
 /// Texts with what is known to break indices: characters beyond the basic plane and combining ones.
