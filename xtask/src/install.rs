@@ -37,6 +37,28 @@ pub fn debian_packages(tree: &Tree, packages: &[&str]) -> Result<(), String> {
     Err(format!("this failed: {by_hand}"))
 }
 
+/// Installs what the lock file of a folder names, unless it is there; `npm` is Debian's where it is missing.
+pub fn node_packages(tree: &Tree, folder: &str) -> Result<(), String> {
+    let read = |path: &str| std::fs::read(tree.root().join(folder).join(path)).ok();
+    // npm leaves a copy of the lock file behind, in its own order; ours says for which one the folder is complete.
+    const INSTALLED: &str = "node_modules/.installed";
+    let wanted = read("package-lock.json");
+    if wanted.is_some() && read(INSTALLED) == wanted {
+        return Ok(());
+    }
+    if !Command::new(tree, "npm").args(["--version"]).succeeds() {
+        debian_packages(tree, &["npm"])?;
+    }
+    let by_hand = format!("npm ci --prefix {folder}");
+    println!("$ {by_hand}");
+    let install = ["ci", "--no-audit", "--no-fund", "--prefix", folder];
+    if !Command::new(tree, "npm").args(install).succeeds() {
+        return Err(format!("this failed: {by_hand}"));
+    }
+    let mark = tree.root().join(folder).join(INSTALLED);
+    std::fs::write(mark, wanted.unwrap_or_default()).map_err(|error| format!("{INSTALLED}: {error}"))
+}
+
 fn is_root(tree: &Tree) -> bool {
     Command::new(tree, "id").args(["-u"]).stdout("").is_ok_and(|id| id.trim() == "0")
 }

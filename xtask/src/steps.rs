@@ -68,7 +68,7 @@ fn docs(tree: &Tree) -> Result<Unchecked, Failure> {
 
 fn tests(tree: &Tree) -> Result<Unchecked, Failure> {
     install::cargo_tool(tree, "nextest", "cargo-nextest")?;
-    let unchecked = [real_data::missing(tree), tracer(tree), terminal(tree)];
+    let unchecked = [real_data::missing(tree), tracer(tree), terminal(tree), node(tree)];
     Command::cargo(tree)
         .args(["nextest", "run", "--workspace"])
         .env(real_data::VARIABLE, real_data::folder(tree))
@@ -100,6 +100,13 @@ fn terminal(tree: &Tree) -> Option<String> {
         let reason = reason.unwrap_or_else(|| "this machine has no terminal to give".to_owned());
         format!("what long work shows to a terminal: no script; {reason}")
     })
+}
+
+/// What tests run on Node, Node itself included; those tests skip themselves where it cannot be had, which is said aloud
+/// here.
+fn node(tree: &Tree) -> Option<String> {
+    let reason = install::node_packages(tree, "tests/node").err()?;
+    Some(format!("that charts compile with Vega-Lite after they were edited: {reason}"))
 }
 
 fn doctests(tree: &Tree) -> Result<Unchecked, Failure> {

@@ -3,6 +3,7 @@
 mod judged;
 mod play;
 
+use futures_util::StreamExt;
 use syncline::transports::WebSocket;
 use syncline::{Engine, Family, Saved, Schema, SqliteStorage, Typed, json, storage};
 use syncline_core::path::Path;
@@ -106,9 +107,12 @@ pub async fn together<S: Schema>(documents: &[Typed<S>]) -> String {
         for document in documents {
             document.saved(Saved::Relay).await.expect("edits that the relay takes");
         }
-        // Now the relay has all there is.
+        // Now the relay has all there is, and what it passes on may be on its way.
         for document in documents {
-            document.in_sync().await.expect("a document that stays open");
+            let mut changes = document.changes();
+            while !documents.iter().all(|other| document.have().includes(&other.have())) {
+                changes.next().await.expect("a document that stays open");
+            }
         }
     };
     tokio::time::timeout(TOGETHER, all).await.expect("everybody has everything in time");

@@ -172,7 +172,7 @@ impl<S: Judged> Judge<S> {
     pub fn check(&self, end: &S) -> usize {
         let (plain, end_things) = (self.plain.things(), end.things());
         let mut compared = 0;
-        for (thing, fields) in plain.iter().filter(|(thing, _)| self.is_settled(thing)) {
+        for (thing, fields) in plain.iter().filter(|(thing, _)| self.is_settled(thing, &plain)) {
             let found = end_things.get(thing);
             assert!(found.is_some(), "nobody removed {thing:?}, and it is gone");
             let found = found.cloned().unwrap_or_default();
@@ -187,11 +187,12 @@ impl<S: Judged> Judge<S> {
         compared
     }
 
-    /// Whether neither the thing nor anything that it is part of was removed, or added by several.
-    fn is_settled(&self, thing: &str) -> bool {
-        let single = |thing: &str| self.added.get(thing).is_none_or(|who| who.len() == 1);
-        let settled = single(thing) && !self.removed.contains(thing);
-        settled && self.plain.part_of(thing).is_none_or(|whole| whole == "chart" || self.is_settled(&whole))
+    /// Whether neither the thing nor anything that it is part of was removed, with whatever it was part of, or added by
+    /// several.
+    fn is_settled(&self, thing: &str, plain: &BTreeMap<String, BTreeMap<String, String>>) -> bool {
+        let single = self.added.get(thing).is_none_or(|who| who.len() == 1);
+        let settled = single && !self.removed.contains(thing) && plain.contains_key(thing);
+        settled && self.plain.part_of(thing).is_none_or(|whole| self.is_settled(&whole, plain))
     }
 
     fn has_one_writer(&self, thing: &str, field: &str) -> bool {

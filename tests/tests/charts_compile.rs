@@ -1,0 +1,179 @@
+//! Charts that three stores have edited at the same time, without the relay, are charts still: the Vega-Lite compiler
+//! takes them without a warning that it did not have before.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value as Json, json};
+use syncline::chart::{Chart, Content, Element, ElementId, Place};
+use syncline::{Edit, Family, Typed, Value};
+use syncline_core::operation::EditError;
+use syncline_tests::process::real_data;
+use syncline_tests::process::team::{Team, together};
+
+/// Charts that are edited.
+const CHARTS: usize = 30;
+
+/// Data points that two of the three change at the same time.
+const POINTS: usize = 5;
+
+/// Specifications by name.
+type Specifications = BTreeMap<String, Json>;
+
+/// Ours, for where there are no real ones.
+fn own() -> Specifications {
+    let points: Vec<Json> =
+        (0..8).map(|n| json!({"a": format!("g{}", n % 4), "b": n * n, "c": n % 2})).collect();
+    let encoding =
+        json!({"x": {"field": "a", "type": "nominal"}, "y": {"field": "b", "type": "quantitative"}});
+    let chart = |rest: Json| {
+        let mut chart =
+            json!({"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "data": {"values": points}});
+        let parts = chart.as_object_mut().unwrap();
+        parts.extend(rest.as_object().unwrap().clone());
+        chart
+    };
+    [
+        ("own-bar", chart(json!({"mark": "bar", "encoding": encoding}))),
+        ("own-line", chart(json!({"mark": {"type": "line"}, "encoding": encoding}))),
+        ("own-layers", chart(json!({"encoding": encoding, "layer": [{"mark": "bar"}, {"mark": "point"}]}))),
+    ]
+    .map(|(name, chart)| (name.to_owned(), chart))
+    .into()
+}
+
+/// Real ones that hold their data as a list of objects.
+fn real() -> Specifications {
+    let Some(folder) = real_data("charts") else { return Specifications::new() };
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let read = |file: &PathBuf| {
+        let specification: Json = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        (file.file_stem().unwrap().to_str().unwrap().to_owned(), specification)
+    };
+    let has_points = |(_, chart): &(String, Json)| {
+        let points = chart["data"]["values"].as_array();
+        points.is_some_and(|points| points.len() > 1 && points.iter().all(Json::is_object))
+    };
+    files.iter().map(read).filter(has_points).take(CHARTS).collect()
+}
+
+fn points(chart: &Chart) -> Vec<(ElementId, Element)> {
+    let points = chart.parts(&"data".into(), "values");
+    points.into_iter().map(|(id, point)| (id.clone(), point.clone())).collect()
+}
+
+fn properties(element: &Element) -> BTreeMap<String, Value> {
+    match &element.content {
+        Content::Properties(properties) => properties.clone(),
+        Content::Value(_) => BTreeMap::new(),
+    }
+}
+
+/// Adds to the numbers of the first points.
+fn change_points(chart: &mut Edit<'_, '_, Chart>, by: i64) -> Result<(), EditError> {
+    for (id, point) in points(&chart.state()).into_iter().take(POINTS) {
+        for (name, value) in properties(&point) {
+            if let Value::Int(number) = value {
+                let path = syncline::Path::root().child(name);
+                chart.update(&id, path, Some((number + by).into()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A series more: of a layered chart the first layer once more, of another one more points.
+fn add_series(chart: &mut Edit<'_, '_, Chart>) -> Result<(), EditError> {
+    let state = chart.state();
+    let exported = state.to_vega_lite();
+    if let Some(layer) = exported["layer"].as_array().and_then(|layers| layers.first()) {
+        chart.add(&ElementId::chart(), "layer", None, &Value::from_json(layer)?)?;
+    }
+    let (_, last) = points(&state).pop().unwrap();
+    let first = &points(&state)[0].0;
+    let added = chart.add(&"data".into(), "values", None, &Value::Map(properties(&last)))?;
+    chart.move_to(&added, Place::Before(first))
+}
+
+/// Another look: titles of the channels, and how the first mark is drawn.
+fn change_encodings(chart: &mut Edit<'_, '_, Chart>) -> Result<(), EditError> {
+    let state = chart.state();
+    for (id, element) in &state.elements {
+        let channel = element.kind == "encoding" && properties(element).contains_key("field");
+        if channel && ["x", "y", "color"].iter().any(|name| element.name.as_deref() == Some(name)) {
+            chart.update(id, "/title".parse().unwrap(), Some("renamed".into()))?;
+        }
+        if element.kind == "mark" {
+            chart.update(id, "/opacity".parse().unwrap(), Some(0.5.into()))?;
+        }
+    }
+    chart.update(&ElementId::chart(), "/description".parse().unwrap(), Some("edited by three".into()))
+}
+
+fn remove_a_point(chart: &mut Edit<'_, '_, Chart>) -> Result<(), EditError> {
+    let (last, _) = points(&chart.state()).pop().unwrap();
+    chart.remove(&last)
+}
+
+/// What the three made of a chart.
+async fn edited(team: &Team, name: &str, specification: &Json, family: Family) -> Json {
+    let mut charts: Vec<Typed<Chart>> = Vec::new();
+    for member in &team.members {
+        charts.push(member.open(name, family).await);
+    }
+    charts[0].import(&Chart::from_vega_lite(specification.to_string().as_bytes()).unwrap()).unwrap();
+    together(&charts).await;
+    team.members.iter().for_each(|member| member.leave());
+    charts[0].edit(add_series).unwrap();
+    charts[0].edit(|chart| change_points(chart, 1)).unwrap();
+    charts[1].edit(|chart| change_points(chart, 2)).unwrap();
+    charts[1].edit(remove_a_point).unwrap();
+    charts[2].edit(change_encodings).unwrap();
+    team.members.iter().for_each(|member| member.come_back());
+    together(&charts).await;
+    let exported = charts[0].state().unwrap().to_vega_lite();
+    assert_ne!(&exported, specification);
+    exported
+}
+
+/// What the compiler says of specifications; `None` where it is not installed, which is said aloud.
+fn warnings(specifications: &Specifications) -> Option<BTreeMap<String, Vec<String>>> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/node"));
+    let node = folder.join("node_modules/.bin/node");
+    if !node.exists() {
+        println!("SKIPPED: {} is not there; `cargo xtask test tests` installs it", node.display());
+        return None;
+    }
+    let mut compiler = Command::new(node)
+        .arg(folder.join("compile.mjs"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    compiler.stdin.take().unwrap().write_all(json!(specifications).to_string().as_bytes()).unwrap();
+    let output = compiler.wait_with_output().unwrap();
+    assert!(output.status.success());
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charts_that_three_edited_apart_compile_as_before() {
+    let before: Specifications = own().into_iter().chain(real()).collect();
+    let team = Team::start(3).await;
+    let mut after = Specifications::new();
+    for (index, (name, specification)) in before.iter().enumerate() {
+        let family = [Family::Yjs, Family::Automerge][index % 2];
+        after.insert(name.clone(), edited(&team, name, specification, family).await);
+    }
+    let Some((said_before, said_after)) = warnings(&before).zip(warnings(&after)) else { return };
+    for (name, said) in said_after {
+        let new: Vec<_> = said.iter().filter(|warning| !said_before[&name].contains(warning)).collect();
+        assert!(new.is_empty(), "{name}: {new:?} is new in {}", after[&name]);
+    }
+}
