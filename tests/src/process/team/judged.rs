@@ -142,8 +142,8 @@ fn element_fields(element: &Element) -> BTreeMap<String, String> {
 /// Everything that was done, in the order in which it was.
 pub struct Judge<S: Judged> {
     plain: S,
-    /// By thing, who added and who removed it; what was there from the beginning was added by nobody.
-    added: BTreeMap<String, BTreeSet<usize>>,
+    /// By thing, how often it was added: another time, and it is another thing.
+    added: BTreeMap<String, usize>,
     removed: BTreeSet<String>,
     /// By thing and field, who wrote it.
     writers: BTreeMap<(String, String), BTreeSet<usize>>,
@@ -152,13 +152,14 @@ pub struct Judge<S: Judged> {
 impl<S: Judged> Judge<S> {
     /// Nothing was done yet to this.
     pub fn new(plain: S) -> Self {
-        Self { plain, added: BTreeMap::new(), removed: BTreeSet::new(), writers: BTreeMap::new() }
+        let added = plain.things().into_keys().map(|thing| (thing, 1)).collect();
+        Self { plain, added, removed: BTreeSet::new(), writers: BTreeMap::new() }
     }
 
     /// Somebody did something. He may not have known yet that somebody else had removed what he did it to.
     pub fn saw(&mut self, who: usize, operation: &S::Operation) {
         match S::deed(operation) {
-            Deed::Adds(thing) => drop(self.added.entry(thing).or_default().insert(who)),
+            Deed::Adds(thing) => *self.added.entry(thing).or_default() += 1,
             Deed::Removes(thing) => drop(self.removed.insert(thing)),
             Deed::Writes(thing, field) => drop(self.writers.entry((thing, field)).or_default().insert(who)),
         }
@@ -181,18 +182,21 @@ impl<S: Judged> Judge<S> {
                 compared += 1;
             }
         }
-        for thing in self.removed.iter().filter(|thing| !self.added.contains_key(*thing)) {
+        for thing in self.removed.iter().filter(|thing| self.is_single(thing)) {
             assert!(!end_things.contains_key(thing), "somebody removed {thing:?}, and it is there");
         }
         compared
     }
 
-    /// Whether neither the thing nor anything that it is part of was removed, with whatever it was part of, or added by
-    /// several.
+    /// Whether neither the thing nor anything that it is part of was removed, with whatever it was part of, or added
+    /// more than once.
     fn is_settled(&self, thing: &str, plain: &BTreeMap<String, BTreeMap<String, String>>) -> bool {
-        let single = self.added.get(thing).is_none_or(|who| who.len() == 1);
-        let settled = single && !self.removed.contains(thing) && plain.contains_key(thing);
+        let settled = self.is_single(thing) && !self.removed.contains(thing) && plain.contains_key(thing);
         settled && self.plain.part_of(thing).is_none_or(|whole| self.is_settled(&whole, plain))
+    }
+
+    fn is_single(&self, thing: &str) -> bool {
+        self.added.get(thing) == Some(&1)
     }
 
     fn has_one_writer(&self, thing: &str, field: &str) -> bool {

@@ -104,7 +104,9 @@ fn batch<S: Judged>(random: &mut Random, who: usize, document: &Typed<S>, judge:
         match document.perform(&operation) {
             Ok(()) => judge.saw(who, &operation),
             Err(EditError::Failed(EditFailure::Rejected(
-                OperationError::NotFound { .. } | OperationError::OutOfBounds { .. },
+                OperationError::NotFound { .. }
+                | OperationError::OutOfBounds { .. }
+                | OperationError::WrongKind { .. },
             ))) => overtaken += 1,
             Err(other) => panic!("{operation:?} was refused: {other}"),
         }
