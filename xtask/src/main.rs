@@ -4,6 +4,7 @@
 //! early, installing the tools it needs where it may. What a machine cannot check is listed at the
 //! end and never passed over in silence. The other tasks run one part of it.
 
+mod bench;
 mod command;
 mod coverage;
 mod fuzz;
@@ -37,6 +38,7 @@ cargo xtask TASK
                            real processes under SIGKILL, from seed S on
   traces                   every recorded session in the real data, over a relay that is killed
   bench [FILTER]           the benchmarks
+  bench store [PART…]      large stores and long documents beside the bare libraries and a peer
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
   coverage [-p CRATE…]     line coverage of the tests
@@ -69,7 +71,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
         "traces" => traces(&tree),
-        "bench" => bench(&tree, rest),
+        "bench" => bench::run(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
         "asan" => fuzz::generated(&tree, rest),
         "coverage" => coverage::run(&tree, rest),
@@ -106,11 +108,4 @@ fn traces(tree: &Tree) -> Result<(), Failure> {
     Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
     release_binary(tree, "traces", &[])
         .run("the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says")
-}
-
-fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
-    Command::cargo(tree)
-        .args(["bench", "--package", "syncline", "--package", "syncline-storage", "--benches", "--"])
-        .args(arguments)
-        .run("a benchmark did not build or run; its error is above")
 }
