@@ -1,6 +1,7 @@
 //! A document of a quarter of a million edits: how long it takes to open, and what it takes on disk.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use automerge::Automerge;
@@ -37,31 +38,54 @@ pub fn measure(runtime: &Runtime, base: &Path, openings: usize) -> Result<(), Bo
             runtime.block_on(write(&folder(family), family, edits))?;
         }
         let [yjs, automerge] = bare.map(|thread| thread.join().map_err(|_| "a library panicked"));
-        let encodings = [yjs??, automerge??];
+        let encodings = [Arc::<[u8]>::from(yjs??), Arc::<[u8]>::from(automerge??)];
         let document = Automerge::load(&encodings[1]).map_err(BoxError::from);
         let names = runtime.block_on(peer::write(&peers, std::iter::once(document)))?;
         Ok::<_, BoxError>((encodings, names.concat()))
     })?;
 
-    let mut sides = [const { Vec::new() }; 5];
-    for _ in 0..openings {
-        let round: [(Duration, String); 5] = [
-            bare::load(Family::Yjs, &encodings[0])?,
-            runtime.block_on(ours::load(&folder(Family::Yjs), NAME))?,
-            bare::load(Family::Automerge, &encodings[1])?,
-            runtime.block_on(ours::load(&folder(Family::Automerge), NAME))?,
-            runtime.block_on(peer::load(&peers, &name))?,
-        ];
-        for ((taken, text), side) in round.into_iter().zip(&mut sides) {
+    let [yjs, automerge] = &encodings;
+    let bare = |family, encoding: &Arc<[u8]>| {
+        let encoding = encoding.clone();
+        // On a thread of the runtime, as the engine loads on one: each thread has memory of its own to allocate from.
+        runtime.block_on(runtime.spawn(async move { bare::load(family, &encoding) }))?
+    };
+    let engine = |family| runtime.block_on(ours::load(&folder(family), NAME));
+    // Apart, as the one family leaves memory and caches behind that would cost the other more than opening does.
+    let of_yjs = take_turns(openings, &expected, [&|| bare(Family::Yjs, yjs), &|| engine(Family::Yjs)])?;
+    let of_automerge = take_turns(
+        openings,
+        &expected,
+        [&|| bare(Family::Automerge, automerge), &|| engine(Family::Automerge), &|| {
+            runtime.block_on(peer::load(&peers, &name))
+        }],
+    )?;
+    let medians = [of_yjs[0], of_yjs[1], of_automerge[0], of_automerge[1], of_automerge[2]];
+    let folders = [folder(Family::Yjs), folder(Family::Automerge), peers];
+    show(edits.len(), origin, openings, medians, encodings.map(|encoding| encoding.len() as u64), &folders)
+}
+
+/// One way to open the document: how long that took, and its text.
+type Opening<'a> = &'a dyn Fn() -> Result<(Duration, String), BoxError>;
+
+/// Opens the document in every way as often, each round beginning with another one, and gives the medians.
+fn take_turns<const N: usize>(
+    openings: usize,
+    expected: &str,
+    sides: [Opening<'_>; N],
+) -> Result<[Duration; N], BoxError> {
+    let mut taken = [const { Vec::new() }; N];
+    for round in 0..openings {
+        for turn in 0..N {
+            let side = (round + turn) % N;
+            let (time, text) = sides[side]()?;
             if text != expected {
                 return Err("a side does not hold what was written".into());
             }
-            side.push(taken);
+            taken[side].push(time);
         }
     }
-    let medians = sides.map(|side| median(&side));
-    let folders = [folder(Family::Yjs), folder(Family::Automerge), peers];
-    show(edits.len(), origin, openings, medians, encodings.map(|encoding| encoding.len() as u64), &folders)
+    Ok(taken.map(|times| median(&times)))
 }
 
 /// Writes the document and compacts it.
