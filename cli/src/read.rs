@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use syncline::storage::Storage;
 use syncline::{Document, Path, Value, json::to_canonical_json};
@@ -9,6 +10,9 @@ use syncline::{Document, Path, Value, json::to_canonical_json};
 use crate::args::Global;
 use crate::failure::{Failure, unless_any};
 use crate::{progress, session};
+
+/// How many documents are compacted at the same time: each waits for the disk, and takes memory while it does.
+const MAX_COMPACTED_AT_ONCE: usize = 16;
 
 /// Prints a value of a document, without an added newline.
 pub async fn get(global: &Global, doc: &str, path: &str) -> Result<(), Failure> {
@@ -71,16 +75,19 @@ pub async fn compact(global: &Global, doc: Option<&str>) -> Result<(), Failure> 
         None => engine.list().await?.iter().map(|summary| summary.doc.to_string()).collect(),
     };
     let bar = progress::bar(names.len(), "documents compacted");
-    let mut failures = Vec::new();
-    for name in names {
-        match session::document(&engine, &name).await {
-            Ok(document) => document.compact().await,
-            Err(failure) => failures.push(failure),
+    let compactions = stream::iter(&names).map(async |name| {
+        let compacted = session::document(&engine, name).await;
+        if let Ok(document) = &compacted {
+            document.compact().await;
         }
         bar.inc(1);
-    }
+        compacted.err()
+    });
+    let failures = compactions.buffered(MAX_COMPACTED_AT_ONCE).filter_map(std::future::ready).collect().await;
     bar.finish_and_clear();
     session::close(&engine).await?;
+    // What was merged leaves room in the file; of a large one more than is given back by closing it.
+    session::existing_store(global)?.shrink()?;
     unless_any(failures)
 }
 

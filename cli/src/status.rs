@@ -17,6 +17,9 @@ use crate::session;
 /// How long a relay may take to answer.
 const GLANCE: Duration = Duration::from_secs(2);
 
+/// How many documents are open at the same time: each takes memory, and a moment if the relay does not take it.
+const MAX_OPEN_AT_ONCE: usize = 1_000;
+
 /// What is shown.
 struct Report {
     status: Status,
@@ -45,19 +48,34 @@ pub async fn status(global: &Global) -> Result<(), Failure> {
 }
 
 async fn report(global: &Global, engine: &Engine) -> Result<Report, Failure> {
+    let mut stored = engine.list().await?.into_iter().peekable();
+    let mut rows = Vec::new();
+    let mut relay = None;
+    while stored.peek().is_some() || relay.is_none() {
+        let documents = open(engine, stored.by_ref().take(MAX_OPEN_AT_ONCE)).await;
+        if relay.is_none() {
+            relay = Some(try_connect(engine, global).await);
+        }
+        let complaints =
+            complaints(engine, documents.iter().filter_map(|(_, opened)| opened.as_ref().ok())).await;
+        rows.extend(documents.into_iter().map(|(summary, opened)| row(summary, opened, &complaints)));
+    }
+    let status = engine.status();
+    let heard = status.last_contact.map(|time| engine.now().since(time) / 1_000);
+    Ok(Report { status, relay: relay.unwrap_or_default(), heard, rows })
+}
+
+/// Opens documents, which knows what is pending of them.
+async fn open(
+    engine: &Engine,
+    stored: impl Iterator<Item = DocumentSummary>,
+) -> Vec<(DocumentSummary, Result<Document, String>)> {
     let mut documents = Vec::new();
-    for summary in engine.list().await? {
+    for summary in stored {
         let opened = engine.existing(summary.doc.as_str()).await;
         documents.push((summary, opened.map_err(|error| error.to_string())));
     }
-    let relay = try_connect(engine, global).await;
-    let complaints =
-        complaints(engine, documents.iter().filter_map(|(_, opened)| opened.as_ref().ok())).await;
-    // What is pending is told of the documents that are open, so they are let go afterwards.
-    let status = engine.status();
-    let heard = status.last_contact.map(|time| engine.now().since(time) / 1_000);
-    let rows = documents.into_iter().map(|(summary, opened)| row(summary, opened, &complaints)).collect();
-    Ok(Report { status, relay, heard, rows })
+    documents
 }
 
 fn row(
@@ -102,14 +120,20 @@ async fn complaints<'a>(
 }
 
 impl Report {
+    /// Edits of all documents that no relay has, and their bytes.
+    fn pending(&self) -> (u64, u64) {
+        let sum = |count: fn(&Row) -> u64| self.rows.iter().map(count).sum();
+        (sum(|row| row.pending), sum(|row| row.pending_bytes))
+    }
+
     fn print(&self, out: &mut StdoutLock<'_>, global: &Global) -> Result<(), Failure> {
-        let Status { pending, pending_bytes, .. } = &self.status;
+        let (pending, pending_bytes) = self.pending();
         writeln!(out, "store      {} (durability {})", global.store.display(), global.durability())?;
         writeln!(out, "relay      {}", self.relay)?;
         if let Some(seconds) = self.heard {
             writeln!(out, "heard      {seconds} s ago")?;
         }
-        writeln!(out, "pending    {}, {pending_bytes} bytes", counted(*pending, "edit"))?;
+        writeln!(out, "pending    {}, {pending_bytes} bytes", counted(pending, "edit"))?;
         for Row { summary, pending, trouble, .. } in &self.rows {
             let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
             writeln!(
@@ -132,12 +156,13 @@ impl Report {
             )?;
         }
         let status = &self.status;
+        let (pending, pending_bytes) = self.pending();
         writeln!(
             out,
             "{}",
             json!({"store": global.store.display().to_string(), "durability": global.durability().to_string(),
-                "relay": self.relay, "connected": status.is_connected(), "pending": status.pending,
-                "pending_bytes": status.pending_bytes, "last_contact": status.last_contact})
+                "relay": self.relay, "connected": status.is_connected(), "pending": pending,
+                "pending_bytes": pending_bytes, "last_contact": status.last_contact})
         )?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
 use syncline::{Document, Engine, OpenError, Operation, Path, SaveError, Saved, Value, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +17,9 @@ use crate::{operations, progress, session};
 
 /// How many documents are open at the same time: fewer than a relay opens on one link.
 const MAX_SYNCED_AT_ONCE: usize = 5_000;
+
+/// How many documents the relay is asked for before it has answered.
+const MAX_FETCHED_AT_ONCE: usize = 64;
 
 /// How long nobody asks again what a document is after no answer came.
 const ASKING_PAUSE: Duration = Duration::from_millis(100);
@@ -85,9 +88,8 @@ async fn sync_some(
         return failures;
     }
     bar.set_message("");
-    for name in there {
-        sort(fetch(engine, name).await);
-    }
+    let fetched = stream::iter(there).map(|name| fetch(engine, name)).buffered(MAX_FETCHED_AT_ONCE);
+    fetched.collect::<Vec<_>>().await.into_iter().for_each(sort);
     for document in documents {
         awaited.replace(Some(document.clone()));
         failures.extend(bring_together(&document).await.err());

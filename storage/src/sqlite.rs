@@ -13,6 +13,8 @@
 //! pages it was asked to write, and a later one would not say so. Therefore nothing is committed until
 //! [`reopen`](Storage::reopen) has written the log over itself, so that it is surely on disk, and merged it
 //! into the file. The same is done when a store is opened that was not closed, with a `quick_check` in between.
+//!
+//! A store that is closed gives back to the disk what it no longer needs, unless that takes long ([`SqliteStorage::shrink`]).
 
 mod apply;
 mod check;
@@ -22,12 +24,14 @@ mod open;
 mod read;
 mod row;
 mod schema;
+mod shrink;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use syncline_core::event::{StoredDocument, Write};
 use syncline_core::id::DocId;
@@ -112,6 +116,24 @@ impl SqliteStorage {
         })
     }
 
+    /// Gives back to the disk what the file no longer needs, if that is much of it, however long that takes; says whether it
+    /// did. A store that keeps up to 64 MiB does so by itself when it is closed; while it is open, what was deleted
+    /// makes room for what comes.
+    pub fn shrink(&mut self) -> Result<bool, StorageError> {
+        self.shrink_up_to(u64::MAX).map_err(|fault| fault.at(&self.path))
+    }
+
+    /// Shrinks the file if that keeps no more than so many bytes. After a failure nothing is committed before a reopen,
+    /// as after any transaction that failed.
+    fn shrink_up_to(&mut self, most: u64) -> Result<bool, Fault> {
+        let Some(connection) = self.connection.as_ref().filter(|_| !self.failed) else {
+            return Ok(false);
+        };
+        let shrunk = shrink::shrink(connection, most);
+        self.failed = shrunk.is_err();
+        shrunk
+    }
+
     fn read<T>(&mut self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StorageError> {
         let connection =
             self.connection.as_ref().ok_or_else(|| StorageError::Failed { path: self.path.clone() })?;
@@ -142,6 +164,24 @@ impl SqliteStorage {
             connection.busy_timeout(open::BUSY_TIMEOUT).is_ok() && done
         });
         self.truncate_above = if done { WAL_LIMIT_BYTES } else { size + WAL_LIMIT_BYTES };
+    }
+}
+
+impl Drop for SqliteStorage {
+    /// Closing a store waits for nobody, and is no place to fail: a file that could not be made smaller is as good as before,
+    /// and is made smaller another time. The log is not merged into it then, as what is on disk of either is unknown:
+    /// the next to open it begins with that.
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            || self.connection.as_ref().is_none_or(|found| found.busy_timeout(Duration::ZERO).is_err())
+        {
+            return;
+        }
+        if self.shrink_up_to(shrink::MAX_REWRITTEN_BYTES).is_err()
+            && let Some(connection) = &self.connection
+        {
+            drop(connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+        }
     }
 }
 

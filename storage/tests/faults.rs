@@ -11,6 +11,7 @@ use std::path::Path;
 
 use disk::Disk;
 use replay::Replay;
+use syncline_core::event::Write;
 use syncline_storage::{Options, SqliteStorage, Storage, StorageError};
 
 const SEED: u64 = 13;
@@ -39,24 +40,32 @@ fn insist<T>(mut attempt: impl FnMut() -> Result<T, StorageError>) -> (T, Vec<St
     }
 }
 
+fn commit(storage: &mut SqliteStorage, batch: &[Write]) -> Vec<StorageError> {
+    let mut failed = false;
+    let ((), errors) = insist(|| {
+        if failed {
+            storage.reopen()?;
+        }
+        failed = true;
+        storage.commit(batch)
+    });
+    errors
+}
+
 /// A store is made, used, closed and opened again. Gives the errors that were reported.
 fn work(path: &Path, replay: &mut Replay) -> Vec<StorageError> {
     let (mut storage, mut errors) = insist(|| SqliteStorage::open(path, Options::default()));
     while replay.batches() < BATCHES {
         let batch = replay.next();
-        let mut failed = false;
-        let ((), more) = insist(|| {
-            if failed {
-                storage.reopen()?;
-            }
-            failed = true;
-            storage.commit(&batch)
-        });
-        errors.extend(more);
+        errors.extend(commit(&mut storage, &batch));
         let (difference, more) = insist(|| replay.difference(&mut storage));
         assert_eq!(difference, None);
         errors.extend(more);
         if replay.batches() == BATCHES / 2 {
+            // What is deleted is given back to the disk when the store is closed.
+            for batch in replay::ballast() {
+                errors.extend(commit(&mut storage, &batch));
+            }
             drop(storage);
             let (again, more) = insist(|| SqliteStorage::open(path, Options::default()));
             storage = again;

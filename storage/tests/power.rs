@@ -15,6 +15,7 @@ use std::path::Path;
 
 use disk::{Call, Disk, Kind, Platter};
 use replay::Replay;
+use syncline_core::event::Write;
 use syncline_core::random::Random;
 use syncline_storage::{Durability, Options, SqliteStorage, Storage, StorageError};
 
@@ -43,18 +44,23 @@ fn worker() {
     disk::command(&format!("record {} {failed_sync}", trace.display()));
     let mut storage = open(&path, options);
     while replay.batches() < BATCHES {
-        let batch = replay.next();
-        while storage.commit(&batch).is_err() {
-            while storage.reopen().is_err() {}
-        }
+        commit(&mut storage, &replay.next());
         acks.write_all(&replay.batches().to_le_bytes()).unwrap();
         if replay.batches().is_multiple_of(30) {
+            // What is deleted is given back to the disk when the store is closed.
+            replay::ballast().iter().for_each(|batch| commit(&mut storage, batch));
             drop(storage);
             storage = open(&path, options);
         }
     }
     drop(storage);
     disk::stop();
+}
+
+fn commit(storage: &mut SqliteStorage, batch: &[Write]) {
+    while storage.commit(batch).is_err() {
+        while storage.reopen().is_err() {}
+    }
 }
 
 /// Opens a store on a disk one of whose syncs fails.

@@ -4,6 +4,7 @@
 //! early, installing the tools it needs where it may. What a machine cannot check is listed at the
 //! end and never passed over in silence. The other tasks run one part of it.
 
+mod bench;
 mod command;
 mod coverage;
 mod fuzz;
@@ -39,6 +40,7 @@ cargo xtask TASK
   team [--runs N] [--seed S]
                            five stores at one board and one chart, with the relay killed
   bench [FILTER]           the benchmarks
+  bench store [PART…]      large stores and long documents beside the bare libraries and a peer
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
   coverage [-p CRATE…]     line coverage of the tests
@@ -72,7 +74,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "kill" => kill(&tree, rest),
         "traces" => with_binaries(&tree, "traces", &[], DATA_REMEDY),
         "team" => with_binaries(&tree, "team", rest, "repeat one game with --runs 1 --seed S"),
-        "bench" => bench(&tree, rest),
+        "bench" => bench::run(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
         "asan" => fuzz::generated(&tree, rest),
         "coverage" => coverage::run(&tree, rest),
@@ -112,10 +114,3 @@ fn with_binaries(tree: &Tree, name: &str, arguments: &[String], remedy: &str) ->
 
 const DATA_REMEDY: &str =
     "the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says";
-
-fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
-    Command::cargo(tree)
-        .args(["bench", "--package", "syncline", "--package", "syncline-storage", "--benches", "--"])
-        .args(arguments)
-        .run("a benchmark did not build or run; its error is above")
-}

@@ -4,7 +4,7 @@
 use crate::command::{Command, Failure};
 use crate::gate::Unchecked;
 use crate::tree::Tree;
-use crate::{fuzz, install, layering, licences, purity, real_data, tests_binary, tidy, wasm};
+use crate::{bench, fuzz, install, layering, licences, purity, real_data, tests_binary, tidy, wasm};
 
 /// One named check of the gate.
 pub struct Step {
@@ -43,10 +43,10 @@ const SEEDS: &str = "200";
 const FAMILIES: [&str; 3] = ["toy", "yjs", "automerge"];
 
 fn format(tree: &Tree) -> Result<Unchecked, Failure> {
-    let remedy = "run `cargo fmt --all`, and `cargo fmt` in fuzz/";
+    let remedy = "run `cargo fmt --all`, and `cargo fmt` in fuzz/ and bench/";
     Command::cargo(tree).args(["fmt", "--all", "--check"]).run(remedy)?;
-    if !fuzz::targets(tree).is_empty() {
-        Command::cargo(tree).args(["fmt", "--check", "--manifest-path", fuzz::MANIFEST]).run(remedy)?;
+    for manifest in [fuzz::MANIFEST, bench::MANIFEST] {
+        Command::cargo(tree).args(["fmt", "--check", "--manifest-path", manifest]).run(remedy)?;
     }
     Ok(Unchecked::new())
 }
