@@ -43,7 +43,7 @@ use crate::entry::{Entry, Spec};
 use crate::event::{DocumentError, Event, Input, Output, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Principal};
 use crate::time::Time;
-use crate::wire::{Encoding, Message};
+use crate::wire::{Encoding, Message, Packer};
 
 use connection::Connection;
 use context::Context;
@@ -143,6 +143,8 @@ pub struct Replica {
     fault: Option<StoreFault>,
     /// What comes in of snapshots, on all links.
     intake: Intake,
+    /// Makes the frames of all links.
+    packer: Packer,
 }
 
 impl Replica {
@@ -157,6 +159,7 @@ impl Replica {
             stale_loads: BTreeMap::new(),
             fault: None,
             intake: Intake::default(),
+            packer: Packer::default(),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod raw;
 pub mod relay;
 pub mod session;
+pub mod slow;
 pub mod store;
 pub mod terminal;
 pub mod trace;

@@ -35,6 +35,8 @@ cargo xtask TASK
                            the simulator, from seed S on
   kill [--runs N] [--seed S]
                            real processes under SIGKILL, from seed S on
+  slow [--family yjs|automerge] [--replicas N] [--edits N]
+                           a reader that stands still while others edit, and what it costs the relay
   traces                   every recorded session in the real data, over a relay that is killed
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
@@ -68,6 +70,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         // Thousands of seeds are worth the release profile, which plays them several times faster than the tests' own.
         "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
+        "slow" => measure(&tree, "slow", rest),
         "traces" => traces(&tree),
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
@@ -99,6 +102,12 @@ fn release_binary(tree: &Tree, name: &str, arguments: &[String]) -> Command {
 fn kill(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
     Command::cargo(tree).args(["build", "--quiet", "--workspace", "--bins"]).run("mend what it names")?;
     tests_binary(tree, "kill", arguments).run("the stores of the failed run are kept where it says")
+}
+
+/// What is measured is the release profile.
+fn measure(tree: &Tree, name: &str, arguments: &[String]) -> Result<(), Failure> {
+    Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
+    release_binary(tree, name, arguments).run("see which promise it names; it does not hold")
 }
 
 /// All recorded sessions, those that take minutes included, as fast as the release profile is.

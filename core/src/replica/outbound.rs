@@ -69,7 +69,7 @@ impl Replica {
                 self.connections.get_mut(&id)?.mark(doc, now);
             }
         }
-        (!batch.is_empty()).then(|| codec.frame(&batch.messages))
+        (!batch.is_empty()).then(|| self.packer.frame(codec, &batch.messages))
     }
 
     fn full_frame(&self) -> usize {
@@ -106,7 +106,7 @@ impl Replica {
             return Some(frame.clone());
         }
         let encoded: Vec<Encoded> = portion.messages.iter().map(|message| codec.encode(message)).collect();
-        let frame = codec.frame(&encoded);
+        let frame = self.packer.frame(codec, &encoded);
         if let Some(stretch) = portion.stretch {
             shared.0.push((doc.clone(), stretch, codec, frame.clone()));
         }
