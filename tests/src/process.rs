@@ -9,6 +9,7 @@ pub mod child;
 pub mod http;
 pub mod kill;
 pub mod load;
+pub mod long;
 pub mod memory;
 pub mod proxy;
 pub mod raw;

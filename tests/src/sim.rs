@@ -108,6 +108,7 @@ impl Run {
         let mut chance = Random::new(self.seed ^ REPEATED_SALT);
         options.draw_repeated(&mut chance);
         options.draw_batching(self.seed);
+        options.draw_memory(self.seed);
         let drawn = options.to_string();
         let mut world = World::new(options, random, chance, self.plant, with_lines);
         let played = catch_unwind(AssertUnwindSafe(|| world.play()));

@@ -37,6 +37,8 @@ cargo xtask TASK
                            real processes under SIGKILL, from seed S on
   slow [--family yjs|automerge] [--replicas N] [--edits N]
                            a reader that stands still while others edit, and what it costs the relay
+  long [--family yjs|automerge] [--edits N]
+                           a document of a million edits: opening it, catching up with it, and its size
   traces                   every recorded session in the real data, over a relay that is killed
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
@@ -70,7 +72,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         // Thousands of seeds are worth the release profile, which plays them several times faster than the tests' own.
         "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
-        "slow" => measure(&tree, "slow", rest),
+        "slow" | "long" => measure(&tree, task, rest),
         "traces" => traces(&tree),
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),

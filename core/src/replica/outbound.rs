@@ -61,6 +61,7 @@ impl Replica {
         }
         connection.put_back(waiting);
         let dirty = connection.take_dirty();
+        dirty.iter().for_each(|doc| self.wake_document(doc));
         if let (true, Some(doc), 1) = (batch.is_empty(), dirty.first(), dirty.len()) {
             return self.frame_of_one(id, doc, codec, shared);
         }
