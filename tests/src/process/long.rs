@@ -5,14 +5,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use syncline::transports::WebSocket;
-use syncline::{BoxError, Document, Engine, Kind, Operation, Saved, Spec, SqliteStorage, Value, storage};
+use syncline::{BoxError, Document, Engine, Operation, Saved, Spec, SqliteStorage, Value, storage};
 use syncline_core::random::Random;
 use tempfile::TempDir;
 
 use super::relay::Relay;
 use super::{load, memory};
 
-const DOC: &str = "long/text";
+const DOC: &str = "long/board";
+
+/// How many fields are written, over and over.
+const FIELDS: usize = 2_000;
 
 /// Edits that wait for the author's disk at the same time.
 const IN_FLIGHT: u64 = 1_024;
@@ -54,7 +57,7 @@ pub struct Figures {
 impl Run {
     /// Plays the run; an error says what was not as it should be.
     pub async fn play(self) -> Result<Figures, BoxError> {
-        let spec = Spec { kind: Kind::Text, ..load::spec(self.family)? };
+        let spec = load::spec(self.family)?;
         let folder = TempDir::new()?;
         let store = |name: &str| folder.path().join(name);
         let mut relay = Relay::start();
@@ -96,22 +99,12 @@ async fn open(store: &Path, relay: &Relay, spec: Spec) -> Result<(Engine, Docume
     Ok((engine, document))
 }
 
-/// Types, now and then somewhere else, and takes back a sixth of it.
+/// Writes fields, one in each edit.
 async fn write(document: &Document, edits: u64) -> Result<(), BoxError> {
-    let path: syncline::Path = format!("/{}", Kind::TEXT_KEY).parse()?;
-    let (mut random, mut progress) = (Random::new(1), document.watch_progress());
-    let mut length = document.read(|document| document.len(&path)).flatten().unwrap_or_default();
-    let mut at = length;
+    let (mut random, mut progress) = (Random::new(edits), document.watch_progress());
     for number in 0..edits {
-        if number % 50 == 0 {
-            at = random.index(length + 1);
-        }
-        let delete = usize::from(at < length && random.chance(1.0 / 6.0));
-        let insert =
-            if delete > 0 { String::new() } else { char::from(b'a' + random.below(26) as u8).into() };
-        let inserted = insert.len();
-        document.perform(Operation::Splice { path: path.clone(), at, delete, insert })?;
-        (length, at) = (length + inserted - delete, at + inserted);
+        let path = format!("/f{}", random.index(FIELDS)).parse()?;
+        document.perform(Operation::Put { path, value: Value::Int(number.cast_signed()) })?;
         if number % IN_FLIGHT == 0 {
             let made = document.progress().made.saturating_sub(IN_FLIGHT);
             progress.wait_for(|progress| progress.local >= made).await?;
