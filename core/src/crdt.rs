@@ -67,6 +67,9 @@ pub trait Gate: Send {
 
     /// Checks a snapshot made by somebody else and, if it may be merged, takes note of what it holds.
     fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError>;
+
+    /// Memory that what was admitted takes here, in bytes, roughly, without the document itself.
+    fn bytes(&self) -> usize;
 }
 
 /// On whose behalf an update comes.

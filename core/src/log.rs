@@ -20,6 +20,15 @@ pub struct Log {
     have: Have,
     durable: u64,
     tail_bytes: usize,
+    /// What the entries take beyond that.
+    tail_overhead: usize,
+}
+
+/// What an entry takes in a log beyond its cost: its place, and those of the entries it names as seen.
+fn overhead(stored: &StoredEntry) -> usize {
+    let operations = stored.operations.as_ref().map_or(0, Bytes::len);
+    let seen = stored.entry.seen.beyond.len() * size_of::<EntryId>();
+    size_of::<StoredEntry>() + size_of::<u64>() + operations + seen
 }
 
 impl Log {
@@ -34,6 +43,7 @@ impl Log {
             have: Have::default(),
             durable: 0,
             tail_bytes: 0,
+            tail_overhead: 0,
         }
     }
 
@@ -100,6 +110,14 @@ impl Log {
         self.tail_bytes
     }
 
+    /// Memory that the log takes, in bytes, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        const WRITER: usize = 4 * (size_of::<ReplicaId>() + size_of::<u64>());
+        let base = self.base.as_ref().map_or(0, |base| base.state.len());
+        base + self.tail_bytes + self.tail_overhead + self.have.len() * WRITER
+    }
+
     /// The digest at an offset that is still told apart: the base's or a later one.
     #[must_use]
     pub fn digest(&self, offset: u64) -> Option<Digest> {
@@ -149,6 +167,7 @@ impl Log {
         self.have.insert(stored.entry.id);
         self.places.entry(stored.entry.id.replica).or_default().push_back(stored.offset);
         self.tail_bytes += stored.entry.cost();
+        self.tail_overhead += overhead(&stored);
         self.entries.push_back(stored);
     }
 
@@ -159,6 +178,7 @@ impl Log {
             self.entries.drain(..usize::try_from(dropped).unwrap_or(usize::MAX).min(self.entries.len()))
         {
             self.tail_bytes -= stored.entry.cost();
+            self.tail_overhead -= overhead(&stored);
             self.places.get_mut(&stored.entry.id.replica).and_then(VecDeque::pop_front);
         }
         self.places.retain(|_, places| !places.is_empty());
@@ -174,6 +194,7 @@ impl Log {
         self.entries.clear();
         self.places.clear();
         self.tail_bytes = 0;
+        self.tail_overhead = 0;
         entries.into_iter().for_each(|stored| self.push(stored));
     }
 }

@@ -21,6 +21,7 @@ mod document;
 mod edit;
 mod intake;
 mod live;
+mod memory;
 mod namesake;
 mod outbound;
 mod peer;
@@ -36,6 +37,7 @@ pub use backoff::{Backoff, FIRST_WAIT, LONGEST_WAIT};
 pub use compaction::{Merge, Merged};
 pub use connection::{ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, RETRY_WAIT};
 pub use edit::{EditFailure, Edited, Editor, FRESH_NAME_CHARS};
+pub use memory::{LOADED_BYTES, MAX_LOADS};
 pub use outbound::{Batching, FULL_FRAME_BYTES, MAX_FULL_FRAME_BYTES};
 
 use crate::crdt::Crdt;
@@ -43,12 +45,13 @@ use crate::entry::{Entry, Spec};
 use crate::event::{DocumentError, Event, Input, Output, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Principal};
 use crate::time::Time;
-use crate::wire::{Encoding, Message};
+use crate::wire::{Encoding, Message, Packer};
 
 use connection::Connection;
 use context::Context;
 use document::Document;
 use intake::Intake;
+use memory::Loaded;
 
 /// Most documents one link may have open.
 pub const MAX_DOCUMENTS_PER_CONNECTION: usize = 10_000;
@@ -67,6 +70,9 @@ pub struct Policy {
     pub compaction: Compaction,
     /// How updates share frames.
     pub batching: Batching,
+    /// How much memory documents may take that no application has open here, in bytes, roughly; of more, those used least
+    /// recently are unloaded that have nothing to be written. The one used last stays, whatever its size.
+    pub loaded_bytes: usize,
     /// Refuses documents that peers must not open here, with words for them.
     pub serves: fn(&DocId, Spec) -> Result<(), String>,
     /// Refuses entries this replica does not want, with words for their author.
@@ -101,6 +107,7 @@ impl Policy {
             awaits_relay: true,
             compaction: Compaction::default(),
             batching: Batching::default(),
+            loaded_bytes: usize::MAX,
             serves: |_, _| Ok(()),
             accepts: |_, _| Ok(()),
         }
@@ -109,7 +116,7 @@ impl Policy {
     /// A replica that connects others.
     #[must_use]
     pub fn relay() -> Self {
-        Self { relay: true, built: false, ..Self::client() }
+        Self { relay: true, built: false, loaded_bytes: LOADED_BYTES, ..Self::client() }
     }
 }
 
@@ -143,6 +150,10 @@ pub struct Replica {
     fault: Option<StoreFault>,
     /// What comes in of snapshots, on all links.
     intake: Intake,
+    /// What of documents may be unloaded.
+    loaded: Loaded,
+    /// Makes the frames of all links.
+    packer: Packer,
 }
 
 impl Replica {
@@ -157,6 +168,8 @@ impl Replica {
             stale_loads: BTreeMap::new(),
             fault: None,
             intake: Intake::default(),
+            loaded: Loaded::default(),
+            packer: Packer::default(),
         }
     }
 
@@ -184,7 +197,11 @@ impl Replica {
             return Some(output);
         }
         self.flush();
-        self.context.next_effect()
+        let effect = self.context.next_effect();
+        if effect.is_none() {
+            self.unload();
+        }
+        effect
     }
 
     /// When [`Input::Tick`] is due, if nothing happens before.
@@ -206,6 +223,7 @@ impl Replica {
         match self.documents.get_mut(doc) {
             Some(document) => {
                 document.open_again(&mut self.context, spec);
+                self.note_use(doc);
                 self.open_on_every_link(doc);
             }
             None => {
@@ -228,8 +246,8 @@ impl Replica {
 
     /// Forgets a document here: memory, store and all. Peers keep theirs.
     pub fn delete(&mut self, doc: &DocId) {
-        if let Some(mut document) = self.documents.remove(doc) {
-            if document.is_loading() {
+        if let Some(mut document) = self.drop_document(doc) {
+            if document.is_loading() && !self.context.cancel_load(doc) {
                 *self.stale_loads.entry(doc.clone()).or_default() += 1;
             }
             self.shut_on(document.close(), doc);
@@ -294,7 +312,7 @@ impl Replica {
     /// On how many links a document is open.
     #[must_use]
     pub fn links(&self, doc: &DocId) -> usize {
-        self.documents.get(doc).and_then(Document::live).map_or(0, |live| live.connections().len())
+        self.documents.get(doc).map_or(0, Document::links)
     }
 
     /// Whether every link has taken what it was given and nothing waits for any.
@@ -303,7 +321,7 @@ impl Replica {
         self.connections.values().all(Connection::is_drained)
     }
 
-    /// The documents in memory.
+    /// The documents that are open here, in memory or not.
     pub fn documents(&self) -> impl Iterator<Item = &DocId> {
         self.documents.keys()
     }
@@ -315,18 +333,23 @@ impl Replica {
     }
 
     fn on_loaded(&mut self, doc: &DocId, result: Result<Option<StoredDocument>, StoreFault>) {
+        self.context.load_answered();
         if self.is_stale(doc) {
             return;
         }
         let Some(document) = self.documents.get_mut(doc) else { return };
         let waiting = match document.on_loaded(&mut self.context, result) {
             Ok(waiting) => waiting,
-            Err((error, waiting)) => {
-                self.documents.remove(doc);
+            Err((error, mut waiting)) => {
+                let links = document.close();
+                self.drop_document(doc);
+                waiting.retain(|(link, _)| !links.contains(link));
+                links.into_iter().for_each(|link| self.fail_on(link, doc, &error));
                 self.fail_waiting(doc, &error, &waiting);
                 return self.context.tell(Event::Failed { doc: doc.clone(), error });
             }
         };
+        self.note_awake(doc);
         self.open_on_every_link(doc);
         for (connection, message) in waiting {
             self.on_document_message(connection, doc.clone(), message);
@@ -394,16 +417,18 @@ impl Replica {
         self.drop_done(&doc);
     }
 
-    /// Drops a document that nobody uses any more, or that cannot stay open.
+    /// After a document was used: drops it if nobody uses it any more, or if it cannot stay open.
     fn drop_done(&mut self, doc: &DocId) {
         let Some(document) = self.documents.get_mut(doc) else { return };
         if let Some(error) = document.damage() {
             let links = document.close();
-            self.documents.remove(doc);
+            self.drop_document(doc);
             links.into_iter().for_each(|link| self.fail_on(link, doc, &error));
             self.context.tell(Event::Failed { doc: doc.clone(), error });
         } else if document.is_idle() {
-            self.documents.remove(doc);
+            self.drop_document(doc);
+        } else {
+            self.note_use(doc);
         }
     }
 

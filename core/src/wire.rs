@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use codec::{Codec, Encoded, FRAME_VERSION, MIN_COMPRESSED_BYTES};
+pub use codec::{Codec, Encoded, FRAME_VERSION, MIN_COMPRESSED_BYTES, Packer};
 pub use error::WireError;
 pub use json::MAX_JSON_VALUES;
 pub(crate) use json::at_most;

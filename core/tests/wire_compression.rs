@@ -12,7 +12,9 @@ use syncline_core::entry::{Body, Entry, Seen};
 use syncline_core::id::{DocId, EntryId, Principal, ReplicaId};
 use syncline_core::random::Random;
 use syncline_core::time::Time;
-use syncline_core::wire::{Codec, Compression, Encoding, Frame, MIN_COMPRESSED_BYTES, Message, Numbered};
+use syncline_core::wire::{
+    Codec, Compression, Encoding, Frame, MIN_COMPRESSED_BYTES, Message, Numbered, Packer,
+};
 
 use real_data::real_data;
 
@@ -100,5 +102,18 @@ fn what_does_not_shrink_is_sent_as_it_is() {
             assert!(sent.bytes.len() <= plain.bytes.len());
             assert!(text.len() > MIN_COMPRESSED_BYTES || sent == plain);
         }
+    }
+}
+
+#[test]
+fn a_frame_does_not_depend_on_those_made_before_it() {
+    let (mut random, mut packer, notes) = (Random::new(3), Packer::default(), notes());
+    for _ in 0..200 {
+        let from = random.index(notes.len());
+        let text = &notes[from..(from + random.index(20_000)).min(notes.len())];
+        let compression = [Compression::None, Compression::Gzip, Compression::Brotli][random.index(3)];
+        let codec = Codec { encoding: Encoding::Binary, compression };
+        let again = packer.frame(codec, &[codec.encode(&entries(text))]);
+        assert_eq!(again, frame(Encoding::Binary, compression, text));
     }
 }

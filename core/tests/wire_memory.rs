@@ -1,6 +1,6 @@
-//! What decoding a frame may cost in memory, however its lengths lie.
+//! What decoding a frame may cost in memory, however its lengths lie, and making one.
 //!
-//! The allocator has a limit while a frame is decoded. Beyond it, it fails, and the test dies of that. So that
+//! The allocator has a limit meanwhile. Beyond it, it fails, and the test dies of that. So that
 //! nothing else is counted, this file is one test.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -14,8 +14,8 @@ use bytes::Bytes;
 use cap::Cap;
 use quickcheck::Gen;
 use syncline_core::wire::{
-    Codec, ErrorCode, Frame, MAX_ENTRIES_MEMORY, MAX_FRAME_BYTES, WireError, decode_entry, decode_have,
-    decode_operations, encode_entry, encode_have, encode_operations,
+    Codec, Compression, Encoding, ErrorCode, Frame, MAX_ENTRIES_MEMORY, MAX_FRAME_BYTES, Message, Packer,
+    WireError, decode_entry, decode_have, decode_operations, encode_entry, encode_have, encode_operations,
 };
 
 #[global_allocator]
@@ -37,12 +37,13 @@ fn fair(input: usize) -> usize {
 }
 
 #[test]
-fn decoding_takes_bounded_memory() {
+fn frames_take_bounded_memory() {
     every_length_may_lie();
     every_stored_length_may_lie();
     bombs_are_refused();
     small_things_do_not_add_up();
     a_small_entry_keeps_no_large_frame();
+    making_frames_takes_no_new_memory();
 }
 
 fn binary(bytes: impl Into<Bytes>) -> Frame {
@@ -138,6 +139,16 @@ fn a_small_entry_keeps_no_large_frame() {
     let frame = compressed(0, &part(7 * MEBIBYTE));
     let shared = within(MEBIBYTE, || Codec::decode(&frame));
     assert!(shared.is_ok(), "what fills its frame is not copied");
+}
+
+/// The working memory of a compression is not taken anew for each frame.
+fn making_frames_takes_no_new_memory() {
+    let codec = Codec { encoding: Encoding::Binary, compression: Compression::Gzip };
+    let messages =
+        [codec.encode(&Message::Failure { doc: None, code: ErrorCode::Gap, message: "a".repeat(4_000) })];
+    let mut packer = Packer::default();
+    let first = packer.frame(codec, &messages);
+    assert_eq!(within(64 << 10, || packer.frame(codec, &messages)), first);
 }
 
 /// How much memory the messages of a frame keep once the frame is gone.

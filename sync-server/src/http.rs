@@ -106,6 +106,9 @@ struct Status {
     bytes_out: u64,
     /// How many documents the store holds; the first of them follow.
     documents_stored: usize,
+    /// How many are in memory, and what memory they take, in bytes, roughly.
+    documents_loaded: usize,
+    loaded_bytes: usize,
     documents: Vec<DocumentStatus>,
 }
 
@@ -136,6 +139,8 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
             .collect()
     });
     let traffic = shared.node.traffic();
+    let (documents_loaded, loaded_bytes) =
+        shared.node.look(|replica| (replica.loaded(), replica.loaded_bytes()));
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         durability: shared.durability.to_string(),
@@ -148,6 +153,8 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
         frames_out: traffic.frames_out,
         bytes_out: traffic.bytes_out,
         documents_stored: listing.stored,
+        documents_loaded,
+        loaded_bytes,
         documents,
     };
     Json(status).into_response()

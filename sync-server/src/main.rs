@@ -7,9 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline::Durability;
+use syncline_core::replica::LOADED_BYTES;
 use syncline_server::{Relay, RelayError, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+const MEBIBYTE: usize = 1 << 20;
 
 /// The Syncline relay: connects everybody who edits the same documents, and keeps what they write.
 ///
@@ -54,6 +57,16 @@ struct Serve {
     /// What an acknowledged edit survives: a power failure, or only the death of the process.
     #[arg(long, global = true, value_enum, default_value = "full", env = "SYNCLINE_DURABILITY")]
     durability: Kept,
+    /// Memory for documents, in MiB. Of more, those used least recently are unloaded, to be read again when they are spoken
+    /// of; a document that is larger is served all the same.
+    #[arg(
+        long,
+        global = true,
+        value_name = "MIB",
+        default_value_t = LOADED_BYTES / MEBIBYTE,
+        env = "SYNCLINE_MEMORY"
+    )]
+    memory: usize,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -97,7 +110,9 @@ async fn run(serve: Serve) -> Result<(), RelayError> {
         Kept::Normal => Durability::Normal,
     };
     let mut stops = Stops::listen();
-    let relay = Relay::start(Settings { listen: serve.listen, data: serve.data.clone(), durability }).await?;
+    let loaded_bytes = serve.memory.saturating_mul(MEBIBYTE);
+    let data = serve.data.clone();
+    let relay = Relay::start(Settings { listen: serve.listen, data, durability, loaded_bytes }).await?;
     let address = relay.address();
     say(&format!("Syncline relay {}", env!("CARGO_PKG_VERSION")));
     say(&format!("  clients  ws://{address}/sync"));

@@ -51,6 +51,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// What an acknowledged edit survives.
     pub durability: Durability,
+    /// How much memory documents may take, in bytes, roughly.
+    pub loaded_bytes: usize,
 }
 
 /// The relay cannot run.
@@ -115,8 +117,11 @@ impl Relay {
         let address = listener.local_addr().map_err(cannot)?;
         let updates = Arc::new(AtomicU64::new(0));
         let counted = updates.clone();
-        let node =
-            Node::start(Box::new(store), config()?, Box::new(move |_, event| on_event(&counted, &event)))?;
+        let node = Node::start(
+            Box::new(store),
+            config(settings.loaded_bytes)?,
+            Box::new(move |_, event| on_event(&counted, &event)),
+        )?;
         let shared = Arc::new(Shared {
             node,
             durability: settings.durability,
@@ -145,14 +150,14 @@ impl Relay {
     }
 }
 
-fn config() -> Result<Config, RelayError> {
+fn config(loaded_bytes: usize) -> Result<Config, RelayError> {
     Ok(Config {
         agent: concat!("sync-server/", env!("CARGO_PKG_VERSION")).to_owned(),
         principal: Principal::new("relay").expect("this is a name"),
         encoding: Encoding::Binary,
         compression: vec![Compression::Gzip, Compression::Brotli],
         seed: getrandom::u64().map_err(|error| RelayError::Random(error.to_string()))?,
-        policy: Policy { serves, ..Policy::relay() },
+        policy: Policy { serves, loaded_bytes, ..Policy::relay() },
     })
 }
 

@@ -109,6 +109,7 @@ impl Run {
         options.draw_repeated(&mut chance);
         options.draw_batching(self.seed);
         options.draw_schema(self.seed);
+        options.draw_memory(self.seed);
         let drawn = options.to_string();
         let mut world = World::new(options, random, chance, self.plant, with_lines);
         let played = catch_unwind(AssertUnwindSafe(|| world.play()));

@@ -36,6 +36,10 @@ cargo xtask TASK
                            the simulator, from seed S on
   kill [--runs N] [--seed S]
                            real processes under SIGKILL, from seed S on
+  slow [--family yjs|automerge] [--replicas N] [--edits N]
+                           a reader that stands still while others edit, and what it costs the relay
+  long [--family yjs|automerge] [--edits N]
+                           a document of a million edits: opening it, catching up with it, and its size
   traces                   every recorded session in the real data, over a relay that is killed
   team [--runs N] [--seed S]
                            five stores at one board and one chart, with the relay killed
@@ -72,6 +76,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         // Thousands of seeds are worth the release profile, which plays them several times faster than the tests' own.
         "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
+        "slow" | "long" => with_binaries(&tree, task, rest, "see which promise it names; it does not hold"),
         "traces" => with_binaries(&tree, "traces", &[], DATA_REMEDY),
         "team" => with_binaries(&tree, "team", rest, "repeat one game with --runs 1 --seed S"),
         "bench" => bench::run(&tree, rest),

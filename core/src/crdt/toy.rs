@@ -112,6 +112,10 @@ impl Gate for ToyGate {
         self.admitted.merge(&state.gate.admitted);
         Ok(())
     }
+
+    fn bytes(&self) -> usize {
+        self.admitted.len() * size_of::<(ReplicaId, u64)>()
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, GateError> {
@@ -244,6 +248,10 @@ impl Gate for Toy {
         self.state.gate.admit_snapshot(snapshot)?;
         self.fresh.merge(&parse::<State>(snapshot)?.gate.admitted);
         Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.state.gate.bytes()
     }
 }
 

@@ -127,6 +127,14 @@ impl Content {
         document.apply(&updates.collect::<Vec<_>>())
     }
 
+    /// Memory that the gate takes, in bytes, roughly. What a document takes nobody asks: it is in use.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Gated(gate) => gate.bytes(),
+            Self::Built(document) => document.bytes(),
+        }
+    }
+
     /// The document, where it is held.
     pub fn document(&self) -> Option<&dyn Crdt> {
         match self {

@@ -6,6 +6,7 @@ use crate::event::{Event, Output, Write};
 use crate::id::{ConnectionId, DocId, WriteId};
 use crate::random::Random;
 use crate::replica::Config;
+use crate::replica::memory::Loads;
 use crate::time::Time;
 use crate::wire::Message;
 
@@ -22,6 +23,7 @@ pub(super) struct Context {
     unwritten: VecDeque<(WriteId, DocId)>,
     mail: VecDeque<(ConnectionId, Message)>,
     wakes: BTreeMap<ConnectionId, BTreeSet<DocId>>,
+    loads: Loads,
 }
 
 impl Context {
@@ -36,6 +38,7 @@ impl Context {
             unwritten: VecDeque::new(),
             mail: VecDeque::new(),
             wakes: BTreeMap::new(),
+            loads: Loads::default(),
         }
     }
 
@@ -67,6 +70,29 @@ impl Context {
         self.unwritten.push_back((self.last_write, write.doc().clone()));
         self.emit(Output::Write { id: self.last_write, write });
         self.last_write
+    }
+
+    /// Asks the store for a document, as soon as it is its turn.
+    pub fn load(&mut self, doc: &DocId) {
+        self.loads.push(doc.clone());
+        self.ask_for_loads();
+    }
+
+    /// Does not ask for a document after all; false if that was done.
+    pub fn cancel_load(&mut self, doc: &DocId) -> bool {
+        self.loads.cancel(doc)
+    }
+
+    /// The store has answered one question, and may be asked another.
+    pub fn load_answered(&mut self) {
+        self.loads.answered();
+        self.ask_for_loads();
+    }
+
+    fn ask_for_loads(&mut self) {
+        while let Some(doc) = self.loads.next() {
+            self.emit(Output::Load { doc });
+        }
     }
 
     /// Notes that everything up to `write` is on disk, and returns the documents it was about.

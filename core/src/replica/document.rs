@@ -1,15 +1,16 @@
 //! One document from opening to closing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::compaction::Merged;
 use super::connection::Greeted;
 use super::content::{Content, Skipped};
 use super::context::Context;
 use super::live::Live;
-use super::peer::Portion;
+use super::memory::Share;
+use super::peer::{Peer, Portion};
 use crate::entry::Spec;
-use crate::event::{DocumentError, Event, Output, Progress, StoreFault, StoredDocument, Write};
+use crate::event::{DocumentError, Event, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Epoch, WriteId};
 use crate::log::Log;
 use crate::wire::Message;
@@ -26,30 +27,83 @@ pub(super) struct Document {
     phase: Phase,
     /// Whether the application has it open; otherwise only peers do.
     wanted: bool,
+    /// Whether it is to be compacted as soon as it is in memory again.
+    compacts: bool,
+    /// What it adds to what may be unloaded.
+    pub share: Option<Share>,
 }
 
 /// A message that came before the document was loaded.
 pub(super) type Waiting = Vec<(ConnectionId, Message)>;
 
 enum Phase {
-    /// The store has been asked for it.
-    Loading { spec: Option<Spec>, waiting: Waiting, waiting_bytes: usize },
+    /// The store has been asked for it, or will be.
+    Loading {
+        spec: Option<Spec>,
+        waiting: Waiting,
+        waiting_bytes: usize,
+        /// With whom it is open, if it rested.
+        peers: Peers,
+    },
     /// It is in memory.
     Live(Box<Live>),
+    /// It is on disk alone, and open on links.
+    Resting {
+        peers: Peers,
+        /// Where its log ends.
+        head: u64,
+    },
 }
+
+type Peers = BTreeMap<ConnectionId, Peer>;
 
 impl Document {
     /// Asks the store for the document.
     pub fn load(context: &mut Context, doc: &DocId, spec: Option<Spec>, wanted: bool) -> Self {
-        context.emit(Output::Load { doc: doc.clone() });
-        let phase = Phase::Loading { spec, waiting: Vec::new(), waiting_bytes: 0 };
-        Self { doc: doc.clone(), phase, wanted }
+        context.load(doc);
+        Self {
+            doc: doc.clone(),
+            phase: Phase::loading(spec, Peers::new()),
+            wanted,
+            compacts: false,
+            share: None,
+        }
+    }
+
+    /// Asks the store for the document again, if it rests.
+    pub fn wake(&mut self, context: &mut Context) {
+        if let Phase::Resting { peers, .. } = &mut self.phase {
+            context.load(&self.doc);
+            self.phase = Phase::loading(None, std::mem::take(peers));
+        }
+    }
+
+    /// Leaves the document to the disk, if nothing of it is under way; false if something is.
+    pub fn rest(&mut self) -> bool {
+        let Phase::Live(live) = &mut self.phase else { return false };
+        if self.wanted || !live.may_rest() {
+            return false;
+        }
+        let (peers, head) = (std::mem::take(&mut live.peers), live.log().head());
+        self.phase = Phase::Resting { peers, head };
+        true
+    }
+
+    /// What memory the document takes, if that may be given back; in bytes, roughly.
+    pub fn unloadable_bytes(&mut self) -> Option<usize> {
+        match &mut self.phase {
+            Phase::Live(live) if !self.wanted => Some(live.bytes()),
+            Phase::Live(_) | Phase::Loading { .. } | Phase::Resting { .. } => None,
+        }
     }
 
     /// The application opens a document that is, or is about to be, in memory.
     pub fn open_again(&mut self, context: &mut Context, wanted: Option<Spec>) {
         self.wanted = true;
+        self.wake(context);
         match &mut self.phase {
+            // It has just been woken.
+            Phase::Resting { .. } => {}
             Phase::Loading { spec, .. } => *spec = spec.or(wanted),
             Phase::Live(live) => {
                 let doc = self.doc.clone();
@@ -67,10 +121,14 @@ impl Document {
         context: &mut Context,
         result: Result<Option<StoredDocument>, StoreFault>,
     ) -> Result<Waiting, (DocumentError, Waiting)> {
-        let Phase::Loading { spec, waiting, .. } = &mut self.phase else { return Ok(Vec::new()) };
+        let Phase::Loading { spec, waiting, peers, .. } = &mut self.phase else { return Ok(Vec::new()) };
         let (spec, waiting) = (*spec, std::mem::take(waiting));
         match Self::make(context, &self.doc, spec, self.wanted, result) {
-            Ok(live) => {
+            Ok(mut live) => {
+                live.peers = std::mem::take(peers);
+                if std::mem::take(&mut self.compacts) {
+                    live.compact(context, true);
+                }
                 self.phase = Phase::Live(Box::new(live));
                 if self.wanted {
                     context.tell(Event::Opened { doc: self.doc.clone() });
@@ -103,7 +161,7 @@ impl Document {
 
     /// Keeps a message until the document is loaded; false if too many wait already.
     pub fn wait(&mut self, connection: ConnectionId, message: Message) -> bool {
-        let Phase::Loading { spec, waiting, waiting_bytes } = &mut self.phase else { return false };
+        let Phase::Loading { spec, waiting, waiting_bytes, .. } = &mut self.phase else { return false };
         if let (Message::Open { spec: theirs, .. }, false) = (&message, self.wanted) {
             *spec = spec.or(Some(*theirs));
         }
@@ -119,7 +177,7 @@ impl Document {
     /// The document in memory.
     pub fn live(&self) -> Option<&Live> {
         match &self.phase {
-            Phase::Loading { .. } => None,
+            Phase::Loading { .. } | Phase::Resting { .. } => None,
             Phase::Live(live) => Some(live),
         }
     }
@@ -127,9 +185,21 @@ impl Document {
     /// The document in memory, to work on.
     pub fn live_mut(&mut self) -> Option<&mut Live> {
         match &mut self.phase {
-            Phase::Loading { .. } => None,
+            Phase::Loading { .. } | Phase::Resting { .. } => None,
             Phase::Live(live) => Some(live),
         }
+    }
+
+    fn peers(&self) -> &Peers {
+        match &self.phase {
+            Phase::Loading { peers, .. } | Phase::Resting { peers, .. } => peers,
+            Phase::Live(live) => &live.peers,
+        }
+    }
+
+    /// On how many links it is open.
+    pub fn links(&self) -> usize {
+        self.peers().len()
     }
 
     pub fn spec(&self) -> Option<Spec> {
@@ -149,7 +219,12 @@ impl Document {
     }
 
     pub fn in_sync(&self, connection: ConnectionId) -> bool {
-        self.live().is_some_and(|live| live.in_sync(connection))
+        let head = match &self.phase {
+            Phase::Loading { .. } => return false,
+            Phase::Live(live) => live.log().head(),
+            Phase::Resting { head, .. } => *head,
+        };
+        self.peers().get(&connection).is_some_and(|peer| peer.in_sync(head))
     }
 
     /// Opens the document on a link where the peer has greeted.
@@ -162,7 +237,9 @@ impl Document {
     /// A link is gone, or the peer has shut the document.
     pub fn shut(&mut self, connection: ConnectionId) {
         match &mut self.phase {
-            Phase::Loading { waiting, waiting_bytes, .. } => {
+            Phase::Resting { peers, .. } => _ = peers.remove(&connection),
+            Phase::Loading { waiting, waiting_bytes, peers, .. } => {
+                peers.remove(&connection);
                 waiting.retain(|(from, _)| *from != connection);
                 *waiting_bytes = waiting.iter().map(|(_, message)| message.cost()).sum();
             }
@@ -175,7 +252,11 @@ impl Document {
     pub fn close(&mut self) -> BTreeSet<ConnectionId> {
         self.wanted = false;
         match &mut self.phase {
-            Phase::Loading { waiting, .. } => waiting.drain(..).map(|(link, _)| link).collect(),
+            Phase::Loading { waiting, peers, .. } => {
+                let waiting = waiting.drain(..).map(|(link, _)| link);
+                waiting.chain(std::mem::take(peers).into_keys()).collect()
+            }
+            Phase::Resting { peers, .. } => std::mem::take(peers).into_keys().collect(),
             Phase::Live(live) => {
                 let links = live.connections();
                 links.iter().for_each(|link| live.shut(*link));
@@ -192,7 +273,12 @@ impl Document {
 
     /// Whether nobody uses the document and nothing of it is under way.
     pub fn is_idle(&self) -> bool {
-        !self.wanted && self.live().is_some_and(Live::is_idle)
+        let done = match &self.phase {
+            Phase::Loading { .. } => false,
+            Phase::Live(live) => live.is_idle(),
+            Phase::Resting { peers, .. } => peers.is_empty(),
+        };
+        !self.wanted && done
     }
 
     pub fn on_written(&mut self, context: &mut Context, write: WriteId) {
@@ -202,7 +288,10 @@ impl Document {
     }
 
     pub fn compact_now(&mut self, context: &mut Context) {
-        if let Some(live) = self.live_mut() {
+        self.compacts |= !self.peers().is_empty();
+        self.wake(context);
+        if let Phase::Live(live) = &mut self.phase {
+            self.compacts = false;
             live.compact(context, true);
         }
     }
@@ -216,6 +305,12 @@ impl Document {
     /// What the document has for a peer, up to about `budget` bytes.
     pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {
         self.live_mut()?.portion(connection, budget)
+    }
+}
+
+impl Phase {
+    const fn loading(spec: Option<Spec>, peers: Peers) -> Self {
+        Self::Loading { spec, waiting: Vec::new(), waiting_bytes: 0, peers }
     }
 }
 

@@ -21,6 +21,9 @@ use crate::wire::Message;
 /// Most replicas that may write to a document, as a relay sees it: a message says what a log holds of each.
 pub const MAX_WRITERS: usize = 1 << 18;
 
+/// What a document takes in memory before there is anything in it.
+const FIXED_BYTES: usize = 4 << 10;
+
 /// A document in memory. The files beside this one add what it does: [`super::sync`] talks to peers,
 /// [`super::edit`] serves the application, [`super::refusal`], [`super::namesake`], [`super::skipping`], [`super::snapshot`]
 /// and [`super::compaction`] rebuild the log.
@@ -45,6 +48,8 @@ pub(super) struct Live {
     pub(super) damaged: Option<Damaged>,
     /// Admitted entries of the log that are not merged into the content yet; none when a message was dealt with.
     unmerged: Vec<Arc<Entry>>,
+    /// What stands behind the log takes so much memory, as it was measured when the log took so much.
+    content_bytes: (usize, usize),
     /// How often entries were made again after refusals since one was last accepted.
     pub(super) made_in_vain: u32,
     /// What follows from writes.
@@ -92,6 +97,7 @@ impl Live {
             compacting: Compacting::default(),
             damaged: None,
             unmerged: Vec::new(),
+            content_bytes: (0, 0),
             made_in_vain: 0,
             after_write: VecDeque::new(),
         }
@@ -156,10 +162,6 @@ impl Live {
         self.peers.keys().copied().collect()
     }
 
-    pub fn in_sync(&self, connection: ConnectionId) -> bool {
-        self.peers.get(&connection).is_some_and(|peer| peer.in_sync(&self.log))
-    }
-
     /// The document is no longer open on a link. What the peer was still to be told was about this opening: said in the
     /// next one, it would be taken for an answer to what came since.
     pub fn shut(&mut self, connection: ConnectionId) {
@@ -169,6 +171,23 @@ impl Live {
 
     pub fn is_idle(&self) -> bool {
         self.peers.is_empty() && self.after_write.is_empty() && !self.is_compacting()
+    }
+
+    /// Whether nothing would be lost with it, as it is all on disk or with its peers, and comes from there again.
+    pub fn may_rest(&self) -> bool {
+        self.after_write.is_empty() && !self.is_compacting() && self.peers.values().all(Peer::may_rest)
+    }
+
+    /// Memory that it takes, in bytes, roughly. What stands behind the log is measured again when the log has changed by
+    /// an eighth.
+    pub fn bytes(&mut self) -> usize {
+        const GRAIN: usize = 4 << 10;
+        let log = self.log.bytes();
+        let (at, _) = self.content_bytes;
+        if log.abs_diff(at) > GRAIN + at / 8 {
+            self.content_bytes = (log, self.content.bytes());
+        }
+        FIXED_BYTES + log + self.content_bytes.1 + self.known.len() * size_of::<PeerCursor>()
     }
 
     pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {

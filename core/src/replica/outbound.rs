@@ -61,6 +61,7 @@ impl Replica {
         }
         connection.put_back(waiting);
         let dirty = connection.take_dirty();
+        dirty.iter().for_each(|doc| self.wake_document(doc));
         if let (true, Some(doc), 1) = (batch.is_empty(), dirty.first(), dirty.len()) {
             return self.frame_of_one(id, doc, codec, shared);
         }
@@ -69,7 +70,7 @@ impl Replica {
                 self.connections.get_mut(&id)?.mark(doc, now);
             }
         }
-        (!batch.is_empty()).then(|| codec.frame(&batch.messages))
+        (!batch.is_empty()).then(|| self.packer.frame(codec, &batch.messages))
     }
 
     fn full_frame(&self) -> usize {
@@ -106,7 +107,7 @@ impl Replica {
             return Some(frame.clone());
         }
         let encoded: Vec<Encoded> = portion.messages.iter().map(|message| codec.encode(message)).collect();
-        let frame = codec.frame(&encoded);
+        let frame = self.packer.frame(codec, &encoded);
         if let Some(stretch) = portion.stretch {
             shared.0.push((doc.clone(), stretch, codec, frame.clone()));
         }

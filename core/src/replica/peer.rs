@@ -10,6 +10,10 @@ use crate::id::{DocId, EntryId, Epoch, Have};
 use crate::log::Log;
 use crate::wire::{MAX_SNAPSHOT_PART_BYTES, Message, Numbered};
 
+/// Most entries that are remembered as durable at a peer although some in front of them are not known to be. A peer that
+/// is not to acknowledge never closes such gaps, where others write as well.
+const MAX_SETTLED: usize = 4_096;
+
 /// What a document and a peer know of each other, for as long as the link lasts.
 pub(super) struct Peer {
     pub greeted: Greeted,
@@ -153,6 +157,10 @@ impl Peer {
             self.settled.insert(offset);
             self.cover();
         }
+        // Forgetting one costs no more than asking for an acknowledgement, or saying something again.
+        if self.settled.len() > MAX_SETTLED {
+            self.settled.pop_first();
+        }
     }
 
     /// Notes that our log up to `offset` is durable at the peer.
@@ -222,11 +230,17 @@ impl Peer {
         }
     }
 
-    /// Whether both hold the same entries, as far as both know.
-    pub fn in_sync(&self, log: &Log) -> bool {
+    /// Whether nothing of it is kept in memory but how far each side holds the other's log: no snapshot is on its way.
+    pub const fn may_rest(&self) -> bool {
+        !matches!(self.sending, Sending::Snapshot { .. })
+            && !matches!(self.receiving, Receiving::Snapshot { .. })
+    }
+
+    /// Whether both hold the same entries, as far as both know; `head` is where our log ends.
+    pub const fn in_sync(&self, head: u64) -> bool {
         matches!(self.sending, Sending::Live { .. })
             && matches!(self.receiving, Receiving::Live { .. })
-            && self.cursor.covered >= log.head()
+            && self.cursor.covered >= head
             && self.cursor.theirs.offset >= self.their_log
     }
 

@@ -59,7 +59,8 @@ impl Replica {
             (_, Message::Shut { doc }) => self.on_shut(id, &doc),
             (_, Message::Described { doc, spec }) => self.context.tell(Event::Described { doc, spec }),
             (_, Message::Failure { doc, code, message }) => self.on_failure(id, doc, code, message),
-            (Some(document), message) if document.is_loading() => {
+            (Some(document), message) if document.live().is_none() => {
+                document.wake(&mut self.context);
                 if !document.wait(id, message) {
                     let message = "too many requests for a document that is being loaded";
                     self.refuse_connection(id, ErrorCode::TooMany, message);
@@ -428,7 +429,7 @@ impl Live {
 
     fn announce_sync(&mut self, context: &mut Context, id: ConnectionId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let in_sync = peer.in_sync(&self.log);
+        let in_sync = peer.in_sync(self.log.head());
         if in_sync && !peer.announced {
             context.tell(Event::InSync { connection: id, doc: self.doc.clone() });
         }

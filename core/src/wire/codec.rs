@@ -14,11 +14,12 @@
 
 use bytes::Bytes;
 
+use super::compress::{self, Compressor};
 use super::error::check_version;
 use super::layout::Reader;
 use super::limits::{EntryBudget, at_most};
 use super::{Compression, Encoding, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message, WireError};
-use super::{binary, compress, json};
+use super::{binary, json};
 
 /// The newest version of the binary frame.
 pub const FRAME_VERSION: u8 = 1;
@@ -72,18 +73,11 @@ impl Codec {
     }
 
     /// Makes a frame of messages that were encoded by a codec of the same encoding. The caller keeps them within
-    /// [`MAX_FRAME_BYTES`] and [`MAX_FRAME_MESSAGES`], beyond which the peer refuses the frame.
+    /// [`MAX_FRAME_BYTES`] and [`MAX_FRAME_MESSAGES`], beyond which the peer refuses the frame. Who makes many frames
+    /// has a [`Packer`].
     #[must_use]
     pub fn frame(&self, messages: &[Encoded]) -> Frame {
-        let payload = self.payload(messages);
-        if let Some(compressed) = self.compressed(&payload) {
-            let flags = flag_of(self.encoding) | flag_of_compression(self.compression);
-            return binary_frame(flags, &[&compressed]);
-        }
-        match self.encoding {
-            Encoding::Binary => binary_frame(flag_of(self.encoding), &payload),
-            Encoding::Json => Frame { bytes: payload.concat().into(), text: true },
-        }
+        Packer::default().frame(*self, messages)
     }
 
     /// The parts that make up the messages of a frame.
@@ -99,14 +93,6 @@ impl Codec {
                 parts
             }
         }
-    }
-
-    fn compressed(&self, payload: &[&[u8]]) -> Option<Vec<u8>> {
-        let size: usize = payload.iter().map(|part| part.len()).sum();
-        if size < MIN_COMPRESSED_BYTES {
-            return None;
-        }
-        compress::compress(payload, self.compression).filter(|compressed| compressed.len() < size)
     }
 
     /// The messages of a frame, whatever its encoding and compression; those that this version does not know are
@@ -130,6 +116,35 @@ impl Codec {
             bytes if starts_as_json(bytes) => Encoding::Json,
             _ => Encoding::Binary,
         }
+    }
+}
+
+/// Makes frames, one after the other, in the same working memory.
+#[derive(Default)]
+pub struct Packer {
+    compressor: Compressor,
+}
+
+impl Packer {
+    /// As [`Codec::frame`].
+    pub fn frame(&mut self, codec: Codec, messages: &[Encoded]) -> Frame {
+        let payload = codec.payload(messages);
+        if let Some(compressed) = self.compressed(codec.compression, &payload) {
+            let flags = flag_of(codec.encoding) | flag_of_compression(codec.compression);
+            return binary_frame(flags, &[&compressed]);
+        }
+        match codec.encoding {
+            Encoding::Binary => binary_frame(flag_of(codec.encoding), &payload),
+            Encoding::Json => Frame { bytes: payload.concat().into(), text: true },
+        }
+    }
+
+    fn compressed(&mut self, compression: Compression, payload: &[&[u8]]) -> Option<Vec<u8>> {
+        let size: usize = payload.iter().map(|part| part.len()).sum();
+        if size < MIN_COMPRESSED_BYTES {
+            return None;
+        }
+        self.compressor.compress(payload, compression).filter(|compressed| compressed.len() < size)
     }
 }
 

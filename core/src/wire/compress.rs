@@ -3,8 +3,9 @@
 use std::io::{self, Read, Write};
 
 use brotli::enc::BrotliEncoderParams;
+use flate2::Crc;
 use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
+use flate2::write::DeflateEncoder;
 
 use super::{Compression, MAX_FRAME_BYTES, WireError};
 
@@ -21,20 +22,41 @@ const BROTLI_WINDOW_BITS: (u32, u32) = (17, 22);
 /// What the libraries read and write at a time.
 const BUFFER_BYTES: usize = 4096;
 
-/// The parts as one compressed piece; `None` for no compression.
-pub(super) fn compress(parts: &[&[u8]], compression: Compression) -> Option<Vec<u8>> {
-    let compressed = match compression {
-        Compression::None => return None,
-        Compression::Gzip => gzip(parts),
-        Compression::Brotli => brotli(parts),
-    };
-    Some(compressed.expect("writing to memory does not fail"))
+/// What stands in front of what gzip compresses: its magic, deflate, no options, no time, no system.
+const GZIP_HEADER: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
+
+/// Compresses pieces one after the other. The working memory of gzip is many times the size of a usual piece, so that
+/// taking and returning it each time costs more than compressing, and leaves an allocator's memory full of holes.
+#[derive(Default)]
+pub(super) struct Compressor {
+    gzip: Option<DeflateEncoder<Vec<u8>>>,
 }
 
-fn gzip(parts: &[&[u8]]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
-    parts.iter().try_for_each(|part| encoder.write_all(part))?;
-    encoder.finish()
+impl Compressor {
+    /// The parts as one compressed piece; `None` for no compression.
+    pub fn compress(&mut self, parts: &[&[u8]], compression: Compression) -> Option<Vec<u8>> {
+        let compressed = match compression {
+            Compression::None => return None,
+            Compression::Gzip => self.gzip(parts),
+            Compression::Brotli => brotli(parts),
+        };
+        Some(compressed.expect("writing to memory does not fail"))
+    }
+
+    fn gzip(&mut self, parts: &[&[u8]]) -> io::Result<Vec<u8>> {
+        let level = flate2::Compression::new(GZIP_LEVEL);
+        let encoder = self.gzip.get_or_insert_with(|| DeflateEncoder::new(Vec::new(), level));
+        let mut sum = Crc::new();
+        encoder.get_mut().extend_from_slice(&GZIP_HEADER);
+        for part in parts {
+            sum.update(part);
+            encoder.write_all(part)?;
+        }
+        let mut piece = encoder.reset(Vec::new())?;
+        piece.extend_from_slice(&sum.sum().to_le_bytes());
+        piece.extend_from_slice(&sum.amount().to_le_bytes());
+        Ok(piece)
+    }
 }
 
 fn brotli(parts: &[&[u8]]) -> io::Result<Vec<u8>> {

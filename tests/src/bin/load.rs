@@ -3,8 +3,8 @@
 //!
 //! An edit of generation G sets `/edits/USER.G.N` and counts one up at `/count`, so that an edit that was lost shows
 //! as a missing key and one that was applied twice as a wrong count. Told `stop` on standard input, it edits no
-//! more, and from then on prints a digest of the content (`state D KEYS`) whenever that has changed. Told `end`, it
-//! closes its store and goes.
+//! more, and from then on prints a digest of the content (`state D KEYS`) whenever that has changed, or with
+//! `--when-asked` only when told `state`. Told `end`, it closes its store and goes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +50,9 @@ struct Arguments {
     /// Edits after which to stop by itself
     #[arg(long, default_value_t = u64::MAX)]
     edits: u64,
+    /// Tell the state when asked, not whenever it changes: of a large document that is more work than all else
+    #[arg(long)]
+    when_asked: bool,
 }
 
 #[tokio::main]
@@ -80,17 +83,19 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     println!("ready");
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     let (stop, stopped) = watch::channel(false);
+    let asked = document.clone();
     let listening = tokio::spawn(async move {
         while let Ok(Some(order)) = orders.next_line().await {
             match order.as_str() {
                 "stop" => _ = stop.send_replace(true),
+                "state" => tell_state(&asked),
                 _ => return,
             }
         }
     });
     edit(&arguments, &document, stopped).await?;
     tokio::select! {
-        () = tell_states(&document) => {}
+        () = tell_states(&document), if !arguments.when_asked => {}
         _ = listening => {}
     }
     engine.close().await;
@@ -157,11 +162,15 @@ fn say(place: &str, last: &mut u64, number: u64) {
 async fn tell_states(document: &Document) {
     let mut changes = document.changes();
     loop {
-        if let Some(content) = whole(document) {
-            println!("state {:016x} {}", digest(&content), keys(&content).unwrap_or_default());
-        }
+        tell_state(document);
         if changes.next().await.is_none() {
             return;
         }
+    }
+}
+
+fn tell_state(document: &Document) {
+    if let Some(content) = whole(document) {
+        println!("state {:016x} {}", digest(&content), keys(&content).unwrap_or_default());
     }
 }

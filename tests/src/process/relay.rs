@@ -173,7 +173,9 @@ fn address(process: &Running) -> Option<SocketAddr> {
 #[must_use]
 pub fn command() -> Command {
     let mut command = Command::new(binary::path("sync-server"));
-    for name in ["SYNCLINE_LISTEN", "SYNCLINE_DATA_DIR", "SYNCLINE_DURABILITY", "SYNCLINE_LOG"] {
+    for name in
+        ["SYNCLINE_LISTEN", "SYNCLINE_DATA_DIR", "SYNCLINE_DURABILITY", "SYNCLINE_MEMORY", "SYNCLINE_LOG"]
+    {
         command.env_remove(name);
     }
     command

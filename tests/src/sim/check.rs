@@ -193,8 +193,7 @@ impl World {
 
     /// Who holds other entries, or reads something else.
     fn divided(&self, doc: &DocId) -> Option<String> {
-        let logs = self.nodes.iter().enumerate();
-        let mut logs = logs.filter_map(|(id, node)| Some((id, node.replica.as_ref()?.log(doc)?.have())));
+        let mut logs = (0..self.nodes.len()).filter_map(|id| Some((id, self.held(id, doc)?)));
         let (first, have) = logs.next()?;
         if let Some((other, theirs)) = logs.find(|(_, theirs)| *theirs != have) {
             return Some(format!(
@@ -207,6 +206,20 @@ impl World {
         let (first, text) = texts.next()?;
         let (other, theirs) = texts.find(|(_, theirs)| *theirs != text)?;
         Some(format!("nodes {first} and {other} read {doc} differently:\n{text}\n{theirs}"))
+    }
+
+    /// The entries of a document that is open at a node, in memory or, where it was unloaded, on its disk.
+    fn held(&self, id: NodeId, doc: &DocId) -> Option<Have> {
+        let node = &self.nodes[id];
+        let replica = node.replica.as_ref()?;
+        if let Some(log) = replica.log(doc) {
+            return Some(log.have().clone());
+        }
+        replica.documents().find(|open| *open == doc)?;
+        let stored = &node.store.disk.get(doc)?.stored;
+        let mut have = stored.snapshot.as_ref().map(|base| base.covers.clone()).unwrap_or_default();
+        stored.entries.iter().for_each(|stored| have.insert(stored.entry.id));
+        Some(have)
     }
 
     /// Whoever is in sync has nothing more to say.

@@ -66,6 +66,8 @@ pub(super) struct Options {
     pub repeated: f64,
     /// How updates share frames.
     pub batching: Batching,
+    /// How much memory documents may take at relays.
+    pub loaded_bytes: usize,
 }
 
 impl Options {
@@ -97,6 +99,7 @@ impl Options {
             late_client: random.chance(0.3),
             repeated: 0.0,
             batching: Batching::default(),
+            loaded_bytes: usize::MAX,
         }
     }
 
@@ -108,11 +111,11 @@ impl Options {
         }
     }
 
-    /// Makes boards and charts of the documents in every seventh world of which the family can hold them; none of those is a
+    /// Makes boards and charts of the documents in every sixth world of which the family can hold them; none of those is a
     /// seed that found something before there were any.
     pub fn draw_schema(&mut self, seed: u64) {
-        if seed % 7 == 2 {
-            let kind = if seed.is_multiple_of(2) { Kind::Board } else { Kind::Chart };
+        if seed % 6 == 4 {
+            let kind = if (seed / 6).is_multiple_of(2) { Kind::Board } else { Kind::Chart };
             let can_nest = self.specs.iter_mut().filter(|spec| spec.family != Family::Toy);
             can_nest.for_each(|spec| spec.kind = kind);
         }
@@ -125,6 +128,18 @@ impl Options {
             let mut random = Random::new(seed);
             let (bytes, delay) = ([1, 500, 64 << 10][random.index(3)], [5, 50, 500, 3_000][random.index(4)]);
             self.batching = Batching { bytes, delay };
+        }
+    }
+
+    /// Has relays unload documents in every seventh world, of which none is a seed that found something before they could.
+    pub fn draw_memory(&mut self, seed: u64) {
+        if seed % 7 == 2 {
+            let mut random = Random::new(seed);
+            self.loaded_bytes = [0, 10_000, 30_000][random.index(3)];
+            // The one used last stays, so there must be more.
+            if self.forbidden == 0.0 {
+                self.specs = vec![self.specs[0]; 2 + random.index(3)];
+            }
         }
     }
 }
@@ -171,6 +186,7 @@ impl fmt::Display for Options {
         write!(f, "delay {} sending {} commit {}, ", self.delay, self.sending, self.commit)?;
         write!(f, "compaction {:?} relay's {:?}, ", self.compaction, self.relay_compaction)?;
         write!(f, "forbidden {} poison {} late client {}, ", self.forbidden, self.poison, self.late_client)?;
-        write!(f, "repeated frames {}, {:?}, faults {:?}", self.repeated, self.batching, self.faults)
+        write!(f, "repeated frames {}, {:?}, ", self.repeated, self.batching)?;
+        write!(f, "memory of relays {}, faults {:?}", self.loaded_bytes, self.faults)
     }
 }

@@ -87,7 +87,10 @@ fn policy(options: &Options, relay: bool) -> Policy {
         if forbidden { Err(FORBIDDEN_REASON.to_owned()) } else { Ok(()) }
     }
     let (policy, compaction) = match relay {
-        true => (Policy { accepts, ..Policy::relay() }, options.relay_compaction),
+        true => {
+            let loaded_bytes = options.loaded_bytes;
+            (Policy { accepts, loaded_bytes, ..Policy::relay() }, options.relay_compaction)
+        }
         false => (Policy::client(), options.compaction),
     };
     Policy { compaction: compaction.unwrap_or_default(), batching: options.batching, ..policy }

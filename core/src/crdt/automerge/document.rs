@@ -303,6 +303,11 @@ impl Gate for Automerge {
         self.snapshot = Some((chunk::hash(ChunkKind::Document, snapshot), loaded));
         Ok(())
     }
+
+    /// What was admitted and is not applied yet; the rest the document knows by itself.
+    fn bytes(&self) -> usize {
+        self.admitted.bytes()
+    }
 }
 
 impl Crdt for Automerge {

@@ -48,6 +48,10 @@ impl Gate for AutomergeGate {
         self.known = known;
         Ok(())
     }
+
+    fn bytes(&self) -> usize {
+        self.known.bytes()
+    }
 }
 
 /// The change that a document of this kind starts with.

@@ -99,6 +99,19 @@ impl Actor {
 }
 
 impl Known {
+    /// Memory that it takes, in bytes, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let actor = |actor: &Actor| {
+            size_of::<Actor>()
+                + actor.ops.capacity() * size_of::<(u32, u32)>()
+                + actor.objects.len() * size_of::<(u32, ObjectKind)>()
+        };
+        // Nodes of the map are filled to two thirds.
+        let changes = self.changes.len() * size_of::<(Hash, u32)>() * 3 / 2;
+        changes + self.actors.values().map(actor).sum::<usize>()
+    }
+
     /// Takes note of a change that follows the last one of its actor.
     pub fn insert(&mut self, change: Admitted) {
         let actor = self.actors.entry(change.actor).or_default();

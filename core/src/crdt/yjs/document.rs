@@ -227,6 +227,10 @@ impl Gate for Yjs {
         self.coming.get_or_insert_default().join(self.gate.brought());
         Ok(())
     }
+
+    fn bytes(&self) -> usize {
+        self.gate.bytes()
+    }
 }
 
 impl Crdt for Yjs {

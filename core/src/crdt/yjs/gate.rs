@@ -517,6 +517,10 @@ impl Gate for YjsGate {
     fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError> {
         self.take(None, snapshot)
     }
+
+    fn bytes(&self) -> usize {
+        self.known.bytes()
+    }
 }
 
 /// Ranges of one client, in order, within what is known.

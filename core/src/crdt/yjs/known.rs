@@ -78,6 +78,11 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    fn bytes(&self) -> usize {
+        self.places.capacity() * size_of::<(u32, Option<Place>)>()
+            + self.parents.capacity() * size_of::<(u32, u32)>()
+    }
+
     /// Notes that the clocks from `start`, where the last ones ended, up to `end` have this mark.
     pub(super) fn push(&mut self, start: u32, end: u32, mark: Mark) {
         self.push_place(end, mark.place);
@@ -139,6 +144,12 @@ struct Client {
 }
 
 impl Known {
+    /// Memory that it takes, in bytes, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        let client = |client: &Client| size_of::<(u64, Client)>() + client.runs.bytes();
+        self.0.values().map(client).sum()
+    }
+
     /// The first clock of a client that is not held.
     pub(super) fn clock(&self, client: u64) -> u32 {
         self.0.get(&client).map_or(0, |client| client.clock)
