@@ -36,6 +36,7 @@ cargo xtask TASK
   kill [--runs N] [--seed S]
                            real processes under SIGKILL, from seed S on
   traces                   every recorded session in the real data, over a relay that is killed
+  captures                 pictures of the terminal board, into docs/captures
   bench [FILTER]           the benchmarks
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
@@ -69,6 +70,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
         "traces" => traces(&tree),
+        "captures" => captures(&tree),
         "bench" => bench(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
         "asan" => fuzz::generated(&tree, rest),
@@ -106,6 +108,13 @@ fn traces(tree: &Tree) -> Result<(), Failure> {
     Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
     release_binary(tree, "traces", &[])
         .run("the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says")
+}
+
+/// The pictures in the documentation, taken of the real program.
+fn captures(tree: &Tree) -> Result<(), Failure> {
+    Command::cargo(tree).args(["build", "--quiet", "--workspace", "--bins"]).run("mend what it names")?;
+    tests_binary(tree, "captures", &["docs/captures".to_owned()])
+        .run("see what it waited for, and what was shown instead")
 }
 
 fn bench(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {

@@ -31,7 +31,6 @@ impl Draft {
         Self { original: text.to_owned(), cursor: letters.len(), letters }
     }
 
-
     /// The text as it reads now.
     #[must_use]
     pub fn text(&self) -> String {

@@ -220,7 +220,7 @@ impl Screen {
 
     /// Scrolls until the selection can be seen.
     pub fn reveal(&mut self) {
-        let shown = Geometry::columns_shown(self.size, self.columns.len());
+        let shown = Geometry::columns_shown(self.size, self.columns.len()).max(1);
         let column = self.cursor.column;
         let last_first = self.columns.len().saturating_sub(shown);
         self.first_column =
@@ -268,4 +268,4 @@ impl Screen {
 
 #[cfg(test)]
 #[path = "screen/tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,9 @@ use std::io::{IsTerminal, Stdout, Write, stdout};
 use std::sync::{Mutex, Once, PoisonError};
 
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -26,9 +28,9 @@ impl FullScreen {
         enable_raw_mode()?;
         // From here on it is given back whatever happens.
         let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| leave())?;
-        let mut screen = Self { terminal };
-        execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste)?;
-        screen.terminal.clear()?;
+        let screen = Self { terminal };
+        // Not the library's own way to clear it, which asks the terminal where its cursor is: some never answer.
+        execute!(stdout(), EnterAlternateScreen, Clear(ClearType::All), EnableMouseCapture, EnableBracketedPaste)?;
         Ok(screen)
     }
 

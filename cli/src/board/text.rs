@@ -114,14 +114,16 @@ fn wrap_line(line: &str, room: usize) -> Vec<String> {
     let mut rest = line;
     while width(rest) > room {
         let (start, _) = split(rest, room);
-        let after_space = rest[start.len()..].starts_with(' ');
+        let after_space = start.ends_with(' ') || rest[start.len()..].starts_with(' ');
         let at_word = start.trim_end().rfind(' ').filter(|at| !after_space && *at > 0);
         let whole = rest.graphemes(true).next().map_or(0, str::len);
         let end = at_word.unwrap_or(start.len()).max(if start.is_empty() { whole } else { 0 });
         lines.push(rest[..end].trim_end().to_owned());
         rest = rest[end..].trim_start_matches(' ');
     }
-    lines.push(rest.to_owned());
+    if !rest.is_empty() || lines.is_empty() {
+        lines.push(rest.to_owned());
+    }
     lines
 }
 
