@@ -70,13 +70,16 @@ pub async fn board(global: &Global, doc: &str) -> Result<(), Failure> {
 async fn open(global: &Global, engine: &Engine, doc: &str) -> Result<Typed<Board>, Failure> {
     let no_board = || Failure::NoBoard(doc.to_owned());
     match engine.existing_typed(doc).await {
-        Err(OpenError::Document(DocumentError::NotFound { .. })) if global.relay.is_empty() => Err(no_board()),
+        Err(OpenError::Document(DocumentError::NotFound { .. })) if global.relay.is_empty() => {
+            Err(no_board())
+        }
         Err(OpenError::Document(DocumentError::NotFound { .. })) => {
             let _waiting = progress::spinner("asking the relay for the board");
             let found = sync::ask(engine, doc).await?.ok_or_else(no_board)?;
             let wanted = Spec { kind: Board::KIND, ..found };
             if found != wanted {
-                let doc = syncline::DocId::new(doc).map_err(|error| OpenError::Name(doc.to_owned(), error))?;
+                let doc =
+                    syncline::DocId::new(doc).map_err(|error| OpenError::Name(doc.to_owned(), error))?;
                 let mismatch = DocumentError::SpecMismatch { doc, wanted, found, place: "at the relay" };
                 return Err(OpenError::from(mismatch).into());
             }

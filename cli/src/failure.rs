@@ -30,7 +30,9 @@ pub enum Failure {
     NoDocument(String),
     #[error("neither this store nor the relay has a document {0:?}; make it with `create`")]
     NotAtRelay(String),
-    #[error("neither this store nor a relay that is named has a board {0:?}; make it with `create {0} --kind board`")]
+    #[error(
+        "neither this store nor a relay that is named has a board {0:?}; make it with `create {0} --kind board`"
+    )]
     NoBoard(String),
     #[error("the board is drawn on a terminal, and standard output is none; `show DOC` prints what it holds")]
     NoTerminal,

@@ -1,6 +1,5 @@
 //! What a card on the board says of its task.
 
-
 use syncline::board::{Task, in_order};
 use syncline_core::time::Time;
 
@@ -118,7 +117,9 @@ pub fn today(now: Time) -> String {
 #[must_use]
 pub fn is_day(text: &str) -> bool {
     let number = |part: &str, len: usize| {
-        part.parse::<u32>().ok().filter(|_| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit()))
+        part.parse::<u32>()
+            .ok()
+            .filter(|_| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts[..] else { return false };

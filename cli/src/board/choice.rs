@@ -96,7 +96,11 @@ impl Choice {
             .known
             .iter()
             .filter(found)
-            .map(|value| Choosable { value: Some(value.clone()), is_had: self.has.contains(value), is_new: false })
+            .map(|value| Choosable {
+                value: Some(value.clone()),
+                is_had: self.has.contains(value),
+                is_new: false,
+            })
             .collect();
         let can_be_none = matches!(self.topic, Topic::Priority | Topic::Assignee);
         if written.is_empty() && can_be_none {

@@ -35,8 +35,10 @@ fn wrapped(text: &str, room: usize, style: Style) -> Vec<Line<'static>> {
 fn fields(screen: &Screen, id: &TaskId, task: &Task, room: usize) -> Vec<Line<'static>> {
     let urgency = urgency(task, screen.now);
     let overdue = if urgency == Urgency::Overdue { " overdue" } else { "" };
-    let labels: Vec<String> =
-        in_order(&task.labels, |label| &label.place).into_iter().map(|(name, _)| format!("#{name}")).collect();
+    let labels: Vec<String> = in_order(&task.labels, |label| &label.place)
+        .into_iter()
+        .map(|(name, _)| format!("#{name}"))
+        .collect();
     let known = [
         ("id", Some(id.0.clone()), QUIET),
         ("column", Some(task.status.clone()).filter(|status| !status.is_empty()), Style::new()),
@@ -57,7 +59,9 @@ fn field(name: &str, value: &str, style: Style, room: usize) -> Vec<Line<'static
     let name = format!("{name}{}", " ".repeat(NAME_WIDTH - width(&name)));
     let lines = wrap(value, room.saturating_sub(NAME_WIDTH)).into_iter().enumerate();
     let before = |nth: usize| if nth == 0 { name.clone() } else { " ".repeat(NAME_WIDTH) };
-    lines.map(|(nth, line)| Line::from(vec![Span::styled(before(nth), QUIET), Span::styled(line, style)])).collect()
+    lines
+        .map(|(nth, line)| Line::from(vec![Span::styled(before(nth), QUIET), Span::styled(line, style)]))
+        .collect()
 }
 
 /// A value in words: a text as it is, anything else as JSON.
@@ -97,7 +101,9 @@ fn dependencies(board: &Board, task: &Task, room: usize) -> Vec<Line<'static>> {
     for (link, _) in in_order(&task.dependencies, |dependency| &dependency.place) {
         let other = board.tasks.get(&link.on).map_or_else(
             || format!("{} (not on this board)", link.on),
-            |other| format!("{} ({})", other.title, if other.status.is_empty() { "-" } else { &other.status }),
+            |other| {
+                format!("{} ({})", other.title, if other.status.is_empty() { "-" } else { &other.status })
+            },
         );
         lines.extend(field(&link.kind, &clean(&other), Style::new(), room));
     }
@@ -105,14 +111,22 @@ fn dependencies(board: &Board, task: &Task, room: usize) -> Vec<Line<'static>> {
 }
 
 fn comments(task: &Task, room: usize) -> Vec<Line<'static>> {
-    let title = if task.comments.is_empty() { "Comments".to_owned() } else { format!("Comments {}", task.comments.len()) };
+    let title = if task.comments.is_empty() {
+        "Comments".to_owned()
+    } else {
+        format!("Comments {}", task.comments.len())
+    };
     let mut lines: Vec<Line<'_>> = head(&title).into();
     if task.comments.is_empty() {
         lines.push(Line::styled("c: say something", QUIET));
     }
     for (_, comment) in in_order(&task.comments, |comment| &comment.place) {
         lines.push(byline(comment, room));
-        lines.extend(wrap(&comment.text, room.saturating_sub(2)).into_iter().map(|line| Line::from(format!("  {line}"))));
+        lines.extend(
+            wrap(&comment.text, room.saturating_sub(2))
+                .into_iter()
+                .map(|line| Line::from(format!("  {line}"))),
+        );
     }
     lines
 }

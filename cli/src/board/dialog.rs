@@ -221,7 +221,8 @@ impl Line {
             Asked::Due(id) => match due(text, now) {
                 Some(due) => Answer::Do(Change::Set(id.clone(), Field::Due(due))),
                 None => {
-                    self.complaint = Some("a date such as 2026-12-24, today, tomorrow, +3 for days, or nothing");
+                    self.complaint =
+                        Some("a date such as 2026-12-24, today, tomorrow, +3 for days, or nothing");
                     Answer::Open
                 }
             },
@@ -276,7 +277,9 @@ impl Writing {
     fn answer(&self) -> Answer {
         let text = self.draft.text();
         match self.body {
-            _ if !self.draft.is_changed() || (self.body == Body::Comment && text.trim().is_empty()) => Answer::Closed,
+            _ if !self.draft.is_changed() || (self.body == Body::Comment && text.trim().is_empty()) => {
+                Answer::Closed
+            }
             Body::Comment => Answer::Do(Change::Comment(self.id.clone(), text.trim_end().to_owned())),
             Body::Text(text) => Answer::Do(Change::Write(self.id.clone(), text, self.draft.clone())),
         }

@@ -11,7 +11,7 @@ use super::card::{About, Urgency, urgency};
 use super::change::Spot;
 use super::detail;
 use super::dialog::Dialog;
-use super::geometry::{CardArea, ColumnArea, Geometry, inside};
+use super::geometry::{CardArea, ColumnArea, Geometry, inside, reading};
 use super::palette::{self, FOCUS, KEY, LOUD, QUIET, SELECTED, TITLE};
 use super::popup;
 use super::screen::{Column, Screen};
@@ -32,7 +32,8 @@ pub fn draw(screen: &Screen, frame: &mut Frame<'_>) {
     }
     status(screen, clipped(geometry.status, bounds), buffer);
     if let Some(place) = popup::draw(screen, bounds, buffer).or_else(|| search_cursor(screen)) {
-        let place = (place.0.min(bounds.right().saturating_sub(1)), place.1.min(bounds.bottom().saturating_sub(1)));
+        let place =
+            (place.0.min(bounds.right().saturating_sub(1)), place.1.min(bounds.bottom().saturating_sub(1)));
         frame.set_cursor_position(place);
     }
 }
@@ -51,12 +52,14 @@ pub fn framed<'a>(title: Line<'a>, style: Style) -> Block<'a> {
 
 fn header(screen: &Screen, area: Rect, buffer: &mut Buffer) {
     let (all, found) = screen.counts();
-    let overdue = screen.board.tasks.values().filter(|task| urgency(task, screen.now) == Urgency::Overdue).count();
+    let overdue =
+        screen.board.tasks.values().filter(|task| urgency(task, screen.now) == Urgency::Overdue).count();
     let count = if found == all { format!("{all} tasks") } else { format!("{found} of {all} tasks") };
     let mut right = vec![Span::styled(count, QUIET)];
     if overdue > 0 {
         right.push(Span::raw(" "));
-        right.push(Span::styled(format!(" {overdue} overdue "), palette::about(About::Due(Urgency::Overdue))));
+        right
+            .push(Span::styled(format!(" {overdue} overdue "), palette::about(About::Due(Urgency::Overdue))));
     }
     let mut left = vec![Span::styled(format!(" {} ", clean(&screen.name)), TITLE)];
     if is_searching(screen) || found != all || !screen.search.text().is_empty() {
@@ -66,10 +69,9 @@ fn header(screen: &Screen, area: Rect, buffer: &mut Buffer) {
     Line::from(left).render(area, buffer);
     let room = area.width.saturating_sub(u16::try_from(width(&clean(&screen.name))).unwrap_or(u16::MAX) + 22);
     if room > 0 {
-        Paragraph::new(Line::from(right)).alignment(Alignment::Right).render(
-            Rect { x: area.right() - room.min(area.width), width: room, ..area },
-            buffer,
-        );
+        Paragraph::new(Line::from(right))
+            .alignment(Alignment::Right)
+            .render(Rect { x: area.right() - room.min(area.width), width: room, ..area }, buffer);
     }
 }
 
@@ -164,7 +166,9 @@ fn draw_card(screen: &Screen, place: &CardArea, bounds: Rect, buffer: &mut Buffe
 /// Where a card that is dragged would go.
 fn drop_mark(screen: &Screen, column: &ColumnArea, inner: Rect, buffer: &mut Buffer) {
     let Some((x, y)) = screen.press.as_ref().and_then(|press| press.over) else { return };
-    let Some((index, spot)) = screen.drop_at(x, y).filter(|(index, _)| *index == column.index) else { return };
+    let Some((index, spot)) = screen.drop_at(x, y).filter(|(index, _)| *index == column.index) else {
+        return;
+    };
     let find = |id| column.cards.iter().find(|card| card.id == id).map(|card| card.area);
     let last = column.cards.last().filter(|_| index == column.index).map(|card| card.area);
     let y = match spot {
@@ -175,16 +179,19 @@ fn drop_mark(screen: &Screen, column: &ColumnArea, inner: Rect, buffer: &mut Buf
     let y = y.unwrap_or(inner.y);
     if inner.height > 0 {
         let place = Rect::new(column.frame.x + 1, y, inner.width, 1);
-        Line::styled("━".repeat(usize::from(inner.width)), FOCUS).render(clipped(place, column.frame), buffer);
+        Line::styled("━".repeat(usize::from(inner.width)), FOCUS)
+            .render(clipped(place, column.frame), buffer);
     }
 }
 
 fn whole(screen: &Screen, area: Rect, top: usize, buffer: &mut Buffer) {
     Clear.render(area, buffer);
     let hint = Line::styled(" e d n s p u D t c x ", QUIET).right_aligned();
-    let name = screen.task().map_or_else(String::new, |(id, _)| fit(&id.0, usize::from(area.width.saturating_sub(6))));
+    let name = screen
+        .task()
+        .map_or_else(String::new, |(id, _)| fit(&id.0, usize::from(area.width.saturating_sub(6))));
     let block = framed(Line::styled(format!(" {name} "), TITLE), FOCUS).title_bottom(hint);
-    let inner = inside(area);
+    let inner = reading(screen.size).intersection(area);
     let lines = detail::lines(screen, usize::from(inner.width));
     let shown: Vec<Line<'_>> = lines.into_iter().skip(top).take(usize::from(inner.height)).collect();
     block.render(area, buffer);
@@ -201,7 +208,9 @@ fn status(screen: &Screen, area: Rect, buffer: &mut Buffer) {
     let keys = [("a", "add"), ("⏎", "open"), ("HJKL", "move"), ("/", "search"), ("?", "help"), ("q", "quit")];
     let hints: Vec<Span<'_>> = keys
         .into_iter()
-        .flat_map(|(key, what)| [Span::styled(format!(" {key}"), KEY), Span::styled(format!(" {what} "), QUIET)])
+        .flat_map(|(key, what)| {
+            [Span::styled(format!(" {key}"), KEY), Span::styled(format!(" {what} "), QUIET)]
+        })
         .collect();
     let hints = Line::from(hints);
     let (room, wide) = (usize::from(area.width), hints.width());

@@ -122,6 +122,13 @@ pub fn detail(size: Size) -> Rect {
     Rect { x: size.width - width, width, ..body }
 }
 
+/// The lines of what is shown whole.
+#[must_use]
+pub fn reading(size: Size) -> Rect {
+    let inner = inside(detail(size));
+    Rect { x: inner.x + inner.width.min(1), width: inner.width.saturating_sub(2), ..inner }
+}
+
 /// A dialog of this size in the middle, as far as there is room.
 #[must_use]
 pub fn middle(size: Size, width: u16, height: u16) -> Rect {

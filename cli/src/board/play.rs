@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::sync::Stop;
 
 /// How often it is looked at what nothing tells of by itself: the time, and what a relay complains about.
-const GLANCE: Duration = Duration::from_millis(500);
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the board is not read again after it was: what comes faster cannot be seen.
 const BLINK: Duration = Duration::from_millis(25);
@@ -62,7 +62,7 @@ impl<'a> Play<'a> {
         let mut boards = follow(self.board.clone());
         let mut status = self.engine.watch_status();
         let mut progress = self.board.watch_progress();
-        let mut glance = interval(GLANCE);
+        let mut glance = interval(LOOK_INTERVAL);
         glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let size = full.terminal().size()?;
         self.screen.update(Happening::Resize(size));

@@ -83,7 +83,9 @@ fn help(top: usize, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
 
 fn input(line: &Input, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
     let title = match &line.about {
-        Asked::New(status) => format!(" New task in {} ", fit(if status.is_empty() { "no column" } else { status }, 30)),
+        Asked::New(status) => {
+            format!(" New task in {} ", fit(if status.is_empty() { "no column" } else { status }, 30))
+        }
         Asked::Title(_) => " Title ".to_owned(),
         Asked::Due(_) => " Due: 2026-12-24, today, tomorrow, +3, or nothing ".to_owned(),
     };
@@ -124,7 +126,13 @@ fn choose(choice: &Choice, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)
     let options = choice.options();
     let shown = options.iter().enumerate().skip(choice.first(room)).take(room);
     let lines = shown.map(|(at, option)| {
-        let sign = if option.is_had { "✓" } else if option.is_new { "+" } else { " " };
+        let sign = if option.is_had {
+            "✓"
+        } else if option.is_new {
+            "+"
+        } else {
+            " "
+        };
         let name = match option.value.as_deref() {
             None => "none".to_owned(),
             Some("") => "no column".to_owned(),
@@ -169,7 +177,8 @@ fn remove(title: &str, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
     framed(Line::styled(" Remove this task for everybody? ", WRONG), WRONG).render(area, buffer);
     let inner = inside(area);
     let keys = [Span::styled("y", KEY), Span::raw(" remove   "), Span::styled("n", KEY), Span::raw(" keep")];
-    let lines = vec![Line::raw(fit(title, usize::from(inner.width))), Line::default(), Line::from(keys.to_vec())];
+    let lines =
+        vec![Line::raw(fit(title, usize::from(inner.width))), Line::default(), Line::from(keys.to_vec())];
     Paragraph::new(lines).render(inner, buffer);
     None
 }

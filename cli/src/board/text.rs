@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// What stands for a character that commands a terminal and has no picture of its own.
-const REPLACEMENT: char = '\u{fffd}';
+const REPLACEMENT: char = '▯';
 
 /// The pictures of the control characters, in their order.
 const PICTURES: u32 = 0x2400;
@@ -57,7 +57,10 @@ fn visible(c: char) -> char {
         '\0'..='\u{1f}' => char::from_u32(PICTURES + code).unwrap_or(REPLACEMENT),
         '\u{7f}' => '\u{2421}',
         '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' => REPLACEMENT,
-        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' => REPLACEMENT,
+        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' => {
+            REPLACEMENT
+        }
+        '\u{fffd}' => REPLACEMENT,
         _ => c,
     }
 }
@@ -135,15 +138,19 @@ mod tests {
     fn nothing_that_commands_a_terminal_is_left() {
         let hostile = "\u{1b}]0;owned\u{7} \u{9b}2J \u{202e}evil\u{2028}x\r\n\u{7f}";
         let clean = clean(hostile);
-        assert_eq!(clean, "␛]0;owned␇ \u{fffd}2J \u{fffd}evil\u{fffd}x␍␊␡");
+        assert_eq!(clean, "␛]0;owned␇ ▯2J ▯evil▯x␍␊␡");
         assert!(!clean.chars().any(char::is_control));
     }
 
     #[test]
     fn emoji_take_the_same_width_everywhere() {
-        for (text, shown, wide) in
-            [("👩‍👩‍👧‍👦!", "👩!", 3), ("👍🏽", "👍", 2), ("❤️", "❤", 1), ("🇩🇪", "🇩🇪", 2), ("क्षि", "क्षि", width("क्षि"))]
-        {
+        for (text, shown, wide) in [
+            ("👩‍👩‍👧‍👦!", "👩!", 3),
+            ("👍🏽", "👍", 2),
+            ("❤️", "❤", 1),
+            ("🇩🇪", "🇩🇪", 2),
+            ("क्षि", "क्षि", width("क्षि")),
+        ] {
             let clean = clean(text);
             assert_eq!((clean.as_ref(), width(&clean)), (shown, wide), "{text}");
         }
@@ -154,7 +161,10 @@ mod tests {
     #[test]
     fn what_is_cut_fits_and_says_so() {
         assert_eq!(fit("日本語のタイトル", 7), "日本語…");
-        assert_eq!((fit("abc", 3), fit("abcd", 3), fit("abc", 0)), ("abc".into(), "ab…".into(), String::new()));
+        assert_eq!(
+            (fit("abc", 3), fit("abcd", 3), fit("abc", 0)),
+            ("abc".into(), "ab…".into(), String::new())
+        );
         assert_eq!(wrap_title("Call the printer about the catalogue", 12, 2), ["Call the", "printer abo…"]);
         assert_eq!(wrap_title("two", 12, 2), ["two"]);
         assert_eq!(wrap_title(&"x".repeat(1000), 10, 2), ["xxxxxxxxxx", "xxxxxxxxx…"]);

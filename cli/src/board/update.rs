@@ -10,7 +10,7 @@ use super::choice::{Choice, Topic};
 use super::detail;
 use super::dialog::{Answer, Asked, Body, Dialog, type_key};
 use super::draft::Draft;
-use super::geometry::{body, inside};
+use super::geometry::{body, reading};
 use super::saving::Saving;
 use super::screen::{Cursor, Screen};
 
@@ -230,7 +230,7 @@ impl Screen {
     /// Scrolls what is shown whole by lines, as far as there are any.
     pub fn scroll_detail_by(&mut self, by: isize) {
         let Some(top) = self.detail else { return };
-        let inner = inside(super::geometry::detail(self.size));
+        let inner = reading(self.size);
         let lines = detail::lines(self, usize::from(inner.width)).len();
         let last = lines.saturating_sub(usize::from(inner.height));
         self.detail = Some(top.saturating_add_signed(by).min(last));
@@ -303,9 +303,7 @@ impl Screen {
     fn carry_sideways(&self, by: isize) -> Wish {
         let next = self.cursor.column.checked_add_signed(by).and_then(|column| self.columns.get(column));
         match (next, self.selected.clone()) {
-            (Some(column), Some(id)) => {
-                Wish::Perform(Change::Move(id, column.status.clone(), Spot::Last))
-            }
+            (Some(column), Some(id)) => Wish::Perform(Change::Move(id, column.status.clone(), Spot::Last)),
             (None, _) | (_, None) => Wish::Nothing,
         }
     }

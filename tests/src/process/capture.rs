@@ -22,7 +22,7 @@ const NOW: &str = "1795683600";
 const PORT: &str = "4455";
 
 /// What pictures are taken of: columns and lines, and the keys that are pressed first.
-pub const SIZES: [(u16, u16, &str); 2] = [(80, 24, "j"), (140, 40, "ljj\r")];
+pub const SIZES: [(u16, u16, &str); 2] = [(80, 24, "j"), (140, 40, "lj\r")];
 
 /// What can be seen at the end of those keys.
 const SEEN: [&str; 2] = ["┃Print run", "Comments 3"];
@@ -49,7 +49,7 @@ const TASKS: [Row; 15] = [
 ];
 
 /// The task that the larger picture shows whole.
-const WHOLE: &str = "t-9";
+const WHOLE: &str = "t-8";
 
 /// A picture of a terminal.
 pub struct Capture {
@@ -79,7 +79,8 @@ impl Capture {
         // What one reading of the terminal shows is the beginning of a frame at worst, so it is waited for one that ended.
         let (text, svg) = screen.wait_for("a whole frame", |screen| {
             let cells = Cells::of(screen, &port);
-            (cells.text().contains(seen) && cells.text().contains("help")).then(|| (cells.text(), cells.svg()))
+            (cells.text().contains(seen) && cells.text().contains("help"))
+                .then(|| (cells.text(), cells.svg()))
         });
         Self { name: format!("board-{columns}x{lines}"), text, svg }
     }
@@ -93,7 +94,8 @@ impl Capture {
 
 /// Puts the board into the store of a terminal.
 fn make(user: &Terminal) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("there are threads");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("there are threads");
     runtime.block_on(async {
         let storage = SqliteStorage::open(user.store(), storage::Options::default()).expect("there is room");
         let builder = Engine::builder(storage).user("ada").keeps_unacknowledged(true);
@@ -130,18 +132,28 @@ fn task(id: &str, (title, status, priority, assignee, due, labels): Row, place: 
 
 /// What people say about the task that is shown whole.
 fn tell(task: &mut Task) {
-    task.description = "Yamada-san reads the old calendar terms (二十四節気) and knows the printer's glyphs.\n\n\
-        - send the proof of pages 12 to 31\n- ask for the spelling of 啓蟄\n- two weeks, then we go without"
+    task.description = "A hare under the moon, two colours, and the year in figures large enough to be read across a shop.\n\n\
+        - linocut: warmer, and Dilek can cut it\n- letterpress: sharper; the block costs 180 €\n- decide before the paper is ordered"
         .to_owned();
-    task.notes = "Proof sent on Monday. Page 14 has the wrong moon.".to_owned();
+    task.notes = "Proofs of both hang in the kitchen. Put a dot under the one you would buy.".to_owned();
     let created = |time: &str| [("created_at".to_owned(), Value::from(time))].into();
     task.other = created("2026-11-12T08:15:00Z");
     let link = |kind: &str, on: &str| Link { kind: kind.to_owned(), on: on.into() };
-    task.dependencies = [(link("blocks", "t-2"), Dependency::default()), (link("needs", "t-11"), Dependency::default())].into();
+    task.dependencies =
+        [(link("blocks", "t-2"), Dependency::default()), (link("needs", "t-11"), Dependency::default())]
+            .into();
     let said = [
-        ("ben", "2026-11-23T16:40:00Z", "She says yes, and asks for paper instead of a PDF."),
-        ("ada", "2026-11-24T09:05:00Z", "Printed and posted 📮. The tracking number is in the notes of t-4."),
-        ("chen", "2026-11-25T18:21:00Z", "Page 14 is my mistake: the table was for the other hemisphere."),
+        ("ben", "2026-11-23T16:40:00Z", "The printer can do either in the week of the 7th."),
+        (
+            "ada",
+            "2026-11-24T09:05:00Z",
+            "Nine dots for the linocut, four for letterpress, one on the cat 🐈.",
+        ),
+        (
+            "chen",
+            "2026-11-25T18:21:00Z",
+            "Linocut, then. The hare needs longer ears, or people will take it for a rabbit.",
+        ),
     ];
     let said = said.into_iter().zip(FractionalIndex::sequence()).zip(1..);
     task.comments = said
@@ -224,7 +236,13 @@ impl Cells {
             let mut x = 0;
             for run in line.chunk_by(Drawn::goes_on) {
                 let cells: usize = run.iter().map(|cell| cell.cells).sum();
-                draw(&mut svg, run, (x as f64).mul_add(CELL.0, MARGIN), f64::from(y).mul_add(CELL.1, MARGIN), cells);
+                draw(
+                    &mut svg,
+                    run,
+                    (x as f64).mul_add(CELL.0, MARGIN),
+                    f64::from(y).mul_add(CELL.1, MARGIN),
+                    cells,
+                );
                 x += cells;
             }
         }
@@ -273,8 +291,11 @@ fn draw(svg: &mut String, run: &[Drawn], x: f64, y: f64, cells: usize) {
     let (look, width) = (run[0].look, cells as f64 * CELL.0);
     if let Some(back) = look.back {
         let height = CELL.1;
-        writeln!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"{back}\"/>")
-            .expect("memory takes it");
+        writeln!(
+            svg,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"{back}\"/>"
+        )
+        .expect("memory takes it");
     }
     if text.trim().is_empty() {
         return;

@@ -59,7 +59,8 @@ impl FullScreen {
         lines: u16,
         environment: &[(&str, &str)],
     ) -> Self {
-        let pair = native_pty_system().openpty(size(columns, lines)).expect("the system has a terminal to give");
+        let pair =
+            native_pty_system().openpty(size(columns, lines)).expect("the system has a terminal to give");
         let settings = format!("{:?}", pair.master.get_termios());
         let mut command = command(user, arguments);
         environment.iter().for_each(|(name, value)| command.env(name, value));
@@ -200,9 +201,8 @@ pub fn find(screen: &vt100::Screen, text: &str) -> Option<(u16, u16)> {
     screen.rows(0, columns.get()).zip(0..).find_map(|(row, y)| {
         let at = row.find(text)?;
         let before = row[..at].chars().count();
-        let cells = (0..columns.get()).filter(|x| {
-            screen.cell(y, *x).is_some_and(|cell| !cell.is_wide_continuation())
-        });
+        let cells = (0..columns.get())
+            .filter(|x| screen.cell(y, *x).is_some_and(|cell| !cell.is_wide_continuation()));
         cells.skip(before).map(|x| (x, y)).next()
     })
 }

@@ -12,7 +12,8 @@ use super::*;
 
 /// What a terminal of the screen's size shows.
 fn drawn(screen: &Screen) -> Terminal<TestBackend> {
-    let mut terminal = Terminal::new(TestBackend::new(screen.size.width, screen.size.height)).expect("memory");
+    let mut terminal =
+        Terminal::new(TestBackend::new(screen.size.width, screen.size.height)).expect("memory");
     terminal.draw(|frame| draw(screen, frame)).expect("memory takes it");
     terminal
 }
@@ -26,12 +27,14 @@ fn lines(screen: &Screen) -> Vec<String> {
 
 #[test]
 fn a_board_looks_like_this() {
-    let mut screen = screen(&[("Bake bread", "todo"), ("Buy more flour than last time", "todo"), ("Eat", "done")]);
+    let mut screen =
+        screen(&[("Bake bread", "todo"), ("Buy more flour than last time", "todo"), ("Eat", "done")]);
     screen.size = Size::new(72, 12);
     let task = screen.board.tasks.get_mut(&TaskId::from("Bake bread")).expect("it is there");
     (task.priority, task.due, task.assignee) = (Some(1), Some("2026-11-25".into()), Some("ada".into()));
     task.labels.insert("oven".into(), Label::default());
-    screen.saving = Saving { relay: Relay::Offline("refused".into()), pending: 2, is_stored: true, ..Saving::default() };
+    screen.saving =
+        Saving { relay: Relay::Offline("refused".into()), pending: 2, is_stored: true, ..Saving::default() };
     assert_eq!(
         lines(&screen),
         [
@@ -63,7 +66,9 @@ fn a_task_is_shown_whole() {
     task.comments.insert("c".into(), comment);
     press(&mut screen, "<enter>");
     let shown = lines(&screen).join("\n");
-    for part in ["id        Bake bread", "With seeds.", "␛[31mred", "n: write notes", "Comments 1", "ben", "  Yes"] {
+    for part in
+        ["id        Bake bread", "With seeds.", "␛[31mred", "n: write notes", "Comments 1", "ben", "  Yes"]
+    {
         assert!(shown.contains(part), "{part}:\n{shown}");
     }
 }

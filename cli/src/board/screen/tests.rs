@@ -32,8 +32,7 @@ pub fn screen(tasks: &[(&str, &str)]) -> Screen {
     screen
 }
 
-const TASKS: [(&str, &str); 5] =
-    [("a", "todo"), ("b", "todo"), ("c", "todo"), ("d", "doing"), ("e", "done")];
+const TASKS: [(&str, &str); 5] = [("a", "todo"), ("b", "todo"), ("c", "todo"), ("d", "doing"), ("e", "done")];
 
 /// Presses keys, each a character or a name in brackets; returns the last wish.
 pub fn press(screen: &mut Screen, keys: &str) -> Wish {
@@ -87,7 +86,9 @@ fn others(screen: &mut Screen, operation: &BoardOperation) {
 #[test]
 fn keys_walk_between_cards_and_columns() {
     let mut screen = screen(&TASKS);
-    for (keys, at) in [("", "a"), ("jj", "c"), ("j", "c"), ("l", "d"), ("ll", "e"), ("h", "d"), ("h", "a"), ("G", "c")] {
+    for (keys, at) in
+        [("", "a"), ("jj", "c"), ("j", "c"), ("l", "d"), ("ll", "e"), ("h", "d"), ("h", "a"), ("G", "c")]
+    {
         press(&mut screen, keys);
         assert_eq!(selected(&screen), at, "{keys}");
     }
@@ -138,7 +139,10 @@ fn what_is_typed_becomes_a_change_once_it_is_entered() {
     assert!(matches!(wish, Wish::Perform(Change::Set(_, Field::Priority(Some(1))))), "{wish:?}");
     screen.performed(Ok(None));
     let wish = press(&mut screen, "sreview<enter>");
-    assert!(matches!(&wish, Wish::Perform(Change::Move(_, status, Spot::Last)) if status == "review"), "{wish:?}");
+    assert!(
+        matches!(&wish, Wish::Perform(Change::Move(_, status, Spot::Last)) if status == "review"),
+        "{wish:?}"
+    );
     screen.performed(Ok(None));
     press(&mut screen, "x");
     assert!(matches!(press(&mut screen, "n"), Wish::Nothing));
@@ -204,7 +208,8 @@ fn a_text_that_is_being_written_takes_in_what_others_write_and_outlives_its_task
 
 #[test]
 fn columns_that_belong_together_are_there_while_they_are_empty_and_stay() {
-    let statuses = |screen: &Screen| screen.columns.iter().map(|column| column.status.clone()).collect::<Vec<_>>();
+    let statuses =
+        |screen: &Screen| screen.columns.iter().map(|column| column.status.clone()).collect::<Vec<_>>();
     assert_eq!(statuses(&screen(&[])), ["todo", "doing", "done"]);
     assert_eq!(statuses(&screen(&[("a", "open")])), ["open", "in_progress", "closed"]);
     assert_eq!(statuses(&screen(&[("a", "ideas")])), ["ideas"]);
