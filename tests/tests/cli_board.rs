@@ -1,5 +1,7 @@
 //! `syncline board`, as somebody in front of a terminal uses it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use futures_util::StreamExt;
 use syncline::board::{Board, Task, TaskText};
 use syncline::transports::WebSocket;
