@@ -306,6 +306,10 @@ pub enum Command {
     },
     /// Print what a document holds and then its changes as they come, one operation a line, until interrupted.
     Watch { doc: String },
+    /// Show a board on the whole terminal, to work on with keys and mouse; `?` there tells how.
+    ///
+    /// A board that is not in the store is fetched. Edits need no relay: they reach it when it can be reached.
+    Board { doc: String },
     /// Print who did what to a document and when, one edit a line as JSON, as far as its log still tells them apart.
     ///
     /// In the order in which this store got them. Of edits made in this store all operations are known, of others' what

@@ -31,6 +31,12 @@ pub enum Failure {
     NoDocument(String),
     #[error("neither this store nor the relay has a document {0:?}; make it with `create`")]
     NotAtRelay(String),
+    #[error(
+        "neither this store nor a relay that is named has a board {0:?}; make it with `create {0} --kind board`"
+    )]
+    NoBoard(String),
+    #[error("the board is drawn on a terminal, and standard output is none; `show DOC` prints what it holds")]
+    NoTerminal,
     #[error("there is no store {}; name another one with --store, or make it with `create DOC` or `sync DOC`", .0.display())]
     NoStore(PathBuf),
     #[error("there is a document {0:?} already")]
@@ -89,7 +95,8 @@ impl Failure {
             Self::Path(_) => "path",
             Self::Edit(_) => "edit",
             Self::Json(_) => "json",
-            Self::NoDocument(_) | Self::NotAtRelay(_) => "no-document",
+            Self::NoDocument(_) | Self::NotAtRelay(_) | Self::NoBoard(_) => "no-document",
+            Self::NoTerminal => "no-terminal",
             Self::NoStore(_) => "no-store",
             Self::Exists(_) => "exists",
             Self::Unreadable(..) => "unreadable",

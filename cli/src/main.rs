@@ -1,6 +1,7 @@
 //! `syncline`: the engine in a terminal.
 
 mod args;
+mod board;
 mod chart;
 mod edit;
 mod export;
@@ -26,7 +27,12 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     let Arguments { global, command } = Arguments::read();
-    let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    // What is drawn on the whole terminal is not to be written over.
+    let is_drawn_over = matches!(command, Command::Board { .. }) && std::io::stderr().is_terminal();
+    let filter = match is_drawn_over {
+        true => EnvFilter::new("off"),
+        false => EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("error")),
+    };
     // Where the log cannot be written, as on a full disk, complaining about that would end whoever has something to say.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false).init();
@@ -73,6 +79,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Task { command } => task::run(global, command).await,
         Command::Chart(ChartArgs { command }) => chart::run(global, command).await,
         Command::Sync { docs, timeout } => sync::sync(global, &docs, timeout).await,
+        Command::Board { doc } => board::board(global, &doc).await,
         Command::Watch { doc } => sync::watch(global, &doc).await,
         Command::History { doc } => history::history(global, &doc).await,
         Command::Status => status::status(global).await,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
-use syncline::{Document, Engine, OpenError, Operation, Path, SaveError, Saved, Value, diff};
+use syncline::{Document, Engine, OpenError, Operation, Path, SaveError, Saved, Spec, Value, diff};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
@@ -107,16 +107,20 @@ async fn bring_together(document: &Document) -> Result<(), Failure> {
 
 /// A document that is not in the store: the relay says what it is.
 async fn fetch(engine: &Engine, name: &str) -> Result<Document, Failure> {
-    let spec = loop {
+    let spec = ask(engine, name).await?.ok_or_else(|| Failure::NotAtRelay(name.to_owned()))?;
+    Ok(engine.document(name, spec).await?)
+}
+
+/// What the relay holds under a name, as soon as one can be asked.
+pub async fn ask(engine: &Engine, name: &str) -> Result<Option<Spec>, Failure> {
+    loop {
         session::connected(engine, |_| ()).await?;
         match engine.describe(name).await {
             // The relay may have gone meanwhile, or be busy: whoever waits for it decides for how long.
             Err(OpenError::NoAnswer(_)) => tokio::time::sleep(ASKING_PAUSE).await,
-            answer => break answer?,
+            answer => return Ok(answer?),
         }
-    };
-    let spec = spec.ok_or_else(|| Failure::NotAtRelay(name.to_owned()))?;
-    Ok(engine.document(name, spec).await?)
+    }
 }
 
 fn describe(engine: &Engine, awaited: Option<&Document>) -> String {
@@ -153,21 +157,27 @@ async fn follow(global: &Global, engine: &Engine, doc: &str) -> Result<(), Failu
     print_changes(&document).await
 }
 
-/// SIGTERM and SIGINT, heard from when this is made.
-struct Stop {
+/// SIGTERM, SIGINT and SIGHUP, heard from when this is made.
+pub struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Stop {
-    fn listen() -> Result<Self, Failure> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    pub fn listen() -> Result<Self, Failure> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn asked(&mut self) {
+    pub async fn asked(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }
@@ -201,7 +211,7 @@ fn print(operations: &[Operation]) -> Result<(), Failure> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-    use syncline::{Family, Kind, MemoryStorage, Spec};
+    use syncline::{Family, Kind, MemoryStorage};
 
     use super::*;
 

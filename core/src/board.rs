@@ -158,11 +158,16 @@ impl Board {
     /// behind the first of those.
     #[must_use]
     pub fn columns(&self) -> Vec<String> {
-        let mut columns: Vec<String> = self.tasks.values().map(|task| task.status.clone()).collect();
-        columns.sort_by(|one, other| (stage(one), one).cmp(&(stage(other), other)));
-        columns.dedup();
-        columns
+        in_course_of_work(self.tasks.values().map(|task| task.status.clone()))
     }
+}
+
+/// Columns, each once, in the order of [`Board::columns`].
+pub fn in_course_of_work(columns: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut columns: Vec<String> = columns.into_iter().collect();
+    columns.sort_by(|one, other| (stage(one), one).cmp(&(stage(other), other)));
+    columns.dedup();
+    columns
 }
 
 /// Where in the course of work a status usually stands.
@@ -181,7 +186,7 @@ fn stage(status: &str) -> usize {
 }
 
 /// Things in the order of their places; those that have none come last, and names decide between equals.
-pub(crate) fn in_order<'a, K: Ord, V>(
+pub fn in_order<'a, K: Ord, V>(
     things: &'a BTreeMap<K, V>,
     place: impl Fn(&'a V) -> &'a Option<FractionalIndex>,
 ) -> Vec<(&'a K, &'a V)> {

@@ -5,7 +5,9 @@
 //! [`PATIENCE`], which is only there so that a hanging test says what it waited for.
 
 pub mod binary;
+pub mod capture;
 pub mod child;
+pub mod full_screen;
 pub mod http;
 pub mod kill;
 pub mod load;

@@ -43,6 +43,7 @@ cargo xtask TASK
   traces                   every recorded session in the real data, over a relay that is killed
   team [--runs N] [--seed S]
                            five stores at one board and one chart, with the relay killed
+  captures                 pictures of the terminal board, into docs/captures
   bench [FILTER]           the benchmarks
   bench store [PART…]      large stores and long documents beside the bare libraries and a peer
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
@@ -79,6 +80,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "slow" | "long" => with_binaries(&tree, task, rest, "see which promise it names; it does not hold"),
         "traces" => with_binaries(&tree, "traces", &[], DATA_REMEDY),
         "team" => with_binaries(&tree, "team", rest, "repeat one game with --runs 1 --seed S"),
+        "captures" => captures(&tree),
         "bench" => bench::run(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
         "asan" => fuzz::generated(&tree, rest),
@@ -119,3 +121,10 @@ fn with_binaries(tree: &Tree, name: &str, arguments: &[String], remedy: &str) ->
 
 const DATA_REMEDY: &str =
     "the data is looked for in $SYNCLINE_DATA, else beside the project; see what it says";
+
+/// The pictures in the documentation, taken of the real program.
+fn captures(tree: &Tree) -> Result<(), Failure> {
+    Command::cargo(tree).args(["build", "--quiet", "--workspace", "--bins"]).run("mend what it names")?;
+    tests_binary(tree, "captures", &["docs/captures".to_owned()])
+        .run("see what it waited for, and what was shown instead")
+}
