@@ -262,6 +262,13 @@ pub enum Command {
     Compact { doc: Option<String> },
     /// Verify the store.
     Check,
+    /// Draw a chart: bars, lines, areas, points, pies and layers of them; of others, say what they ask for.
+    Chart {
+        doc: String,
+        /// The picture to write, instead of what may be there.
+        #[arg(long, value_name = "FILE")]
+        svg: PathBuf,
+    },
     /// Play a recorded editing trace into a new text document, and compare the end with the recorded one.
     Replay {
         /// The trace, .json or .json.gz.

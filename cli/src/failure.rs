@@ -7,6 +7,8 @@ use syncline::{OpenError, SaveError, Spec};
 use syncline_core::event::StoreFault;
 use thiserror::Error;
 
+use crate::svg::Undrawable;
+
 /// A command's failure.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -52,6 +54,12 @@ pub enum Failure {
     Several(Vec<Failure>),
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    #[error("{0:?} ({1}) is no chart")]
+    NotChart(String, Spec),
+    #[error(transparent)]
+    Undrawable(#[from] Undrawable),
+    #[error("cannot write {file}: {error}", file = .0.display(), error = .1)]
+    Unwritable(PathBuf, std::io::Error),
     #[error("{0}")]
     Trace(String),
     #[error("cannot write: {0}")]
@@ -86,6 +94,9 @@ impl Failure {
             Self::Lost(_) => "lost",
             Self::Several(_) => "several",
             Self::Damaged(_) => "damaged",
+            Self::NotChart(..) => "not-chart",
+            Self::Undrawable(_) => "undrawable",
+            Self::Unwritable(..) => "output",
             Self::Trace(_) => "trace",
             Self::Output(_) => "output",
         }

@@ -1,6 +1,7 @@
 //! `syncline`: the engine in a terminal.
 
 mod args;
+mod chart;
 mod edit;
 mod failure;
 mod history;
@@ -10,6 +11,7 @@ mod read;
 mod replay;
 mod session;
 mod status;
+mod svg;
 mod sync;
 
 use std::io::{IsTerminal, Write};
@@ -69,6 +71,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Status => status::status(global).await,
         Command::Compact { doc } => read::compact(global, doc.as_deref()).await,
         Command::Check => read::check(global),
+        Command::Chart { doc, svg } => chart::draw(global, &doc, &svg).await,
         Command::Replay { trace, doc, crdt, offline_every } => {
             replay::run(global, &trace, &doc, crdt.into(), offline_every).await
         }

@@ -29,7 +29,7 @@ async fn text(global: &Global, doc: &str) -> Result<String, Failure> {
     match (spec.kind, value) {
         (Kind::Text, Some(Value::Text(text))) => Ok(text),
         (Kind::Text, None) => Ok(String::new()),
-        (Kind::Text | Kind::Tree, _) => Err(Failure::NotText(doc.to_owned(), spec)),
+        (Kind::Text | Kind::Tree | Kind::Board | Kind::Chart, _) => Err(Failure::NotText(doc.to_owned(), spec)),
     }
 }
 
@@ -39,7 +39,7 @@ async fn read(global: &Global, doc: &str, path: &Path) -> Result<Value, Failure>
 }
 
 /// What a document is, and what is at a path of it.
-async fn look(global: &Global, doc: &str, path: &Path) -> Result<(Spec, Option<Value>), Failure> {
+pub async fn look(global: &Global, doc: &str, path: &Path) -> Result<(Spec, Option<Value>), Failure> {
     let engine = session::offline(global, session::existing_store(global)?)?;
     let document = session::document(&engine, doc).await?;
     let value = document.value(path);

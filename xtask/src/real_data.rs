@@ -12,6 +12,7 @@ const BESIDE: &str = "../shared/data";
 
 /// What tests read in it.
 const NEEDED: &[&str] = &[
+    "charts",
     "fixtures/automerge",
     "fixtures/yjs",
     "hostile",
