@@ -40,6 +40,7 @@ use serde_json::Value as Json;
 
 use axis::Axis;
 use drawing::Canvas;
+use encoding::Name;
 use legend::Legend;
 use markup::Markup;
 use scale::{Prepared, Scales};
@@ -76,7 +77,7 @@ pub fn draw(specification: &Json) -> Result<String, Undrawable> {
     let (scales, lengths) = Scales::new(&layers, view.sides)?;
     let axes = [Axis::new(&layers, &scales, lengths, 0)?, Axis::new(&layers, &scales, lengths, 1)?];
     let legends = Legend::all(&layers, &scales, lengths[1])?;
-    Picture { view, layers, axes, legends, canvas: Canvas { lengths, scales } }.write()
+    Picture { view, layers, axes, legends, canvas: Canvas::new(lengths, scales) }.write()
 }
 
 /// Everything that is drawn, laid out.
@@ -91,11 +92,15 @@ struct Picture {
 impl Picture {
     fn write(&self) -> Result<String, Undrawable> {
         let [width, height] = self.canvas.lengths;
+        let mut area = Markup::default();
+        self.draw_area(&mut area)?;
+        let [leftwards, rightwards, upwards, downwards] = self.canvas.beyond.get();
         let thickness = |axis: &Option<Axis>| axis.as_ref().map_or(0.0, Axis::thickness);
-        let (left, bottom) = (PADDING + thickness(&self.axes[1]), PADDING + thickness(&self.axes[0]));
-        let top = PADDING + self.title_height();
+        let left = PADDING + thickness(&self.axes[1]).max(leftwards);
+        let bottom = PADDING + thickness(&self.axes[0]).max(downwards);
+        let top = PADDING + self.title_height() + upwards;
         let widest = self.legends.iter().map(|legend| legend.extent().0).fold(0.0, f64::max);
-        let overhang = self.axes[0].as_ref().map_or(0.0, Axis::overhang);
+        let overhang = self.axes[0].as_ref().map_or(0.0, Axis::overhang).max(rightwards);
         let beside = if self.legends.is_empty() { overhang } else { overhang.max(LEGEND_GAP + widest) };
         let legend_height: f64 = self.legends.iter().map(|legend| legend.extent().1 + PADDING).sum();
         let title_width = self.view.title.as_ref().map_or(0.0, |(title, _)| lettering::bold_width(title, TITLE_SIZE));
@@ -108,7 +113,7 @@ impl Picture {
         let place = format!("translate({},{})", markup::number(left), markup::number(top));
         to.open("g", &[("transform", (&place).into())]);
         self.draw_title(title_middle(left, width, title_width), &mut to);
-        self.draw_area(&mut to)?;
+        to.append(area);
         let mut below = 0.0;
         for (number, legend) in self.legends.iter().enumerate() {
             legend.draw(number, (width + LEGEND_GAP, below), &mut to);
@@ -129,7 +134,7 @@ impl Picture {
 
     fn draw_title(&self, middle: f64, to: &mut Markup) {
         let Some((title, subtitle)) = &self.view.title else { return };
-        let top = TITLE_SIZE - self.title_height();
+        let top = TITLE_SIZE - self.title_height() - self.canvas.beyond.get()[2];
         let place = |y: f64| [("x", middle.into()), ("y", y.into()), ("text-anchor", "middle".into())];
         let [x, y, anchor] = place(top);
         to.text("text", &[x, y, anchor, ("font-size", TITLE_SIZE.into()), ("font-weight", "bold".into())], title);
@@ -145,7 +150,8 @@ impl Picture {
         to.open("clipPath", &[("id", "area".into())]);
         to.empty("rect", &[("width", width.into()), ("height", height.into())]);
         to.close();
-        let is_framed = self.canvas.scales.places.iter().any(Option::is_some) || self.canvas.scales.theta.is_none();
+        let is_placed = |prepared: &Prepared| [Name::X, Name::Y].iter().any(|name| prepared.layer.channel(*name).is_some());
+        let is_framed = self.layers.iter().any(is_placed);
         if let (Some(frame), true) = (&self.view.frame, is_framed) {
             to.empty("rect", &[("width", width.into()), ("height", height.into()), ("fill", "none".into()), ("stroke", frame.into())]);
         }

@@ -61,7 +61,7 @@ impl Axis {
         let limit = request.label_limit.unwrap_or(LABEL_LIMIT);
         labels.iter_mut().for_each(|(_, label)| *label = lettering::shortened(label, LABEL_SIZE, limit));
         let ticks: Vec<f64> = labels.iter().map(|(place, _)| *place).collect();
-        let is_standing = axis == 0 && is_discrete && part.channel.is_discrete();
+        let is_standing = axis == 0 && is_discrete && part.channel.is_discrete() && part.channel.unit.is_none();
         let angle = request.label_angle.unwrap_or(if is_standing { -90.0 } else { 0.0 });
         let mut laid_out = Self {
             axis,
@@ -78,7 +78,7 @@ impl Axis {
         };
         match request.labels {
             Some(false) => laid_out.labels.clear(),
-            Some(true) | None if !is_discrete => laid_out.thin_out(),
+            Some(true) | None if !is_discrete || part.channel.unit.is_some() => laid_out.thin_out(),
             Some(true) | None => {}
         }
         Ok(Some(laid_out))
@@ -93,14 +93,26 @@ impl Axis {
     }
 
     fn touches(&self) -> bool {
-        let extent = |label: &str| match (self.axis, self.angle == 0.0) {
-            (0, true) => lettering::width(label, LABEL_SIZE) + LABEL_SPACE,
-            _ => LABEL_SIZE,
-        };
         let near = |pair: &[(f64, String)]| {
-            (pair[1].0 - pair[0].0).abs() < f64::midpoint(extent(&pair[0].1), extent(&pair[1].1))
+            let ((start, end), (other, last)) = (self.extent(&pair[0]), self.extent(&pair[1]));
+            start.max(other) < end.min(last)
         };
         self.labels.windows(2).any(near)
+    }
+
+    /// From where to where a label is along the axis, with what is free around it.
+    fn extent(&self, (place, label): &(f64, String)) -> (f64, f64) {
+        let (sine, cosine) = self.angle.to_radians().sin_cos();
+        let width = lettering::width(label, LABEL_SIZE);
+        let length = match self.axis {
+            0 => width * cosine.abs() + LABEL_SIZE * sine.abs() + LABEL_SPACE,
+            _ => width * sine.abs() + LABEL_SIZE * cosine.abs(),
+        };
+        match self.anchor(*place) {
+            "start" if self.axis == 0 => (*place, place + length),
+            "end" if self.axis == 0 => (place - length, *place),
+            _ => (place - length / 2.0, place + length / 2.0),
+        }
     }
 
     /// How far labels reach from the ticks.
@@ -127,13 +139,8 @@ impl Axis {
 
     /// How far the last label reaches beyond the end of the axis.
     pub fn overhang(&self) -> f64 {
-        let beyond = |(place, label): &(f64, String)| {
-            let half = lettering::width(label, LABEL_SIZE) / 2.0;
-            let anchored = if self.anchor(*place) == "middle" { half } else { 0.0 };
-            place + anchored - self.lengths[0]
-        };
-        let is_level = self.axis == 0 && self.angle == 0.0;
-        if is_level { self.labels.iter().map(beyond).fold(0.0, f64::max) } else { 0.0 }
+        let beyond = |label: &(f64, String)| self.extent(label).1 - LABEL_SPACE - self.lengths[0];
+        if self.axis == 0 { self.labels.iter().map(beyond).fold(0.0, f64::max) } else { 0.0 }
     }
 
     /// Draws lines across the area.
@@ -248,9 +255,17 @@ fn title(parts: &[Part<'_>]) -> Option<String> {
     let given: Vec<&Part<'_>> = parts.iter().filter(is_given).collect();
     let chosen = if given.is_empty() { parts.iter().collect() } else { given };
     let mut titles: Vec<String> = Vec::new();
-    for title in chosen.iter().filter_map(|part| part.channel.shown_title(guide(part).as_ref())) {
-        if !titles.contains(&title) {
-            titles.push(title);
+    for part in chosen {
+        // What goes from one field to another is called after both.
+        let end = part.end().filter(|_| guide(part).is_none() && part.channel.title.is_none());
+        let title = match end {
+            Some(end) => Some(part.channel.plain_title()).into_iter().chain([end.shown_title(None)]).flatten().collect(),
+            None => part.channel.shown_title(guide(part).as_ref()).into_iter().collect::<Vec<_>>(),
+        };
+        for title in title {
+            if !titles.contains(&title) {
+                titles.push(title);
+            }
         }
     }
     (!titles.is_empty()).then(|| titles.join(", "))
@@ -281,12 +296,14 @@ fn marks(
         None => number::ticks(low, high, count),
     };
     // No finer than the stretches that are told apart.
-    let edges: Vec<f64> = parts.iter().filter(|part| part.channel.unit.is_some() || part.channel.bin.is_some()).flat_map(Part::starts).collect();
-    let finest = edges.iter().zip(edges.iter().skip(1)).map(|(one, next)| next - one).fold(f64::INFINITY, f64::min);
-    if request.values.is_none() && step_of(&values) < finest * 0.9 && finest.is_finite() {
-        values = edges;
+    let stretched = parts.iter().find(|part| part.channel.unit.is_some() || part.channel.bin.is_some());
+    if let (Some(stretched), None) = (stretched, &request.values) {
+        let (edges, shortest) = stretched.stretches();
+        if step_of(&values) < shortest * 0.9 && shortest.is_finite() {
+            values = edges.into_iter().filter(|edge| (low..=high).contains(edge)).collect();
+        }
     }
-    if let Some(least) = request.tick_min_step {
+    if let Some(least) = request.tick_min_step.or_else(|| request.format.is_whole().then_some(1.0)) {
         let mut last = f64::NEG_INFINITY;
         values.retain(|value| {
             let keep = value - last >= least && (least != 1.0 || value.fract() == 0.0);
@@ -301,24 +318,24 @@ fn marks(
         None if scale.is_time => time::automatic(value),
         None => number::with_commas(value, number::places(step)),
     };
-    let mut labels: Vec<(f64, String)> = values.into_iter().map(|value| (scale.place(value), label(value))).collect();
-    // Whole numbers are wanted: what rounds to the same one is said once.
-    labels.dedup_by(|one, other| one.1 == other.1 && format.is_some());
-    Ok(labels)
+    Ok(values.into_iter().map(|value| (scale.place(value), label(value))).collect())
 }
 
 /// A tick for every name.
 fn names(bands: &Bands, part: &Part<'_>, request: &AxisRequest) -> Result<Vec<(f64, String)>, Undrawable> {
-    let kind = part.channel.kind;
-    let is_time = kind == Kind::Temporal || part.channel.unit.is_some();
+    let is_time = part.channel.kind == Kind::Temporal || part.channel.unit.is_some();
     let format = format_of(part, request.format.read(is_time)?);
     let shown = |value: &&Cell| request.values.as_ref().is_none_or(|values| values.contains(value));
-    let label = |value: &Cell| match (&format, value) {
-        (Some(format), Cell::Number(number) | Cell::Span(number, _)) if is_time || part.channel.bin.is_none() => {
-            format.write(*number, 1.0)
-        }
-        _ => in_words(value, kind),
-    };
+    let label = |value: &Cell| name(value, part, format.as_ref());
     let place = |value: &Cell| bands.place(value).map(|(from, to)| (f64::midpoint(from, to), label(value)));
     Ok(bands.values.iter().filter(shown).filter_map(place).collect())
+}
+
+/// A name as it is written: a stretch of time as its unit is, everything else as it is in the data.
+pub fn name(value: &Cell, part: &Part<'_>, format: Option<&ValueFormat>) -> String {
+    match (format, value) {
+        (Some(format), Cell::Number(number)) => format.write(*number, 1.0),
+        (Some(format), Cell::Span(from, _)) if part.channel.unit.is_some() => format.write(*from, 1.0),
+        _ => in_words(value, part.channel.kind),
+    }
 }

@@ -25,6 +25,8 @@ pub struct Canvas {
     pub lengths: [f64; 2],
     /// Its scales.
     pub scales: Scales,
+    /// How far marks reach beyond it: to the left, to the right, upwards and downwards.
+    pub beyond: std::cell::Cell<[f64; 4]>,
 }
 
 /// Where a row is along x or y.
@@ -50,6 +52,23 @@ impl Along {
 }
 
 impl Canvas {
+    /// A canvas of some size, with nothing on it.
+    pub fn new(lengths: [f64; 2], scales: Scales) -> Self {
+        Self { lengths, scales, beyond: std::cell::Cell::default() }
+    }
+
+    /// Notes that a mark reaches to a place, unless it is cut off at the sides.
+    fn reach(&self, prepared: &Prepared, (x, y): (f64, f64)) {
+        /// No picture gets larger for what lies farther away.
+        const FARTHEST: f64 = 1_000.0;
+        if !prepared.layer.mark.clip {
+            let here = [-x, x - self.lengths[0], -y, y - self.lengths[1]];
+            let mut beyond = self.beyond.get();
+            beyond.iter_mut().zip(here).for_each(|(most, here)| *most = most.max(here.min(FARTHEST)));
+            self.beyond.set(beyond);
+        }
+    }
+
     /// Draws all layers, the first one lowest.
     pub fn draw(&self, layers: &[Prepared], to: &mut Markup) -> Result<(), Undrawable> {
         for prepared in layers {

@@ -326,6 +326,14 @@ impl Channel {
         }
     }
 
+    /// The field's name, whatever is made of it.
+    pub fn plain_title(&self) -> Option<String> {
+        match &self.source {
+            Source::Field(field) => Some(field.title()),
+            Source::Count | Source::Datum(_) | Source::Value(_) => self.default_title(),
+        }
+    }
+
     fn default_title(&self) -> Option<String> {
         let field = match &self.source {
             Source::Count => return Some("Count of Records".to_owned()),

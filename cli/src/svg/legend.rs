@@ -1,9 +1,9 @@
 //! Legends: which colour, size or symbol means what.
 
-use super::axis::format_of;
+use super::axis::{self, format_of};
 use super::cell::Cell;
 use super::drawing::{stroke_of, symbol};
-use super::encoding::{Name, in_words};
+use super::encoding::{Kind, Name};
 use super::lettering;
 use super::mark::Shape;
 use super::markup::{Attribute, Markup, number as pixels};
@@ -172,6 +172,9 @@ fn values(part: &Part<'_>, scale: &Continuous, count: f64) -> Result<Vec<(f64, S
 
 fn entries(part: &Part<'_>, name: Name, together: &[Name], scales: &Scales) -> Result<Vec<Entry>, Undrawable> {
     let request = part.channel.legend.clone().unwrap_or_default();
+    let is_time = part.channel.kind == Kind::Temporal || part.channel.unit.is_some();
+    let format = format_of(part, request.format.read(is_time)?);
+    let words = |value: &Cell| axis::name(value, part, format.as_ref());
     let place = match name {
         Name::Size => scales.size.as_ref(),
         Name::Opacity => scales.opacity.as_ref(),
@@ -179,13 +182,13 @@ fn entries(part: &Part<'_>, name: Name, together: &[Name], scales: &Scales) -> R
     };
     let mut values: Vec<(Cell, String)> = match (name, &scales.color, &scales.shapes, place) {
         (Name::Color, Some(Colouring::Each(each)), _, _) | (Name::Shape, _, Some(each), _) => {
-            each.iter().map(|(value, _)| (value.clone(), in_words(value, part.channel.kind))).collect()
+            each.iter().map(|(value, _)| (value.clone(), words(value))).collect()
         }
         (_, _, _, Some(Position::Continuous(scale))) => {
             self::values(part, scale, 5.0)?.into_iter().map(|(value, label)| (Cell::number(value), label)).collect()
         }
         (_, _, _, Some(Position::Bands(bands))) => {
-            bands.values.iter().map(|value| (value.clone(), in_words(value, part.channel.kind))).collect()
+            bands.values.iter().map(|value| (value.clone(), words(value))).collect()
         }
         _ => Vec::new(),
     };
@@ -209,7 +212,8 @@ fn entries(part: &Part<'_>, name: Name, together: &[Name], scales: &Scales) -> R
 fn entry(part: &Part<'_>, value: &Cell, label: &str, together: &[Name], scales: &Scales) -> Entry {
     let mark = &part.layer.mark;
     let is_symbol = matches!(mark.shape, Shape::Point | Shape::Circle | Shape::Square);
-    let fixed = if is_symbol { "circle" } else { "square" };
+    let is_round = is_symbol || matches!(mark.shape, Shape::Area | Shape::Arc | Shape::Text);
+    let fixed = if is_round { "circle" } else { "square" };
     let shape = scales.shapes.as_ref().filter(|_| together.contains(&Name::Shape));
     let shape = shape.and_then(|shapes| shapes.iter().find(|(known, _)| known == value));
     let colour = scales.color.as_ref().filter(|_| together.contains(&Name::Color));

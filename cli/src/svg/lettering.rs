@@ -9,12 +9,15 @@ const WIDTHS: [u16; 95] = [
     278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
 ];
 
+/// How much wider letters may be where neither font is there.
+const OTHER_FONTS: f64 = 1.12;
+
 /// How much wider bold letters are.
 const BOLD: f64 = 1.06;
 
 /// The width of a text.
 pub fn width(text: &str, size: f64) -> f64 {
-    text.chars().map(thousandths).map(f64::from).sum::<f64>() * size / 1000.0
+    text.chars().map(thousandths).map(f64::from).sum::<f64>() * size / 1000.0 * OTHER_FONTS
 }
 
 /// The width of a text in bold letters.

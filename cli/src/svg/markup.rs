@@ -71,6 +71,11 @@ impl Markup {
         }
     }
 
+    /// Adds what was written apart.
+    pub fn append(&mut self, other: Self) {
+        self.written.push_str(&other.finish());
+    }
+
     fn tag(&mut self, name: &'static str, attributes: &[(&str, Attribute<'_>)]) {
         let _ = write!(self.written, "<{name}");
         for (key, value) in attributes {

@@ -166,10 +166,27 @@ impl Scales {
         }
         scales.theta = theta(&Part::all(layers, Name::Theta))?;
         scales.color = colouring(&Part::all(layers, Name::Color))?;
-        scales.size = numbers(&Part::all(layers, Name::Size), size_range)?;
+        let step = scales.least_step(layers, sides);
+        scales.size = numbers(&Part::all(layers, Name::Size), |shape| size_range(shape, step))?;
         scales.opacity = numbers(&Part::all(layers, Name::Opacity), |_| (0.3, 0.8))?;
         scales.shapes = shapes(&Part::all(layers, Name::Shape))?;
         Ok((scales, lengths))
+    }
+
+    /// How far apart symbols may be at least: as far as steps or bins, of x or of y, are.
+    fn least_step(&self, layers: &[Prepared], sides: [Option<Side>; 2]) -> f64 {
+        let of_axis = |axis: usize| {
+            let parts = Part::all(layers, AXES[axis].0);
+            let binned = parts.iter().find(|part| part.channel.bin.is_some()).map(|part| part.stretches().1);
+            match (binned, &self.places[axis], sides[axis]) {
+                (Some(bin), Some(Position::Continuous(scale)), _) if bin.is_finite() => {
+                    (scale.place(bin) - scale.place(0.0)).abs()
+                }
+                (_, _, Some(Side::Step(step, _))) => step,
+                _ => STEP,
+            }
+        };
+        of_axis(0).min(of_axis(1))
     }
 }
 
@@ -192,9 +209,9 @@ fn position(
     let Some(first) = parts.first() else {
         let length = match side {
             Some(Side::Pixels(pixels)) => pixels,
-            Some(Side::Step(step, _)) => step * within.map_or(1.0, |values| values.len() as f64),
+            Some(Side::Step(step, _)) => step,
             None if is_pie => CONTINUOUS_SIDE,
-            None => within.map_or(STEP, |values| STEP * values.len() as f64),
+            None => STEP,
         };
         return Ok((None, length));
     };
@@ -331,17 +348,17 @@ fn directed<T>(mut values: Vec<T>, reverse: Option<bool>) -> Vec<T> {
 }
 
 /// From the smallest to the largest size of a mark.
-fn size_range(shape: Shape) -> (f64, f64) {
+fn size_range(shape: Shape, step: f64) -> (f64, f64) {
     match shape {
         Shape::Line | Shape::Rule => (1.0, 4.0),
         Shape::Text => (8.0, 40.0),
-        Shape::Bar | Shape::Tick => (2.0, STEP - 1.0),
-        _ => (9.0, (0.95 * STEP) * (0.95 * STEP)),
+        Shape::Bar | Shape::Tick => (2.0, (step - 1.0).max(2.0)),
+        _ => (9.0, (0.95 * step) * (0.95 * step)),
     }
 }
 
 /// A scale of numbers that are no places.
-fn numbers(parts: &[Part<'_>], range: fn(Shape) -> (f64, f64)) -> Result<Option<Position>, Undrawable> {
+fn numbers(parts: &[Part<'_>], range: impl Fn(Shape) -> (f64, f64)) -> Result<Option<Position>, Undrawable> {
     let Some(first) = parts.first() else { return Ok(None) };
     let request = request(parts)?;
     let (mut low, high) = match request.range {
@@ -365,11 +382,11 @@ fn numbers(parts: &[Part<'_>], range: fn(Shape) -> (f64, f64)) -> Result<Option<
 const SYMBOLS: [&str; 8] = [
     "circle",
     "square",
+    "triangle-up",
     "cross",
     "diamond",
-    "triangle-up",
-    "triangle-down",
     "triangle-right",
+    "triangle-down",
     "triangle-left",
 ];
 

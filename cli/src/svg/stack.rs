@@ -23,7 +23,7 @@ pub fn stack(layer: &Layer, mut table: Table, (name, stacking): (Name, Stacking)
     for (row, cells) in table.iter().enumerate() {
         stacks.entry(dimensions.iter().map(|at| cells[*at].clone()).collect()).or_default().push(row);
     }
-    let order = order(layer, &parts);
+    let order = order(layer, &parts, name == Name::Y);
     for rows in stacks.values_mut() {
         rows.sort_by_key(|row| order.iter().map(|(at, descending)| Directed::new(&table[*row][*at], *descending)).collect::<Vec<_>>());
     }
@@ -50,11 +50,12 @@ const fn beside(name: Name) -> &'static [Name] {
     }
 }
 
-/// In what order values are stacked: by the order channel, else by what tells them apart, the greatest first.
-fn order(layer: &Layer, parts: &[usize]) -> Vec<(usize, bool)> {
+/// In what order values are stacked: by the order channel, else by what tells them apart, so that the least is
+/// at the top, or at the left and first in a circle.
+fn order(layer: &Layer, parts: &[usize], descending: bool) -> Vec<(usize, bool)> {
     let orders = layer.channels.iter().enumerate().filter(|(_, channel)| channel.name == Name::Order && channel.shows_data());
     let orders: Vec<(usize, bool)> = orders.map(|(at, channel)| (at, channel.sort == Some(Sort::Descending))).collect();
-    if orders.is_empty() { parts.iter().map(|at| (*at, true)).collect() } else { orders }
+    if orders.is_empty() { parts.iter().map(|at| (*at, descending)).collect() } else { orders }
 }
 
 /// A cell that is compared in one direction or the other.

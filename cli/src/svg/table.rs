@@ -49,11 +49,15 @@ fn column(layer: &Layer, channel: &Channel) -> Vec<Cell> {
     }
 }
 
+fn is_place(channel: &Channel) -> bool {
+    matches!(channel.name, Name::X | Name::Y) && channel.is_measure()
+}
+
 fn raw(layer: &Layer, channel: &Channel, row: &Json) -> Cell {
     match &channel.source {
         Source::Field(field) => match (channel.unit.is_some(), field.of(row)) {
             // A null is drawn as zero where nothing invalid is to be left out.
-            (false, Cell::Null) if channel.is_measure() && layer.mark.invalid == Invalid::Show => Cell::number(0.0),
+            (false, Cell::Null) if is_place(channel) && layer.mark.invalid == Invalid::Show => Cell::number(0.0),
             (true, cell) => cell,
             (false, cell) if channel.aggregate == Some(Aggregate::Distinct) => cell,
             (false, cell) => as_kind(&cell, channel.kind),

@@ -114,11 +114,11 @@ impl View {
                 return Err(composition.unsupported(format!("a {key}")));
             }
         }
-        transforms(&mut object)?;
-        self.describe(&mut object)?;
         if let Some(data) = object.take("data") {
             above.rows = data::read(&data, above.datasets.as_ref())?;
         }
+        transforms(&mut object)?;
+        self.describe(&mut object)?;
         if let Some(encoding) = object.some("encoding") {
             let own = encoding.json.as_object().ok_or_else(|| encoding.malformed("an object is wanted here"))?;
             above.channels = encoding::inherit(&above.channels, own);

@@ -27,6 +27,10 @@ impl Canvas {
             if !is_ordered {
                 points.sort_by(|one, other| run(one).total_cmp(&run(other)));
             }
+            for (along, value) in points.iter().filter_map(|(along, value)| along.zip(*value)) {
+                let place = |value: f64| if grows == 1 { (along, value) } else { (value, along) };
+                self.reach(prepared, place(value.1));
+            }
             let path = outline(&pieces(&points, prepared.layer.mark.invalid), prepared, grows == 1);
             if !path.is_empty() {
                 let mut attributes: Vec<(&str, Attribute<'_>)> = vec![("d", (&path).into())];

@@ -3,6 +3,7 @@
 use super::{Along, Canvas, Look, axes, words};
 use crate::svg::cell::Cell;
 use crate::svg::encoding::Name;
+use crate::svg::lettering;
 use crate::svg::mark::{Breadth, Orient, Shape};
 use crate::svg::markup::{Attribute, Markup, number};
 use crate::svg::scale::{self, Position, Prepared, STEP};
@@ -39,6 +40,8 @@ impl Canvas {
             Along::At(from, to) => (from, to),
         };
         let (x, y) = if grows == 1 { (across, length) } else { (length, across) };
+        self.reach(prepared, (x.0.min(x.1), y.0.min(y.1)));
+        self.reach(prepared, (x.0.max(x.1), y.0.max(y.1)));
         let outline = corners(x, y, grows, prepared.layer.mark.corners);
         let (left, top) = (x.0.min(x.1), y.0.min(y.1));
         let (width, height) = ((x.1 - x.0).abs(), (y.1 - y.0).abs());
@@ -95,6 +98,9 @@ impl Canvas {
             what: format!("the symbol {:?}", look.symbol),
         })?;
         let place = format!("translate({},{})", number(x), number(y));
+        let half = size.max(0.0).sqrt() / 2.0;
+        self.reach(prepared, (x - half, y - half));
+        self.reach(prepared, (x + half, y + half));
         let mut attributes: Vec<(&str, Attribute<'_>)> = vec![("transform", (&place).into()), ("d", (&path).into())];
         attributes.extend(look.attributes());
         told(to, "path", &attributes, look);
@@ -141,6 +147,8 @@ impl Canvas {
             ends[grows].0 = self.base(grows);
         }
         let [(x1, x2), (y1, y2)] = ends;
+        self.reach(prepared, (x1.min(x2), y1.min(y2)));
+        self.reach(prepared, (x1.max(x2), y1.max(y2)));
         let mut attributes: Vec<(&str, Attribute<'_>)> =
             vec![("x1", x1.into()), ("y1", y1.into()), ("x2", x2.into()), ("y2", y2.into())];
         attributes.extend(look.attributes());
@@ -214,11 +222,16 @@ impl Canvas {
         if lettering.angle != 0.0 {
             place.push_str(&format!(" rotate({})", number(lettering.angle)));
         }
-        let anchor = match lettering.align.as_deref() {
-            Some("left") => "start",
-            Some("right") => "end",
-            Some(_) | None => "middle",
+        let (anchor, before) = match lettering.align.as_deref() {
+            Some("left") => ("start", 0.0),
+            Some("right") => ("end", 1.0),
+            Some(_) | None => ("middle", 0.5),
         };
+        if lettering.angle == 0.0 {
+            let (width, left) = (lettering::width(&text, size), x + dx);
+            self.reach(prepared, (left - before * width, y + dy + (down - 0.8) * size));
+            self.reach(prepared, (left + (1.0 - before) * width, y + dy + (down + 0.2) * size));
+        }
         let mut attributes: Vec<(&str, Attribute<'_>)> = vec![
             ("transform", (&place).into()),
             ("x", dx.into()),

@@ -210,6 +210,11 @@ impl RawFormat {
         Self(object.some("format").map(|node| (node.json.clone(), node.at)))
     }
 
+    /// Whether it asks for whole numbers, between which no others are told apart.
+    pub fn is_whole(&self) -> bool {
+        self.0.as_ref().is_some_and(|(json, _)| json == "d")
+    }
+
     /// This one, or else the other one.
     pub fn or(self, other: Self) -> Self {
         Self(self.0.or(other.0))

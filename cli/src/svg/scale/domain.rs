@@ -35,20 +35,32 @@ impl<'a> Part<'a> {
         layers.iter().filter_map(part).collect()
     }
 
+    /// The channel with the ends of what begins here.
+    pub fn end(&self) -> Option<&'a Channel> {
+        let name = match self.channel.name {
+            Name::X => Name::X2,
+            Name::Y => Name::Y2,
+            _ => return None,
+        };
+        self.layer.shown(name).map(|(_, channel)| channel)
+    }
+
     /// Complains of something that the channel means.
     pub fn unsupported(&self, what: impl Into<String>) -> Undrawable {
         Undrawable::Unsupported { at: self.channel.at.clone(), what: what.into() }
     }
 
-    /// Where its stretches begin, in order.
-    pub fn starts(&self) -> Vec<f64> {
-        let mut starts: Vec<f64> = self.cells().filter_map(Cell::ends).map(|(from, _)| from).collect();
-        starts.sort_by(f64::total_cmp);
-        starts.dedup();
-        starts
+    /// Where its stretches begin and end, in order, and how long the shortest is.
+    pub fn stretches(&self) -> (Vec<f64>, f64) {
+        let ends = self.cells().filter_map(Cell::ends).filter(|(from, to)| from < to);
+        let shortest = ends.clone().map(|(from, to)| to - from).fold(f64::INFINITY, f64::min);
+        let mut edges: Vec<f64> = ends.flat_map(|(from, to)| [from, to]).collect();
+        edges.sort_by(f64::total_cmp);
+        edges.dedup();
+        (edges, shortest)
     }
 
-    fn cells(&self) -> impl Iterator<Item = &'a Cell> {
+    fn cells(&self) -> impl Iterator<Item = &'a Cell> + Clone {
         let column = self.column;
         self.table.iter().map(move |row| &row[column])
     }
