@@ -29,7 +29,9 @@ async fn text(global: &Global, doc: &str) -> Result<String, Failure> {
     match (spec.kind, value) {
         (Kind::Text, Some(Value::Text(text))) => Ok(text),
         (Kind::Text, None) => Ok(String::new()),
-        (Kind::Text | Kind::Tree | Kind::Board | Kind::Chart, _) => Err(Failure::NotText(doc.to_owned(), spec)),
+        (Kind::Text | Kind::Tree | Kind::Board | Kind::Chart, _) => {
+            Err(Failure::NotText(doc.to_owned(), spec))
+        }
     }
 }
 

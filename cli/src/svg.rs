@@ -103,7 +103,8 @@ impl Picture {
         let overhang = self.axes[0].as_ref().map_or(0.0, Axis::overhang).max(rightwards);
         let beside = if self.legends.is_empty() { overhang } else { overhang.max(LEGEND_GAP + widest) };
         let legend_height: f64 = self.legends.iter().map(|legend| legend.extent().1 + PADDING).sum();
-        let title_width = self.view.title.as_ref().map_or(0.0, |(title, _)| lettering::bold_width(title, TITLE_SIZE));
+        let title_width =
+            self.view.title.as_ref().map_or(0.0, |(title, _)| lettering::bold_width(title, TITLE_SIZE));
         let whole = (
             (left + width + beside + PADDING).max(title_width + 2.0 * PADDING).ceil(),
             (top + height + bottom).max(top + legend_height).ceil(),
@@ -137,7 +138,11 @@ impl Picture {
         let top = TITLE_SIZE - self.title_height() - self.canvas.beyond.get()[2];
         let place = |y: f64| [("x", middle.into()), ("y", y.into()), ("text-anchor", "middle".into())];
         let [x, y, anchor] = place(top);
-        to.text("text", &[x, y, anchor, ("font-size", TITLE_SIZE.into()), ("font-weight", "bold".into())], title);
+        to.text(
+            "text",
+            &[x, y, anchor, ("font-size", TITLE_SIZE.into()), ("font-weight", "bold".into())],
+            title,
+        );
         if let Some(subtitle) = subtitle {
             let [x, y, anchor] = place(top + SUBTITLE_SIZE + 3.0);
             to.text("text", &[x, y, anchor, ("font-size", SUBTITLE_SIZE.into())], subtitle);
@@ -150,10 +155,20 @@ impl Picture {
         to.open("clipPath", &[("id", "area".into())]);
         to.empty("rect", &[("width", width.into()), ("height", height.into())]);
         to.close();
-        let is_placed = |prepared: &Prepared| [Name::X, Name::Y].iter().any(|name| prepared.layer.channel(*name).is_some());
+        let is_placed = |prepared: &Prepared| {
+            [Name::X, Name::Y].iter().any(|name| prepared.layer.channel(*name).is_some())
+        };
         let is_framed = self.layers.iter().any(is_placed);
         if let (Some(frame), true) = (&self.view.frame, is_framed) {
-            to.empty("rect", &[("width", width.into()), ("height", height.into()), ("fill", "none".into()), ("stroke", frame.into())]);
+            to.empty(
+                "rect",
+                &[
+                    ("width", width.into()),
+                    ("height", height.into()),
+                    ("fill", "none".into()),
+                    ("stroke", frame.into()),
+                ],
+            );
         }
         self.axes.iter().flatten().for_each(|axis| axis.draw_grid(to));
         self.axes.iter().flatten().for_each(|axis| axis.draw(to));

@@ -4,6 +4,7 @@
 //! early, installing the tools it needs where it may. What a machine cannot check is listed at the
 //! end and never passed over in silence. The other tasks run one part of it.
 
+mod captures;
 mod command;
 mod coverage;
 mod fuzz;
@@ -40,6 +41,7 @@ cargo xtask TASK
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
   coverage [-p CRATE…]     line coverage of the tests
+  captures                 the pictures in docs/captures, anew
 ";
 
 fn main() -> ExitCode {
@@ -73,6 +75,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "fuzz" => fuzz::run_one(&tree, rest),
         "asan" => fuzz::generated(&tree, rest),
         "coverage" => coverage::run(&tree, rest),
+        "captures" => captures::run(&tree),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -61,7 +61,8 @@ impl Axis {
         let limit = request.label_limit.unwrap_or(LABEL_LIMIT);
         labels.iter_mut().for_each(|(_, label)| *label = lettering::shortened(label, LABEL_SIZE, limit));
         let ticks: Vec<f64> = labels.iter().map(|(place, _)| *place).collect();
-        let is_standing = axis == 0 && is_discrete && part.channel.is_discrete() && part.channel.unit.is_none();
+        let is_standing =
+            axis == 0 && is_discrete && part.channel.is_discrete() && part.channel.unit.is_none();
         let angle = request.label_angle.unwrap_or(if is_standing { -90.0 } else { 0.0 });
         let mut laid_out = Self {
             axis,
@@ -203,7 +204,15 @@ impl Axis {
         }
         // Below the axis letters hang, beside it they are centred.
         let down = if self.axis == 0 && self.angle == 0.0 { 0.8 } else { 0.32 } * LABEL_SIZE;
-        to.text("text", &[("transform", (&transform).into()), ("y", down.into()), ("text-anchor", self.anchor(place).into())], label);
+        to.text(
+            "text",
+            &[
+                ("transform", (&transform).into()),
+                ("y", down.into()),
+                ("text-anchor", self.anchor(place).into()),
+            ],
+            label,
+        );
     }
 
     fn draw_title(&self, to: &mut Markup) {
@@ -211,7 +220,9 @@ impl Axis {
         let (middle, distance) = (self.lengths[self.axis] / 2.0, self.thickness());
         let transform = match self.axis {
             0 => format!("translate({},{})", pixels(middle), pixels(self.lengths[1] + distance - 3.0)),
-            _ => format!("translate({},{}) rotate(-90)", pixels(-distance + TITLE_SIZE - 2.0), pixels(middle)),
+            _ => {
+                format!("translate({},{}) rotate(-90)", pixels(-distance + TITLE_SIZE - 2.0), pixels(middle))
+            }
         };
         to.text(
             "text",
@@ -259,7 +270,11 @@ fn title(parts: &[Part<'_>]) -> Option<String> {
         // What goes from one field to another is called after both.
         let end = part.end().filter(|_| guide(part).is_none() && part.channel.title.is_none());
         let title = match end {
-            Some(end) => Some(part.channel.plain_title()).into_iter().chain([end.shown_title(None)]).flatten().collect(),
+            Some(end) => Some(part.channel.plain_title())
+                .into_iter()
+                .chain([end.shown_title(None)])
+                .flatten()
+                .collect(),
             None => part.channel.shown_title(guide(part).as_ref()).into_iter().collect::<Vec<_>>(),
         };
         for title in title {

@@ -121,7 +121,8 @@ impl Rgb {
         if let Some((_, bits)) = named {
             return Some(Self::from_bits(*bits));
         }
-        let digits = colour.strip_prefix('#').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        let digits =
+            colour.strip_prefix('#').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
         let bits = u32::from_str_radix(digits, 16).ok()?;
         match digits.len() {
             3 => Some(Self::from_bits(((bits & 0xf00) << 8 | (bits & 0xf0) << 4 | bits & 0xf) * 0x11)),
@@ -216,7 +217,11 @@ mod tests {
     #[test]
     fn every_palette_and_ramp_is_made_of_colours() {
         for (name, _) in PALETTES {
-            assert!(palette(name).is_some_and(|colours| colours.len() >= 10 && colours.iter().all(|colour| is_colour(colour))));
+            assert!(
+                palette(name).is_some_and(
+                    |colours| colours.len() >= 10 && colours.iter().all(|colour| is_colour(colour))
+                )
+            );
         }
         for (name, colours) in RAMPS {
             assert_eq!(Ramp::named(name).map(|ramp| ramp.0.len()), Some(colours.len() / 6), "{name}");

@@ -19,7 +19,9 @@ pub fn read(node: &Node<'_>, datasets: Option<&Node<'_>>) -> Result<Rows, Undraw
         return Ok(Rc::default());
     }
     let mut data = node.object()?;
-    for (key, what) in [("url", "data from elsewhere"), ("sequence", "data from a sequence"), ("graticule", "a graticule")] {
+    for (key, what) in
+        [("url", "data from elsewhere"), ("sequence", "data from a sequence"), ("graticule", "a graticule")]
+    {
         if let Some(source) = data.take(key) {
             return Err(source.unsupported(format!("{what}, {}", source.json)));
         }
@@ -48,7 +50,9 @@ fn rows(values: &Node<'_>, format: Option<Object<'_>>) -> Result<Rows, Undrawabl
     let format = format.map(Format::read).transpose()?.unwrap_or_default();
     let mut rows = match (values.json, format.separator) {
         (Json::String(text), Some(separator)) => table(text, separator),
-        (Json::String(_), None) => return Err(values.malformed("a text is data only with the format csv or tsv")),
+        (Json::String(_), None) => {
+            return Err(values.malformed("a text is data only with the format csv or tsv"));
+        }
         (Json::Array(list), _) => list.iter().map(row).collect(),
         (one, _) => vec![row(one)],
     };
@@ -87,10 +91,16 @@ enum Sort {
 
 impl Format {
     fn read(mut format: Object<'_>) -> Result<Self, Undrawable> {
-        const SEPARATORS: [(&str, Option<char>); 3] = [("json", None), ("csv", Some(',')), ("tsv", Some('\t'))];
-        const SORTS: [(&str, Sort); 4] =
-            [("number", Sort::Number), ("string", Sort::Text), ("boolean", Sort::Boolean), ("date", Sort::Time)];
-        let separator = format.some("type").map(|node| node.one_of("data format", &SEPARATORS)).transpose()?;
+        const SEPARATORS: [(&str, Option<char>); 3] =
+            [("json", None), ("csv", Some(',')), ("tsv", Some('\t'))];
+        const SORTS: [(&str, Sort); 4] = [
+            ("number", Sort::Number),
+            ("string", Sort::Text),
+            ("boolean", Sort::Boolean),
+            ("date", Sort::Time),
+        ];
+        let separator =
+            format.some("type").map(|node| node.one_of("data format", &SEPARATORS)).transpose()?;
         let mut parse = Vec::new();
         if let Some(fields) = format.some("parse") {
             for (field, sort) in fields.object()?.rest() {
@@ -135,7 +145,8 @@ fn table(text: &str, separator: char) -> Vec<Json> {
     let mut records = records(text, separator).into_iter();
     let names = records.next().unwrap_or_default();
     let records: Vec<Vec<String>> = records.collect();
-    let column = |at: usize| records.iter().filter_map(move |record| record.get(at)).filter(|text| !text.is_empty());
+    let column =
+        |at: usize| records.iter().filter_map(move |record| record.get(at)).filter(|text| !text.is_empty());
     let is_number = |text: &String| text.trim().parse().is_ok_and(f64::is_finite);
     let numeric: Vec<bool> = (0..names.len()).map(|at| column(at).all(is_number)).collect();
     let value = |at: usize, text: &String| match (text.is_empty(), numeric[at]) {
@@ -203,7 +214,8 @@ impl Field {
             other => other.get(step).cloned(),
         };
         let first = self.steps.first().and_then(|name| row.get(name));
-        let found = first.and_then(|first| self.steps[1..].iter().try_fold(first.clone(), |json, name| step(&json, name)));
+        let found = first
+            .and_then(|first| self.steps[1..].iter().try_fold(first.clone(), |json, name| step(&json, name)));
         found.map_or(Cell::Null, |json| Cell::from_json(&json))
     }
 
@@ -242,7 +254,10 @@ mod tests {
         let rows = read_values(json!({"values": [1, {"a": 2}]})).expect("it is data");
         assert_eq!(*rows, [json!({"data": 1}), json!({"a": 2})]);
         let error = read_values(json!({"url": "data/cars.json"})).expect_err("it is elsewhere");
-        assert!(error.to_string().starts_with("data from elsewhere, \"data/cars.json\", at \"/url\""), "{error}");
+        assert!(
+            error.to_string().starts_with("data from elsewhere, \"data/cars.json\", at \"/url\""),
+            "{error}"
+        );
     }
 
     #[test]

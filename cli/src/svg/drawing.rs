@@ -118,7 +118,8 @@ impl Canvas {
             },
             (_, Some(scale)) => {
                 let Some((from, to)) = scale.place(&row[column]) else { return Ok(Along::Nowhere) };
-                let middle = channel.band_position != 0.5 && !matches!(prepared.layer.mark.shape, Shape::Bar | Shape::Rect);
+                let middle = channel.band_position != 0.5
+                    && !matches!(prepared.layer.mark.shape, Shape::Bar | Shape::Rect);
                 let at = from + (to - from) * channel.band_position;
                 let (from, to) = if middle { (at, at) } else { (from, to) };
                 return self.offset(prepared, row, (axis, offset), Along::At(from, to));
@@ -150,9 +151,9 @@ impl Canvas {
                 let pixels = pixels.as_f64().unwrap_or_default();
                 Ok(Along::At(from + pixels, to + pixels))
             }
-            (Source::Field(_) | Source::Datum(_), Some(bands), _) => {
-                Ok(bands.place(&row[column]).map_or(Along::Nowhere, |(from, to)| Along::At(start + from, start + to)))
-            }
+            (Source::Field(_) | Source::Datum(_), Some(bands), _) => Ok(bands
+                .place(&row[column])
+                .map_or(Along::Nowhere, |(from, to)| Along::At(start + from, start + to))),
             _ => Err(Undrawable::Unsupported { at: channel.at.clone(), what: "such an offset".to_owned() }),
         }
     }
@@ -178,7 +179,9 @@ const fn axes(orient: Orient) -> (usize, usize) {
 /// The rows, in the order of the order channel where there is one.
 fn in_order(prepared: &Prepared) -> Vec<&Vec<Cell>> {
     let mut rows: Vec<&Vec<Cell>> = prepared.table.iter().collect();
-    if let Some((column, channel)) = prepared.layer.channel(Name::Order).filter(|(_, channel)| channel.shows_field()) {
+    if let Some((column, channel)) =
+        prepared.layer.channel(Name::Order).filter(|(_, channel)| channel.shows_field())
+    {
         rows.sort_by(|one, other| one[column].cmp(&other[column]));
         if channel.sort == Some(Sort::Descending) {
             rows.reverse();
@@ -200,7 +203,9 @@ fn words(prepared: &Prepared, at: usize, row: &[Cell]) -> String {
     match (&channel.format, &channel.unit, &cell) {
         (Some(format), _, Cell::Number(number)) => format.write(*number, 1.0),
         (None, Some(unit), Cell::Number(time)) => super::time::TimeFormat::of_unit(unit).write(*time),
-        (None, None, Cell::Number(sum)) if channel.kind != Kind::Temporal => number::plain((sum * 1e9).round() / 1e9),
+        (None, None, Cell::Number(sum)) if channel.kind != Kind::Temporal => {
+            number::plain((sum * 1e9).round() / 1e9)
+        }
         _ => in_words(&cell, channel.kind),
     }
 }
@@ -208,7 +213,8 @@ fn words(prepared: &Prepared, at: usize, row: &[Cell]) -> String {
 /// What is told of a row to who points at it.
 fn tooltip(prepared: &Prepared, row: &[Cell]) -> Option<String> {
     let channels = prepared.layer.channels.iter().enumerate();
-    let told: Vec<usize> = channels.clone().filter(|(_, channel)| channel.name == Name::Tooltip).map(|(at, _)| at).collect();
+    let told: Vec<usize> =
+        channels.clone().filter(|(_, channel)| channel.name == Name::Tooltip).map(|(at, _)| at).collect();
     let line = |at: usize| {
         let title = prepared.layer.channels[at].shown_title(None).unwrap_or_default();
         format!("{title}: {}", words(prepared, at, row))

@@ -247,7 +247,8 @@ fn infer_second_kinds(channels: &mut [Channel]) {
 pub fn inherit(parent: &Map<String, Json>, child: &Map<String, Json>) -> Map<String, Json> {
     let mut merged = parent.clone();
     for (channel, own) in child {
-        let shows_data = |json: &Json| ["field", "datum", "aggregate"].iter().any(|key| json.get(key).is_some());
+        let shows_data =
+            |json: &Json| ["field", "datum", "aggregate"].iter().any(|key| json.get(key).is_some());
         match (merged.get_mut(channel).and_then(Json::as_object_mut), own) {
             (Some(above), Json::Object(below)) if shows_data(own) => above.extend(below.clone()),
             _ => drop(merged.insert(channel.clone(), own.clone())),
@@ -397,7 +398,13 @@ fn datum_source(datum: &Node<'_>) -> Result<(Source, Option<Kind>), Undrawable> 
 }
 
 /// What Vega-Lite takes a channel for that does not say its type.
-fn inferred(name: Name, sort: &Option<Sort>, has_unit: bool, is_number: bool, scale: Option<ScaleKind>) -> Kind {
+fn inferred(
+    name: Name,
+    sort: &Option<Sort>,
+    has_unit: bool,
+    is_number: bool,
+    scale: Option<ScaleKind>,
+) -> Kind {
     match (name, sort, scale) {
         (Name::Shape, _, _) => Kind::Nominal,
         (Name::Order, _, _) | (_, Some(Sort::Listed(_)), _) => Kind::Ordinal,
@@ -467,11 +474,14 @@ fn stacking(node: &Node<'_>) -> Result<Stacking, Undrawable> {
 fn sort(node: &Node<'_>) -> Result<Sort, Undrawable> {
     match node.json {
         Json::Null => Ok(Sort::Data),
-        Json::Array(_) => Ok(Sort::Listed(node.list()?.iter().map(request::datum).collect::<Result<_, _>>()?)),
+        Json::Array(_) => {
+            Ok(Sort::Listed(node.list()?.iter().map(request::datum).collect::<Result<_, _>>()?))
+        }
         Json::String(order) if order == "ascending" => Ok(Sort::Ascending),
         Json::String(order) if order == "descending" => Ok(Sort::Descending),
         Json::String(channel) => {
-            let (descending, channel) = channel.strip_prefix('-').map_or((false, channel.as_str()), |rest| (true, rest));
+            let (descending, channel) =
+                channel.strip_prefix('-').map_or((false, channel.as_str()), |rest| (true, rest));
             let json = Json::from(channel);
             let named = Node { json: &json, at: node.at.clone() }.one_of("sorting by", &NAMES)?;
             Ok(Sort::By { key: SortKey::Channel(named), aggregate: None, descending })
@@ -520,7 +530,8 @@ fn date_time(node: &Node<'_>) -> Result<Cell, Undrawable> {
     };
     let mut part = |key, otherwise| parts.number(key).map(|number| number.unwrap_or(otherwise));
     let (year, date) = (part("year", 2012.0)?, part("date", 1.0)?);
-    let clock = [part("hours", 0.0)?, part("minutes", 0.0)?, part("seconds", 0.0)?, part("milliseconds", 0.0)?];
+    let clock =
+        [part("hours", 0.0)?, part("minutes", 0.0)?, part("seconds", 0.0)?, part("milliseconds", 0.0)?];
     parts.pass_over(&["utc"]);
     parts.finish("a time")?;
     Ok(Cell::number(time::from_parts([year, month, date], clock)))
@@ -573,6 +584,9 @@ mod tests {
         let parent = object(json!({"x": {"type": "quantitative", "title": "t"}, "y": {"field": "b"}}));
         let child = object(json!({"x": {"field": "a"}, "y": {"value": 3}}));
         let merged = Json::Object(inherit(&parent, &child));
-        assert_eq!(merged, json!({"x": {"type": "quantitative", "title": "t", "field": "a"}, "y": {"value": 3}}));
+        assert_eq!(
+            merged,
+            json!({"x": {"type": "quantitative", "title": "t", "field": "a"}, "y": {"value": 3}})
+        );
     }
 }

@@ -36,7 +36,11 @@ pub struct Legend {
 enum Content {
     Entries(Vec<Entry>),
     /// Colours from the lower end to the upper one, and what some of them mean.
-    Strip { colours: Vec<String>, labels: Vec<(f64, String)>, length: f64 },
+    Strip {
+        colours: Vec<String>,
+        labels: Vec<(f64, String)>,
+        length: f64,
+    },
 }
 
 /// One line of a legend.
@@ -66,7 +70,9 @@ impl Legend {
             let same = |other: &&Name| {
                 let others = Part::all(layers, **other);
                 others.first().is_some_and(|other| {
-                    other.channel.source == part.channel.source && other.channel.kind == part.channel.kind && other.channel.legend.is_some()
+                    other.channel.source == part.channel.source
+                        && other.channel.kind == part.channel.kind
+                        && other.channel.legend.is_some()
                 })
             };
             let together: Vec<Name> = NAMES.iter().filter(same).copied().collect();
@@ -90,9 +96,12 @@ impl Legend {
                 let length = height.clamp(40.0, 200.0);
                 let count = if length < 100.0 { 3.0 } else { 5.0 };
                 let labels = values(part, scale, count)?;
-                let labels = labels.into_iter().map(|(value, label)| (scale.fraction(value), label)).collect();
+                let labels =
+                    labels.into_iter().map(|(value, label)| (scale.fraction(value), label)).collect();
                 let turned = scale.range.0 > scale.range.1;
-                let colours = (0..=16).map(|part| f64::from(part) / 16.0).map(|at| ramp.at(if turned { 1.0 - at } else { at }));
+                let colours = (0..=16)
+                    .map(|part| f64::from(part) / 16.0)
+                    .map(|at| ramp.at(if turned { 1.0 - at } else { at }));
                 Content::Strip { colours: colours.collect(), labels, length }
             }
             _ => Content::Entries(entries(part, name, together, scales)?),
@@ -117,7 +126,15 @@ impl Legend {
         to.open("g", &[("transform", (&place).into()), ("font-size", LABEL_SIZE.into())]);
         let mut top = 0.0;
         if let Some(title) = &self.title {
-            to.text("text", &[("y", (TITLE_SIZE - 2.0).into()), ("font-size", TITLE_SIZE.into()), ("font-weight", "bold".into())], title);
+            to.text(
+                "text",
+                &[
+                    ("y", (TITLE_SIZE - 2.0).into()),
+                    ("font-size", TITLE_SIZE.into()),
+                    ("font-weight", "bold".into()),
+                ],
+                title,
+            );
             top += TITLE_SIZE + 6.0;
         }
         match &self.content {
@@ -170,7 +187,12 @@ fn values(part: &Part<'_>, scale: &Continuous, count: f64) -> Result<Vec<(f64, S
     Ok(found.into_iter().map(|value| (value, label(value))).collect())
 }
 
-fn entries(part: &Part<'_>, name: Name, together: &[Name], scales: &Scales) -> Result<Vec<Entry>, Undrawable> {
+fn entries(
+    part: &Part<'_>,
+    name: Name,
+    together: &[Name],
+    scales: &Scales,
+) -> Result<Vec<Entry>, Undrawable> {
     let request = part.channel.legend.clone().unwrap_or_default();
     let is_time = part.channel.kind == Kind::Temporal || part.channel.unit.is_some();
     let format = format_of(part, request.format.read(is_time)?);
@@ -184,9 +206,10 @@ fn entries(part: &Part<'_>, name: Name, together: &[Name], scales: &Scales) -> R
         (Name::Color, Some(Colouring::Each(each)), _, _) | (Name::Shape, _, Some(each), _) => {
             each.iter().map(|(value, _)| (value.clone(), words(value))).collect()
         }
-        (_, _, _, Some(Position::Continuous(scale))) => {
-            self::values(part, scale, 5.0)?.into_iter().map(|(value, label)| (Cell::number(value), label)).collect()
-        }
+        (_, _, _, Some(Position::Continuous(scale))) => self::values(part, scale, 5.0)?
+            .into_iter()
+            .map(|(value, label)| (Cell::number(value), label))
+            .collect(),
         (_, _, _, Some(Position::Bands(bands))) => {
             bands.values.iter().map(|value| (value.clone(), words(value))).collect()
         }
@@ -202,7 +225,8 @@ fn entries(part: &Part<'_>, name: Name, together: &[Name], scales: &Scales) -> R
     if more > 0 {
         values.truncate(MAX_LEGEND_ENTRIES);
     }
-    let mut entries: Vec<Entry> = values.iter().map(|(value, label)| entry(part, value, label, together, scales)).collect();
+    let mut entries: Vec<Entry> =
+        values.iter().map(|(value, label)| entry(part, value, label, together, scales)).collect();
     if let (Some(last), true) = (entries.last().cloned(), more > 0) {
         entries.push(Entry { label: format!("… {more} more"), color: Some("none".to_owned()), ..last });
     }
@@ -226,7 +250,8 @@ fn entry(part: &Part<'_>, value: &Cell, label: &str, together: &[Name], scales: 
     Entry {
         label: lettering::shortened(label, LABEL_SIZE, LABEL_LIMIT),
         color: colour.and_then(|colour| colour.of(value)),
-        symbol: shape.map_or_else(|| if is_square { "square" } else { fixed }.to_owned(), |(_, name)| name.clone()),
+        symbol: shape
+            .map_or_else(|| if is_square { "square" } else { fixed }.to_owned(), |(_, name)| name.clone()),
         size: number(Name::Size, &scales.size).filter(|_| is_symbol).unwrap_or(SYMBOL).clamp(0.0, 2_000.0),
         opacity: number(Name::Opacity, &scales.opacity).or(mark.opacities[0]).unwrap_or(default),
         has_outline: stroke_of(mark) && is_symbol,
@@ -266,20 +291,42 @@ impl Entry {
                 ],
             );
         }
-        to.text("text", &[("x", (widest + 4.0).into()), ("y", (middle + 0.32 * LABEL_SIZE).into())], &self.label);
+        to.text(
+            "text",
+            &[("x", (widest + 4.0).into()), ("y", (middle + 0.32 * LABEL_SIZE).into())],
+            &self.label,
+        );
     }
 }
 
-fn strip(number: usize, colours: &[String], labels: &[(f64, String)], (top, length): (f64, f64), to: &mut Markup) {
+fn strip(
+    number: usize,
+    colours: &[String],
+    labels: &[(f64, String)],
+    (top, length): (f64, f64),
+    to: &mut Markup,
+) {
     let id = format!("colours-{number}");
-    to.open("linearGradient", &[("id", (&id).into()), ("x1", 0.0.into()), ("x2", 0.0.into()), ("y1", 1.0.into()), ("y2", 0.0.into())]);
+    to.open(
+        "linearGradient",
+        &[
+            ("id", (&id).into()),
+            ("x1", 0.0.into()),
+            ("x2", 0.0.into()),
+            ("y1", 1.0.into()),
+            ("y2", 0.0.into()),
+        ],
+    );
     for (at, colour) in colours.iter().enumerate() {
         let offset = at as f64 / (colours.len().max(2) - 1) as f64;
         to.empty("stop", &[("offset", offset.into()), ("stop-color", colour.into())]);
     }
     to.close();
     let fill = format!("url(#{id})");
-    to.empty("rect", &[("y", top.into()), ("width", STRIP.into()), ("height", length.into()), ("fill", (&fill).into())]);
+    to.empty(
+        "rect",
+        &[("y", top.into()), ("width", STRIP.into()), ("height", length.into()), ("fill", (&fill).into())],
+    );
     for (fraction, label) in labels {
         // The first and the last stay beside the strip.
         let y = top + ((1.0 - fraction) * length + 0.32 * LABEL_SIZE).clamp(0.8 * LABEL_SIZE, length);

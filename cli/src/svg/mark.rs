@@ -226,11 +226,16 @@ impl Mark {
             symbol: mark.string("shape")?,
             interpolation: chosen(&mut mark, "interpolate", &INTERPOLATIONS, Interpolation::Linear)?,
             orient: mark.some("orient").map(|node| node.one_of("orientation", &ORIENTS)).transpose()?,
-            corners: (mark.number("cornerRadius")?.unwrap_or(0.0), mark.number("cornerRadiusEnd")?.unwrap_or(0.0)),
+            corners: (
+                mark.number("cornerRadius")?.unwrap_or(0.0),
+                mark.number("cornerRadiusEnd")?.unwrap_or(0.0),
+            ),
             radii: [mark.number("innerRadius")?, mark.number("outerRadius")?, mark.number("radius")?],
             pad_angle: mark.number("padAngle")?.unwrap_or(0.0),
             clip: mark.boolean("clip")?.unwrap_or(false),
-            tooltip: mark.take("tooltip").is_some_and(|node| !matches!(node.json, Json::Null | Json::Bool(false))),
+            tooltip: mark
+                .take("tooltip")
+                .is_some_and(|node| !matches!(node.json, Json::Null | Json::Bool(false))),
             invalid: invalid(&mut mark)?,
             lettering: Lettering::read(&mut mark)?,
             overlaid_point: overlay(&mut mark, "point"),
@@ -259,7 +264,11 @@ pub fn dashes(node: &Node<'_>) -> Result<String, Undrawable> {
     Ok(lengths.collect::<Vec<_>>().join(" "))
 }
 
-fn one(mark: &mut Object<'_>, key: &'static str, known: &[&'static str]) -> Result<Option<String>, Undrawable> {
+fn one(
+    mark: &mut Object<'_>,
+    key: &'static str,
+    known: &[&'static str],
+) -> Result<Option<String>, Undrawable> {
     let known: Vec<_> = known.iter().map(|name| (*name, *name)).collect();
     Ok(mark.some(key).map(|node| node.one_of(key, &known)).transpose()?.map(str::to_owned))
 }
@@ -331,7 +340,8 @@ mod tests {
     use serde_json::json;
 
     fn read(json: Json) -> Result<Mark, Undrawable> {
-        let merged = with_defaults(&Node::root(&json), Some(&json!({"bar": {"color": "red", "opacity": 1}})))?;
+        let merged =
+            with_defaults(&Node::root(&json), Some(&json!({"bar": {"color": "red", "opacity": 1}})))?;
         Mark::read(&Node::root(&merged))
     }
 

@@ -127,7 +127,8 @@ mod tests {
     fn texts_are_escaped_and_what_xml_cannot_hold_is_replaced() {
         let mut markup = Markup::default();
         markup.text("text", &[("x", f64::NAN.into()), ("id", "\"<&>'".into())], "a\0b\u{fffe} <é漢👩‍👩‍👧>\n");
-        let expected = "<text x=\"0\" id=\"&quot;&lt;&amp;&gt;'\">a\u{fffd}b\u{fffd} &lt;é漢👩‍👩‍👧&gt;&#10;</text>\n";
+        let expected =
+            "<text x=\"0\" id=\"&quot;&lt;&amp;&gt;'\">a\u{fffd}b\u{fffd} &lt;é漢👩‍👩‍👧&gt;&#10;</text>\n";
         assert_eq!(markup.finish(), expected);
     }
 

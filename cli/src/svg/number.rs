@@ -222,7 +222,10 @@ mod tests {
 
     #[test]
     fn ticks_are_those_of_d3() {
-        assert_eq!(ticks(0.0, 100.0, 8.0), [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0]);
+        assert_eq!(
+            ticks(0.0, 100.0, 8.0),
+            [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0]
+        );
         assert_eq!(ticks(0.0, 1.0, 5.0), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
         assert_eq!(ticks(-1.5, 2.2, 4.0), [-1.0, 0.0, 1.0, 2.0]);
         assert_eq!(ticks(7.0, 7.0, 5.0), [7.0]);
@@ -230,7 +233,9 @@ mod tests {
 
     #[test]
     fn ticks_of_absurd_domains_are_few() {
-        for (start, stop) in [(0.0, 1e300), (-1e300, 1e300), (0.0, 1e-310), (1e17, 1e17 + 32.0), (0.0, f64::MAX)] {
+        for (start, stop) in
+            [(0.0, 1e300), (-1e300, 1e300), (0.0, 1e-310), (1e17, 1e17 + 32.0), (0.0, f64::MAX)]
+        {
             assert!(ticks(start, stop, 10.0).len() < 50, "{start} to {stop}");
             let (low, high) = nice(start, stop, 10.0);
             assert!(low <= start && high >= stop && low.is_finite(), "{low} to {high}");

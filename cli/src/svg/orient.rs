@@ -73,7 +73,8 @@ fn alone(channels: &[Channel]) -> Option<Orient> {
 
 fn by_measure(shape: Shape, channels: &[Channel]) -> Orient {
     let measured = |name| find(channels, name).is_some_and(Channel::is_measure);
-    let timed = |name| find(channels, name).is_some_and(|channel| channel.kind == super::encoding::Kind::Temporal);
+    let timed =
+        |name| find(channels, name).is_some_and(|channel| channel.kind == super::encoding::Kind::Temporal);
     let is_tick = shape == Shape::Tick;
     match (measured(Name::X), measured(Name::Y)) {
         (true, false) if is_tick => Orient::Vertical,
@@ -97,12 +98,14 @@ pub fn stacked(layer: &Layer) -> Stacked {
     };
     let is_ranged = second.is_some_and(|second| has(&layer.channels, second));
     let aggregated = layer.channels.iter().any(|channel| channel.aggregate.is_some());
-    let can_be = layer.mark.shape != Shape::Rect && !is_ranged && (!aggregated || !parts(layer, name).is_empty());
+    let can_be =
+        layer.mark.shape != Shape::Rect && !is_ranged && (!aggregated || !parts(layer, name).is_empty());
     (can_be && stacking != Stacking::None).then_some((name, stacking))
 }
 
 fn candidate(layer: &Layer, first: Name, second: Name) -> Option<Name> {
-    let measure = |name| layer.shown(name).is_some_and(|(_, channel)| channel.is_measure() && channel.shows_field());
+    let measure =
+        |name| layer.shown(name).is_some_and(|(_, channel)| channel.is_measure() && channel.shows_field());
     let fills = matches!(layer.mark.shape, Shape::Bar | Shape::Area) && first == Name::X;
     let shown = |name| layer.shown(name).is_some_and(|(_, channel)| channel.shows_field());
     let (is_first, is_second) = (measure(first), measure(second));
@@ -119,7 +122,8 @@ fn candidate(layer: &Layer, first: Name, second: Name) -> Option<Name> {
 
 fn of_two(layer: &Layer, first: Name, second: Name) -> Name {
     let of = |name| layer.channel(name).map(|(_, channel)| channel);
-    let is_asked = |name| of(name).and_then(|channel| channel.stack).is_some_and(|stacking| stacking != Stacking::None);
+    let is_asked =
+        |name| of(name).and_then(|channel| channel.stack).is_some_and(|stacking| stacking != Stacking::None);
     let is_aggregated = |name| of(name).is_some_and(|channel| channel.aggregate.is_some());
     match (is_aggregated(first), is_aggregated(second)) {
         _ if is_asked(first) => first,
@@ -135,7 +139,9 @@ fn of_two(layer: &Layer, first: Name, second: Name) -> Name {
 pub fn parts(layer: &Layer, stacked: Name) -> Vec<usize> {
     let along = if stacked == Name::X { Name::Y } else { Name::X };
     let dimension = layer.channel(along).map(|(_, channel)| &channel.source);
-    let is_place = |name| matches!(name, Name::X | Name::Y | Name::X2 | Name::Y2 | Name::XOffset | Name::YOffset | Name::Theta);
+    let is_place = |name| {
+        matches!(name, Name::X | Name::Y | Name::X2 | Name::Y2 | Name::XOffset | Name::YOffset | Name::Theta)
+    };
     let is_part = |channel: &Channel| {
         !is_place(channel.name)
             && channel.name != Name::Tooltip

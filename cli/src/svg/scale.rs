@@ -118,7 +118,9 @@ impl Colouring {
     /// The colour of a value.
     pub fn of(&self, cell: &Cell) -> Option<String> {
         match self {
-            Self::Each(colours) => colours.iter().find(|(value, _)| value == cell).map(|(_, colour)| colour.clone()),
+            Self::Each(colours) => {
+                colours.iter().find(|(value, _)| value == cell).map(|(_, colour)| colour.clone())
+            }
             Self::Ramp(scale, ramp) => cell.ends().map(|(number, _)| ramp.at(scale.fraction(number))),
         }
     }
@@ -161,7 +163,8 @@ impl Scales {
                 }
                 Some(Position::Continuous(_)) | None => length,
             };
-            scales.offsets[axis] = within.map(|values| Part::all(layers, offset)[0].bands(values, breadth)).transpose()?;
+            scales.offsets[axis] =
+                within.map(|values| Part::all(layers, offset)[0].bands(values, breadth)).transpose()?;
             (scales.places[axis], lengths[axis]) = (place, length);
         }
         scales.theta = theta(&Part::all(layers, Name::Theta))?;
@@ -230,7 +233,8 @@ fn position(
 
 /// How much of a step is between bands, and how much of one is before the first and after the last.
 fn paddings(parts: &[Part<'_>], request: &ScaleRequest, is_band: bool, is_nested: bool) -> (f64, f64) {
-    let [all, inner, outer] = request.paddings.map(|padding| padding.map(|padding| padding.clamp(0.0, 100.0)));
+    let [all, inner, outer] =
+        request.paddings.map(|padding| padding.map(|padding| padding.clamp(0.0, 100.0)));
     let by_mark = match parts[0].layer.mark.shape {
         Shape::Bar => 0.1,
         Shape::Tick => 0.25,
@@ -245,9 +249,15 @@ fn paddings(parts: &[Part<'_>], request: &ScaleRequest, is_band: bool, is_nested
     }
 }
 
-fn bands(parts: &[Part<'_>], side: Option<Side>, within: Option<&[Cell]>) -> Result<(Bands, f64), Undrawable> {
+fn bands(
+    parts: &[Part<'_>],
+    side: Option<Side>,
+    within: Option<&[Cell]>,
+) -> Result<(Bands, f64), Undrawable> {
     let request = request(parts)?;
-    let fits_band = |part: &Part<'_>| matches!(part.layer.mark.shape, Shape::Bar | Shape::Rect | Shape::Rule | Shape::Tick);
+    let fits_band = |part: &Part<'_>| {
+        matches!(part.layer.mark.shape, Shape::Bar | Shape::Rect | Shape::Rule | Shape::Tick)
+    };
     let is_band = match request.kind {
         Some(ScaleKind::Band) => true,
         Some(ScaleKind::Point) => false,
@@ -256,11 +266,14 @@ fn bands(parts: &[Part<'_>], side: Option<Side>, within: Option<&[Cell]>) -> Res
     };
     let values = discrete(parts)?;
     let (inner, outer) = paddings(parts, &request, is_band, within.is_some());
-    let spaces = (values.len() as f64 - inner + 2.0 * outer).max(if values.is_empty() { 0.0 } else { f64::EPSILON });
+    let spaces =
+        (values.len() as f64 - inner + 2.0 * outer).max(if values.is_empty() { 0.0 } else { f64::EPSILON });
     let side = side.unwrap_or(Side::Step(STEP, true));
     let length = match (side, within) {
         (Side::Pixels(pixels), _) => pixels,
-        (Side::Step(step, true), Some(within)) => step * within.len() as f64 / (1.0 - inner).max(0.01) * spaces,
+        (Side::Step(step, true), Some(within)) => {
+            step * within.len() as f64 / (1.0 - inner).max(0.01) * spaces
+        }
         (Side::Step(step, _), _) => step * spaces,
     };
     if length > MAX_SIDE_PIXELS as f64 {
@@ -300,7 +313,9 @@ fn theta(parts: &[Part<'_>]) -> Result<Option<Continuous>, Undrawable> {
     }
     let range = match request(parts)?.range {
         None => (0.0, std::f64::consts::TAU),
-        Some(Range::Numbers(range)) if range.len() == 2 => (range[0].clamp(-100.0, 100.0), range[1].clamp(-100.0, 100.0)),
+        Some(Range::Numbers(range)) if range.len() == 2 => {
+            (range[0].clamp(-100.0, 100.0), range[1].clamp(-100.0, 100.0))
+        }
         Some(Range::Numbers(_) | Range::Names(_)) => return Err(first.unsupported("that range of angles")),
     };
     continuous(parts, range).map(Some)
@@ -329,7 +344,8 @@ fn colouring(parts: &[Part<'_>]) -> Result<Option<Colouring>, Undrawable> {
     let default = if first.layer.mark.shape == Shape::Rect { "yellowgreenblue" } else { "blues" };
     let ramp = match (&request.range, &request.scheme) {
         (Some(Range::Names(names)), _) => {
-            let mixable = |name: &String| Rgb::parse(name).ok_or_else(|| first.unsupported(format!("mixing {name:?}")));
+            let mixable =
+                |name: &String| Rgb::parse(name).ok_or_else(|| first.unsupported(format!("mixing {name:?}")));
             Ramp::new(names.iter().map(mixable).collect::<Result<_, _>>()?)
         }
         (Some(Range::Numbers(_)), _) => return Err(first.unsupported("colours that are numbers")),
@@ -373,7 +389,14 @@ fn numbers(parts: &[Part<'_>], range: impl Fn(Shape) -> (f64, f64)) -> Result<Op
         return Ok(Some(Position::Bands(Bands { values, index, start: low, step, breadth: 0.0 })));
     }
     // Where zero is part of the domain, nothing has no size.
-    if request.zero != Some(false) && first.channel.name == Name::Size && first.channel.scale.as_ref().is_some_and(|scale| scale.range.is_none() && scale.domain.whole.is_none()) {
+    if request.zero != Some(false)
+        && first.channel.name == Name::Size
+        && first
+            .channel
+            .scale
+            .as_ref()
+            .is_some_and(|scale| scale.range.is_none() && scale.domain.whole.is_none())
+    {
         low = 0.0;
     }
     continuous(parts, (low, high)).map(Position::Continuous).map(Some)
@@ -425,7 +448,16 @@ pub fn unscaled(cell: &Cell) -> f64 {
 pub fn step_of(values: &[f64]) -> f64 {
     let steps = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).filter(|step| *step > 0.0);
     let least = steps.fold(f64::INFINITY, f64::min);
-    if least.is_finite() { least } else { values.first().map_or(1.0, |only| 10f64.powi(-i32::try_from(number::plain(*only).split_once('.').map_or(0, |(_, places)| places.len())).unwrap_or(0))) }
+    if least.is_finite() {
+        least
+    } else {
+        values.first().map_or(1.0, |only| {
+            10f64.powi(
+                -i32::try_from(number::plain(*only).split_once('.').map_or(0, |(_, places)| places.len()))
+                    .unwrap_or(0),
+            )
+        })
+    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,14 @@ use super::undrawable::Undrawable;
 use super::view::Layer;
 
 /// Turns the numbers of a channel into spans, one on top of another.
-pub fn stack(layer: &Layer, mut table: Table, (name, stacking): (Name, Stacking)) -> Result<Table, Undrawable> {
+pub fn stack(
+    layer: &Layer,
+    mut table: Table,
+    (name, stacking): (Name, Stacking),
+) -> Result<Table, Undrawable> {
     let (measure, _) = layer.channel(name).expect("what is stacked is a channel of the layer");
-    let dimensions: Vec<usize> = beside(name).iter().filter_map(|name| layer.channel(*name)).map(|(at, _)| at).collect();
+    let dimensions: Vec<usize> =
+        beside(name).iter().filter_map(|name| layer.channel(*name)).map(|(at, _)| at).collect();
     let parts = orient::parts(layer, name);
     if layer.mark.shape == Shape::Area {
         fill_gaps(&mut table, measure, &dimensions, &parts)?;
@@ -25,10 +30,16 @@ pub fn stack(layer: &Layer, mut table: Table, (name, stacking): (Name, Stacking)
     }
     let order = order(layer, &parts, name == Name::Y);
     for rows in stacks.values_mut() {
-        rows.sort_by_key(|row| order.iter().map(|(at, descending)| Directed::new(&table[*row][*at], *descending)).collect::<Vec<_>>());
+        rows.sort_by_key(|row| {
+            order
+                .iter()
+                .map(|(at, descending)| Directed::new(&table[*row][*at], *descending))
+                .collect::<Vec<_>>()
+        });
     }
     let number = |row: usize| table[row][measure].ends().map(|(number, _)| number);
-    let heights = stacks.values().map(|rows| rows.iter().filter_map(|row| number(*row)).map(f64::abs).sum::<f64>());
+    let heights =
+        stacks.values().map(|rows| rows.iter().filter_map(|row| number(*row)).map(f64::abs).sum::<f64>());
     let highest = heights.fold(0.0, f64::max);
     let mut spans = Vec::new();
     for rows in stacks.values() {
@@ -53,8 +64,13 @@ const fn beside(name: Name) -> &'static [Name] {
 /// In what order values are stacked: by the order channel, else by what tells them apart, so that the least is
 /// at the top, or at the left and first in a circle.
 fn order(layer: &Layer, parts: &[usize], descending: bool) -> Vec<(usize, bool)> {
-    let orders = layer.channels.iter().enumerate().filter(|(_, channel)| channel.name == Name::Order && channel.shows_data());
-    let orders: Vec<(usize, bool)> = orders.map(|(at, channel)| (at, channel.sort == Some(Sort::Descending))).collect();
+    let orders = layer
+        .channels
+        .iter()
+        .enumerate()
+        .filter(|(_, channel)| channel.name == Name::Order && channel.shows_data());
+    let orders: Vec<(usize, bool)> =
+        orders.map(|(at, channel)| (at, channel.sort == Some(Sort::Descending))).collect();
     if orders.is_empty() { parts.iter().map(|at| (*at, descending)).collect() } else { orders }
 }
 
@@ -93,7 +109,12 @@ fn pile(numbers: &[Option<f64>], stacking: Stacking, highest: f64) -> Vec<Cell> 
 }
 
 /// Areas that are stacked need every part everywhere: where one has nothing, it is zero.
-fn fill_gaps(table: &mut Table, measure: usize, dimensions: &[usize], parts: &[usize]) -> Result<(), Undrawable> {
+fn fill_gaps(
+    table: &mut Table,
+    measure: usize,
+    dimensions: &[usize],
+    parts: &[usize],
+) -> Result<(), Undrawable> {
     let key = |row: &Vec<Cell>, of: &[usize]| of.iter().map(|at| row[*at].clone()).collect::<Vec<_>>();
     let places: BTreeSet<Vec<Cell>> = table.iter().map(|row| key(row, dimensions)).collect();
     let mut series: BTreeMap<Vec<Cell>, (Vec<Cell>, BTreeSet<Vec<Cell>>)> = BTreeMap::new();

@@ -57,7 +57,9 @@ fn raw(layer: &Layer, channel: &Channel, row: &Json) -> Cell {
     match &channel.source {
         Source::Field(field) => match (channel.unit.is_some(), field.of(row)) {
             // A null is drawn as zero where nothing invalid is to be left out.
-            (false, Cell::Null) if is_place(channel) && layer.mark.invalid == Invalid::Show => Cell::number(0.0),
+            (false, Cell::Null) if is_place(channel) && layer.mark.invalid == Invalid::Show => {
+                Cell::number(0.0)
+            }
             (true, cell) => cell,
             (false, cell) if channel.aggregate == Some(Aggregate::Distinct) => cell,
             (false, cell) => as_kind(&cell, channel.kind),
@@ -169,7 +171,8 @@ pub fn combined<'a>(aggregate: Aggregate, cells: impl Iterator<Item = &'a Cell>)
 fn join_ends(layer: &Layer, table: &mut Table) -> Result<(), Undrawable> {
     for (first, second) in [(Name::X, Name::X2), (Name::Y, Name::Y2)] {
         let Some((end, channel)) = layer.channel(second) else { continue };
-        let unsupported = |what: &str| Undrawable::Unsupported { at: channel.at.clone(), what: what.to_owned() };
+        let unsupported =
+            |what: &str| Undrawable::Unsupported { at: channel.at.clone(), what: what.to_owned() };
         let Some((start, begins)) = layer.shown(first) else {
             return Err(unsupported("an end without a beginning in the data"));
         };
@@ -193,15 +196,19 @@ pub fn sort_keys(
     key: &SortKey,
     aggregate: Option<Aggregate>,
 ) -> Result<BTreeMap<Cell, Cell>, Undrawable> {
-    let unsupported =
-        || Undrawable::Unsupported { at: channel.at.clone(), what: "sorting by what is not shown".to_owned() };
+    let unsupported = || Undrawable::Unsupported {
+        at: channel.at.clone(),
+        what: "sorting by what is not shown".to_owned(),
+    };
     let (field, by) = match key {
         SortKey::Field(field) => (field.clone(), aggregate),
-        SortKey::Channel(name) => match layer.shown(*name).map(|(_, channel)| (&channel.source, channel.aggregate)) {
-            Some((Source::Field(field), by)) => (Some(field.clone()), by.or(aggregate)),
-            Some((Source::Count, _)) => (None, Some(Aggregate::Count)),
-            Some((Source::Datum(_) | Source::Value(_), _)) | None => return Err(unsupported()),
-        },
+        SortKey::Channel(name) => {
+            match layer.shown(*name).map(|(_, channel)| (&channel.source, channel.aggregate)) {
+                Some((Source::Field(field), by)) => (Some(field.clone()), by.or(aggregate)),
+                Some((Source::Count, _)) => (None, Some(Aggregate::Count)),
+                Some((Source::Datum(_) | Source::Value(_), _)) | None => return Err(unsupported()),
+            }
+        }
     };
     let mut values: BTreeMap<Cell, Vec<Cell>> = BTreeMap::new();
     for (value, row) in column(layer, channel).into_iter().zip(layer.rows.iter()) {

@@ -6,7 +6,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Undrawable {
     /// It means something that this program does not draw.
-    #[error("{what}, at {at:?}, is nothing that `chart --svg` can draw; Vega-Lite's own tools draw it from an `export`")]
+    #[error(
+        "{what}, at {at:?}, is nothing that `chart --svg` can draw; Vega-Lite's own tools draw it from an `export`"
+    )]
     Unsupported {
         /// Where it stands, as a JSON Pointer.
         at: String,

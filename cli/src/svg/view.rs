@@ -94,7 +94,9 @@ impl View {
             config: config.as_ref().map(|config| config.json),
         };
         if let Some(autosize) = chart.some("autosize") {
-            autosize.one_of("autosize", &[("pad", ())]).map_err(|_| autosize.unsupported(format!("autosize {}", autosize.json)))?;
+            autosize
+                .one_of("autosize", &[("pad", ())])
+                .map_err(|_| autosize.unsupported(format!("autosize {}", autosize.json)))?;
         }
         let mut view = Self {
             title: None,
@@ -120,7 +122,8 @@ impl View {
         transforms(&mut object)?;
         self.describe(&mut object)?;
         if let Some(encoding) = object.some("encoding") {
-            let own = encoding.json.as_object().ok_or_else(|| encoding.malformed("an object is wanted here"))?;
+            let own =
+                encoding.json.as_object().ok_or_else(|| encoding.malformed("an object is wanted here"))?;
             above.channels = encoding::inherit(&above.channels, own);
         }
         let (mark, layers, at) = (object.take("mark"), object.take("layer"), object.node.at.clone());
@@ -172,7 +175,10 @@ impl View {
             over.mark.interpolation = layer.mark.interpolation;
             over.mark.color = over.mark.color.or_else(|| layer.mark.color.clone());
             if let Some((name, stacking)) = stacked {
-                over.channels.iter_mut().filter(|channel| channel.name == name).for_each(|channel| channel.stack = Some(stacking));
+                over.channels
+                    .iter_mut()
+                    .filter(|channel| channel.name == name)
+                    .for_each(|channel| channel.stack = Some(stacking));
             }
             self.layers.push(over);
         }
@@ -221,11 +227,28 @@ fn transforms(object: &mut Object<'_>) -> Result<(), Undrawable> {
         None => Ok(()),
         Some(transform) => {
             const SORTS: [&str; 18] = [
-                "calculate", "filter", "window", "joinaggregate", "aggregate", "stack", "fold", "flatten", "bin",
-                "timeUnit", "impute", "lookup", "sample", "density", "regression", "loess", "quantile", "pivot",
+                "calculate",
+                "filter",
+                "window",
+                "joinaggregate",
+                "aggregate",
+                "stack",
+                "fold",
+                "flatten",
+                "bin",
+                "timeUnit",
+                "impute",
+                "lookup",
+                "sample",
+                "density",
+                "regression",
+                "loess",
+                "quantile",
+                "pivot",
             ];
             let sort = SORTS.iter().find(|sort| transform.json.get(sort).is_some());
-            Err(transform.unsupported(sort.map_or("a transform".to_owned(), |sort| format!("the transform {sort:?}"))))
+            Err(transform
+                .unsupported(sort.map_or("a transform".to_owned(), |sort| format!("the transform {sort:?}"))))
         }
     }
 }
@@ -250,7 +273,8 @@ fn side(node: &Node<'_>) -> Result<Side, Undrawable> {
     }
     let mut side = node.object()?;
     let step = side.take("step").ok_or_else(|| node.malformed("a number or a step is wanted here"))?;
-    let position = side.some("for").map(|node| node.one_of("step for", &[("position", true), ("offset", false)]));
+    let position =
+        side.some("for").map(|node| node.one_of("step for", &[("position", true), ("offset", false)]));
     let read = Side::Step(pixels(&step)?, !position.transpose()?.unwrap_or(false));
     side.finish("a size")?;
     Ok(read)
@@ -285,7 +309,9 @@ struct Configuration {
 
 /// Reads the configuration, of which the defaults of marks are read with each mark.
 fn configuration(mut config: Object<'_>) -> Result<Configuration, Undrawable> {
-    config.pass_over(&["mark", "bar", "rect", "line", "area", "point", "circle", "square", "tick", "rule", "text", "arc"]);
+    config.pass_over(&[
+        "mark", "bar", "rect", "line", "area", "point", "circle", "square", "tick", "rule", "text", "arc",
+    ]);
     let read = Configuration {
         background: config.some("background").map(|node| mark::paint(&node)).transpose()?,
         frame: config.some("view").map(|view| frame(&view)).transpose()?.flatten(),

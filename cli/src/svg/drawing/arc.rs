@@ -22,7 +22,8 @@ impl Canvas {
         }
         let [width, height] = self.lengths;
         let (inner, outer, _) = (mark.radii[0], mark.radii[1], mark.radii[2]);
-        let radii = (inner.unwrap_or(0.0).max(0.0), outer.unwrap_or_else(|| width.min(height) / 2.0).max(0.0));
+        let radii =
+            (inner.unwrap_or(0.0).max(0.0), outer.unwrap_or_else(|| width.min(height) / 2.0).max(0.0));
         let place = format!("translate({},{})", number(width / 2.0), number(height / 2.0));
         to.open("g", &[("transform", (&place).into())]);
         for row in &prepared.table {
@@ -95,7 +96,10 @@ mod tests {
 
     #[test]
     fn a_quarter_goes_from_the_top_to_the_right() {
-        assert_eq!(slice((0.0, 10.0), (0.0, TAU / 4.0)), "M0,-10A10,10 0 0 1 7.071,-7.071A10,10 0 0 1 10,0L0,0Z");
+        assert_eq!(
+            slice((0.0, 10.0), (0.0, TAU / 4.0)),
+            "M0,-10A10,10 0 0 1 7.071,-7.071A10,10 0 0 1 10,0L0,0Z"
+        );
         assert!(slice((5.0, 10.0), (0.0, TAU)).contains('M'));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::svg::cell::Cell;
 use crate::svg::colour;
 use crate::svg::encoding::{Channel, Name, Source};
-use crate::svg::mark::{Mark, Shape};
+use crate::svg::mark::{Invalid, Mark, Shape};
 use crate::svg::markup::Attribute;
 use crate::svg::scale::{self, Position, Prepared, Scales};
 use crate::svg::undrawable::Undrawable;
@@ -34,7 +34,14 @@ pub const fn stroke_of(mark: &Mark) -> bool {
     match mark.shape {
         Shape::Line | Shape::Rule => true,
         Shape::Point => !matches!(mark.filled, Some(true)),
-        Shape::Bar | Shape::Rect | Shape::Area | Shape::Circle | Shape::Square | Shape::Tick | Shape::Text | Shape::Arc => {
+        Shape::Bar
+        | Shape::Rect
+        | Shape::Area
+        | Shape::Circle
+        | Shape::Square
+        | Shape::Tick
+        | Shape::Text
+        | Shape::Arc => {
             matches!(mark.filled, Some(false))
         }
     }
@@ -46,7 +53,7 @@ impl Look {
         let (layer, mark) = (&prepared.layer, &prepared.layer.mark);
         let default = if matches!(mark.shape, Shape::Rule | Shape::Text) { "black" } else { colour::DEFAULT };
         let color = match layer.channel(Name::Color) {
-            Some((at, channel)) => Some(color(channel, &row[at], scales)?),
+            Some((at, channel)) => Some(color(channel, shown(&row[at], mark), scales)?),
             None => mark.color.clone(),
         };
         let color = color.unwrap_or_else(|| default.to_owned());
@@ -55,7 +62,9 @@ impl Look {
         let stroke = mark.stroke.clone().unwrap_or_else(|| if strokes { color } else { none() });
         let symbol = match (layer.channel(Name::Shape), &scales.shapes) {
             (Some((_, Channel { source: Source::Value(value), .. })), _) => value.as_str().map(str::to_owned),
-            (Some((at, _)), Some(shapes)) => shapes.iter().find(|(value, _)| *value == row[at]).map(|(_, name)| name.clone()),
+            (Some((at, _)), Some(shapes)) => {
+                shapes.iter().find(|(value, _)| *value == row[at]).map(|(_, name)| name.clone())
+            }
             _ => mark.symbol.clone(),
         };
         let width = number(prepared, row, Name::Size, scales.size.as_ref())?;
@@ -68,7 +77,8 @@ impl Look {
             dash: mark.dash.clone(),
             ends: mark.ends.clone(),
             size: width.or(mark.size).map(|size| size.max(0.0)),
-            symbol: symbol.unwrap_or_else(|| if mark.shape == Shape::Square { "square" } else { "circle" }.to_owned()),
+            symbol: symbol
+                .unwrap_or_else(|| if mark.shape == Shape::Square { "square" } else { "circle" }.to_owned()),
             tooltip: super::tooltip(prepared, row),
         })
     }
@@ -77,9 +87,12 @@ impl Look {
     pub fn attributes(&self) -> Vec<(&'static str, Attribute<'_>)> {
         let mut attributes: Vec<(&str, Attribute<'_>)> = vec![("fill", (&self.fill).into())];
         if self.stroke != "none" {
-            attributes.extend([("stroke", (&self.stroke).into()), ("stroke-width", self.stroke_width.into())]);
+            attributes
+                .extend([("stroke", (&self.stroke).into()), ("stroke-width", self.stroke_width.into())]);
             let [cap, join] = &self.ends;
-            for (key, value) in [("stroke-dasharray", &self.dash), ("stroke-linecap", cap), ("stroke-linejoin", join)] {
+            for (key, value) in
+                [("stroke-dasharray", &self.dash), ("stroke-linecap", cap), ("stroke-linejoin", join)]
+            {
                 attributes.extend(value.as_ref().map(|value| (key, value.into())));
             }
         }
@@ -109,6 +122,12 @@ fn opacities(prepared: &Prepared, row: &[Cell], scales: &Scales) -> Result<[f64;
     Ok([opacity.or(whole).unwrap_or(default), fill.unwrap_or(1.0), stroke.unwrap_or(1.0)])
 }
 
+/// A value; nothing is shown as zero where everything is to be shown.
+fn shown<'a>(cell: &'a Cell, mark: &Mark) -> &'a Cell {
+    const ZERO: &Cell = &Cell::Number(0.0);
+    if cell.is_null() && mark.invalid == Invalid::Show { ZERO } else { cell }
+}
+
 /// A colour by its scale, or as it is.
 fn color(channel: &Channel, cell: &Cell, scales: &Scales) -> Result<String, Undrawable> {
     /// Of what is not on the scale.
@@ -124,20 +143,30 @@ fn color(channel: &Channel, cell: &Cell, scales: &Scales) -> Result<String, Undr
         (Source::Value(Json::Null), _, _) => Ok("none".to_owned()),
         (Source::Value(other), _, _) => Err(malformed(format!("{other} is no colour"))),
         (_, Cell::Text(name), _) if !scale::is_scaled(channel) => named(name),
-        (_, _, Some(scale)) if scale::is_scaled(channel) => Ok(scale.of(cell).unwrap_or_else(|| UNKNOWN.to_owned())),
+        (_, _, Some(scale)) if scale::is_scaled(channel) => {
+            Ok(scale.of(cell).unwrap_or_else(|| UNKNOWN.to_owned()))
+        }
         _ => Ok(UNKNOWN.to_owned()),
     }
 }
 
 /// A number by its scale, or as it is.
-fn number(prepared: &Prepared, row: &[Cell], name: Name, scale: Option<&Position>) -> Result<Option<f64>, Undrawable> {
+fn number(
+    prepared: &Prepared,
+    row: &[Cell],
+    name: Name,
+    scale: Option<&Position>,
+) -> Result<Option<f64>, Undrawable> {
     let Some((at, channel)) = prepared.layer.channel(name) else { return Ok(None) };
     match (&channel.source, scale) {
         (Source::Value(value), _) => {
-            let malformed = || Undrawable::Malformed { at: channel.at.clone(), reason: format!("{value} is no number") };
+            let malformed =
+                || Undrawable::Malformed { at: channel.at.clone(), reason: format!("{value} is no number") };
             value.as_f64().map(Some).ok_or_else(malformed)
         }
-        (_, Some(scale)) if scale::is_scaled(channel) => Ok(Some(scale.place(&row[at]).map_or(0.0, |(number, _)| number))),
+        (_, Some(scale)) if scale::is_scaled(channel) => {
+            Ok(Some(scale.place(&row[at]).map_or(0.0, |(number, _)| number)))
+        }
         _ => Ok(Some(scale::unscaled(&row[at]))),
     }
 }

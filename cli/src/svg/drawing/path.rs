@@ -23,7 +23,8 @@ impl Canvas {
             for row in rows {
                 points.push(self.place(prepared, row, (runs, grows))?);
             }
-            let is_ordered = prepared.layer.channel(Name::Order).is_some_and(|(_, channel)| channel.shows_data());
+            let is_ordered =
+                prepared.layer.channel(Name::Order).is_some_and(|(_, channel)| channel.shows_data());
             if !is_ordered {
                 points.sort_by(|one, other| run(one).total_cmp(&run(other)));
             }
@@ -55,7 +56,9 @@ impl Canvas {
             Along::At(from, to) if prepared.layer.mark.shape == Shape::Line && self.is_band(grows) => {
                 Some((f64::midpoint(from, to), f64::midpoint(from, to)))
             }
-            Along::At(from, to) if from == to && !is_span(prepared, row, grows) => Some((self.base(grows), to)),
+            Along::At(from, to) if from == to && !is_span(prepared, row, grows) => {
+                Some((self.base(grows), to))
+            }
             Along::At(from, to) => Some((from, to)),
         };
         Ok((along, value))
@@ -79,7 +82,8 @@ fn run(point: &(Option<f64>, Option<(f64, f64)>)) -> f64 {
 fn series(prepared: &Prepared) -> Vec<Vec<&Vec<Cell>>> {
     let tells = |name| matches!(name, Name::Color | Name::Detail | Name::Opacity | Name::Size | Name::Shape);
     let channels = prepared.layer.channels.iter().enumerate();
-    let apart = channels.filter(|(_, channel)| tells(channel.name) && channel.shows_field() && channel.aggregate.is_none());
+    let apart = channels
+        .filter(|(_, channel)| tells(channel.name) && channel.shows_field() && channel.aggregate.is_none());
     let apart: Vec<usize> = apart.map(|(at, _)| at).collect();
     let mut groups: BTreeMap<Vec<&Cell>, usize> = BTreeMap::new();
     let mut series: Vec<Vec<&Vec<Cell>>> = Vec::new();
@@ -98,7 +102,9 @@ fn pieces(points: &[(Option<f64>, Option<(f64, f64)>)], invalid: Invalid) -> Vec
     let mut pieces = vec![Vec::new()];
     for point in points {
         match (point, invalid) {
-            ((Some(at), Some((from, to))), _) => pieces.last_mut().expect("there is one").push((*at, *from, *to)),
+            ((Some(at), Some((from, to))), _) => {
+                pieces.last_mut().expect("there is one").push((*at, *from, *to))
+            }
             (_, Invalid::Break | Invalid::Show) => pieces.push(Vec::new()),
             (_, Invalid::Filter) => {}
         }
@@ -153,7 +159,10 @@ fn curve(points: &[(f64, f64)], interpolation: Interpolation, stands: bool, path
             Interpolation::StepAfter => vec![(to, before)],
             Interpolation::Monotone => {
                 let third = (to - from) / 3.0;
-                let (first, second) = ((from + third, before + third * slopes[at]), (to - third, after - third * slopes[at + 1]));
+                let (first, second) = (
+                    (from + third, before + third * slopes[at]),
+                    (to - third, after - third * slopes[at + 1]),
+                );
                 path.push_str(&format!("C{} {} {}", written(first), written(second), written((to, after))));
                 continue;
             }
@@ -174,7 +183,8 @@ fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
     let secants: Vec<f64> = points.windows(2).map(secant).collect();
     let inner = points.windows(3).zip(secants.windows(2)).map(|(three, pair)| {
         let (left, right) = (three[1].0 - three[0].0, three[2].0 - three[1].0);
-        let mean = if left + right == 0.0 { 0.0 } else { (pair[0] * right + pair[1] * left) / (left + right) };
+        let mean =
+            if left + right == 0.0 { 0.0 } else { (pair[0] * right + pair[1] * left) / (left + right) };
         if pair[0] * pair[1] <= 0.0 {
             return 0.0;
         }
@@ -182,7 +192,7 @@ fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
     });
     let mut slopes: Vec<f64> = std::iter::once(0.0).chain(inner).chain([0.0]).collect();
     if let (Some(first), Some(last), 3..) = (secants.first(), secants.last(), points.len()) {
-        slopes[0] = f64::midpoint(3.0 * first, -slopes[1]) ;
+        slopes[0] = f64::midpoint(3.0 * first, -slopes[1]);
         let end = slopes.len() - 1;
         slopes[end] = f64::midpoint(3.0 * last, -slopes[end - 1]);
     } else if let Some(only) = secants.first() {
@@ -199,7 +209,10 @@ mod tests {
     fn a_line_breaks_where_nothing_is() {
         let at = |x: f64| (Some(x), Some((0.0, x)));
         let points = [at(1.0), (Some(2.0), None), at(3.0), at(4.0)];
-        assert_eq!(pieces(&points, Invalid::Break), [vec![(1.0, 0.0, 1.0)], vec![(3.0, 0.0, 3.0), (4.0, 0.0, 4.0)]]);
+        assert_eq!(
+            pieces(&points, Invalid::Break),
+            [vec![(1.0, 0.0, 1.0)], vec![(3.0, 0.0, 3.0), (4.0, 0.0, 4.0)]]
+        );
         assert_eq!(pieces(&points, Invalid::Filter).len(), 1);
     }
 

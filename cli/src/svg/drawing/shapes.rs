@@ -47,7 +47,12 @@ impl Canvas {
         let (width, height) = ((x.1 - x.0).abs(), (y.1 - y.0).abs());
         let mut attributes: Vec<(&str, Attribute<'_>)> = match &outline {
             Some(path) => vec![("d", path.into())],
-            None => vec![("x", left.into()), ("y", top.into()), ("width", width.into()), ("height", height.into())],
+            None => vec![
+                ("x", left.into()),
+                ("y", top.into()),
+                ("width", width.into()),
+                ("height", height.into()),
+            ],
         };
         attributes.extend(look.attributes());
         told(to, if outline.is_some() { "path" } else { "rect" }, &attributes, look);
@@ -65,13 +70,18 @@ impl Canvas {
         let mark = &prepared.layer.mark;
         let along = self.along(prepared, row, axis)?;
         let Some(middle) = along.middle(self.lengths[axis]) else { return Ok(None) };
-        let is_band = matches!(&self.scales.places[axis], Some(Position::Bands(bands)) if bands.breadth > 0.0);
+        let is_band =
+            matches!(&self.scales.places[axis], Some(Position::Bands(bands)) if bands.breadth > 0.0);
         let whole = match along {
             Along::Anywhere if mark.shape == Shape::Rect => self.lengths[axis],
             Along::Anywhere => 0.9 * self.lengths[axis],
             Along::At(from, to) if from == to && is_band => 0.0,
             Along::At(from, to) if from == to => BAR,
-            Along::At(from, to) if is_band || self.scales.offsets[axis].is_some() || mark.shape == Shape::Rect => (to - from).abs(),
+            Along::At(from, to)
+                if is_band || self.scales.offsets[axis].is_some() || mark.shape == Shape::Rect =>
+            {
+                (to - from).abs()
+            }
             Along::At(from, to) => (to - from).abs() - BIN_SPACING,
             Along::Nowhere => return Ok(None),
         };
@@ -101,7 +111,8 @@ impl Canvas {
         let half = size.max(0.0).sqrt() / 2.0;
         self.reach(prepared, (x - half, y - half));
         self.reach(prepared, (x + half, y + half));
-        let mut attributes: Vec<(&str, Attribute<'_>)> = vec![("transform", (&place).into()), ("d", (&path).into())];
+        let mut attributes: Vec<(&str, Attribute<'_>)> =
+            vec![("transform", (&place).into()), ("d", (&path).into())];
         attributes.extend(look.attributes());
         told(to, "path", &attributes, look);
         Ok(())
@@ -142,7 +153,9 @@ impl Canvas {
             };
         }
         // A rule with both x and y, and without an end, goes across the axis that its mark does not stand on.
-        if ends.iter().all(|(from, to)| from == to) && prepared.layer.channel(Name::X2).or(prepared.layer.channel(Name::Y2)).is_none() {
+        if ends.iter().all(|(from, to)| from == to)
+            && prepared.layer.channel(Name::X2).or(prepared.layer.channel(Name::Y2)).is_none()
+        {
             let (grows, _) = axes(prepared.layer.orient);
             ends[grows].0 = self.base(grows);
         }
@@ -206,7 +219,9 @@ impl Canvas {
         let lettering = &prepared.layer.mark.lettering;
         let channel = prepared.layer.channel(Name::Text);
         let text = match (channel, &lettering.text) {
-            (Some((at, channel)), _) if !(channel.shows_field() && row[at].is_null()) => words(prepared, at, row),
+            (Some((at, channel)), _) if !(channel.shows_field() && row[at].is_null()) => {
+                words(prepared, at, row)
+            }
             (Some(_), _) | (None, None) => return,
             (None, Some(text)) => text.clone(),
         };
@@ -275,7 +290,8 @@ fn corners(x: (f64, f64), y: (f64, f64), grows: usize, (all, end): (f64, f64)) -
         _ => [true, false, false, true],
     };
     let [a, b, c, d] = at_end.map(|is_end| if is_end && end > 0.0 { end } else { all });
-    let arc = |radius: f64, x: f64, y: f64| format!("A{0},{0} 0 0 1 {1},{2}", number(radius), number(x), number(y));
+    let arc =
+        |radius: f64, x: f64, y: f64| format!("A{0},{0} 0 0 1 {1},{2}", number(radius), number(x), number(y));
     Some(format!(
         "M{},{}H{}{}V{}{}H{}{}V{}{}Z",
         number(left + a),
@@ -314,8 +330,18 @@ pub fn symbol(name: &str, size: f64) -> Option<String> {
         "triangle-right" => outline(&[(HIGH, 0.0), (-HIGH, -1.0), (-HIGH, 1.0)]),
         "triangle-left" => outline(&[(-HIGH, 0.0), (HIGH, -1.0), (HIGH, 1.0)]),
         _ => outline(&[
-            (-1.0, -ARM), (-1.0, ARM), (-ARM, ARM), (-ARM, 1.0), (ARM, 1.0), (ARM, ARM),
-            (1.0, ARM), (1.0, -ARM), (ARM, -ARM), (ARM, -1.0), (-ARM, -1.0), (-ARM, -ARM),
+            (-1.0, -ARM),
+            (-1.0, ARM),
+            (-ARM, ARM),
+            (-ARM, 1.0),
+            (ARM, 1.0),
+            (ARM, ARM),
+            (1.0, ARM),
+            (1.0, -ARM),
+            (ARM, -ARM),
+            (ARM, -1.0),
+            (-ARM, -1.0),
+            (-ARM, -ARM),
         ]),
     })
 }

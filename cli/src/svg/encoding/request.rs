@@ -101,7 +101,11 @@ impl ScaleRequest {
             zero: scale.boolean("zero")?,
             reverse: scale.boolean("reverse")?,
             clamp: scale.boolean("clamp")?,
-            paddings: [scale.number("padding")?, scale.number("paddingInner")?, scale.number("paddingOuter")?],
+            paddings: [
+                scale.number("padding")?,
+                scale.number("paddingInner")?,
+                scale.number("paddingOuter")?,
+            ],
         };
         Ok(request)
     }
@@ -311,7 +315,9 @@ pub fn in_words(cell: &Cell, kind: Kind) -> String {
         }
         (Cell::Number(number), _) => number::plain(*number),
         (Cell::Text(text), _) => text.clone(),
-        (Cell::Span(from, to), Kind::Temporal) => format!("{} – {}", time::automatic(*from), time::automatic(*to)),
+        (Cell::Span(from, to), Kind::Temporal) => {
+            format!("{} – {}", time::automatic(*from), time::automatic(*to))
+        }
         (Cell::Span(from, to), _) => format!("{} – {}", number::plain(*from), number::plain(*to)),
     }
 }
@@ -320,7 +326,9 @@ pub fn in_words(cell: &Cell, kind: Kind) -> String {
 pub fn colours(range: &[String], at: &str) -> Result<Vec<String>, Undrawable> {
     let bad = range.iter().find(|name| !colour::is_colour(name));
     match bad {
-        Some(name) => Err(Undrawable::Malformed { at: at.to_owned(), reason: format!("{name:?} is no colour") }),
+        Some(name) => {
+            Err(Undrawable::Malformed { at: at.to_owned(), reason: format!("{name:?} is no colour") })
+        }
         None => Ok(range.to_vec()),
     }
 }

@@ -166,7 +166,8 @@ fn zero_by_default(part: &Part<'_>) -> bool {
     let Part { layer, channel, .. } = part;
     if let Some(whole) = channel.scale.as_ref().and_then(|scale| scale.domain.whole.as_ref()) {
         let numbers: Vec<f64> = whole.iter().filter_map(Cell::ends).map(|(number, _)| number).collect();
-        return numbers.first().is_some_and(|first| *first <= 0.0) && numbers.last().is_some_and(|last| *last >= 0.0);
+        return numbers.first().is_some_and(|first| *first <= 0.0)
+            && numbers.last().is_some_and(|last| *last >= 0.0);
     }
     match (channel.name, layer.mark.shape) {
         (Name::Size | Name::Theta, _) => true,
@@ -238,7 +239,8 @@ fn arrange(values: &mut [Cell], part: &Part<'_>) -> Result<(), Undrawable> {
         Some(Sort::Descending) => values.sort_by(|one, other| other.cmp(one)),
         Some(Sort::Data) => {}
         Some(Sort::Listed(listed)) => {
-            values.sort_by_key(|value| listed.iter().position(|other| other == value).unwrap_or(listed.len()));
+            values
+                .sort_by_key(|value| listed.iter().position(|other| other == value).unwrap_or(listed.len()));
         }
         Some(Sort::By { key, aggregate, descending }) => {
             let keys = table::sort_keys(part.layer, part.channel, key, *aggregate)?;

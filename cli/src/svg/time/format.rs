@@ -29,7 +29,9 @@ impl TimeFormat {
     pub fn parse(format: &str) -> Option<Self> {
         let mut characters = format.chars();
         while let Some(character) = characters.next() {
-            if character == '%' && !characters.next().is_some_and(|directive| "YymbBdeaAHIpMSLjq%".contains(directive)) {
+            if character == '%'
+                && !characters.next().is_some_and(|directive| "YymbBdeaAHIpMSLjq%".contains(directive))
+            {
                 return None;
             }
         }
@@ -62,7 +64,11 @@ impl TimeFormat {
 }
 
 fn of_parts(parts: &[Part]) -> String {
-    let clock = match (parts.contains(&Part::Hours), parts.contains(&Part::Minutes), parts.contains(&Part::Seconds)) {
+    let clock = match (
+        parts.contains(&Part::Hours),
+        parts.contains(&Part::Minutes),
+        parts.contains(&Part::Seconds),
+    ) {
         (_, true, true) => "%H:%M:%S",
         (true, true, false) => "%H:%M",
         (true, false, _) => "%H:00",
@@ -99,7 +105,10 @@ fn directive(directive: char, civil: &Civil) -> String {
         'M' => format!("{:02}", civil.minute),
         'S' => format!("{:02}", civil.second),
         'L' => format!("{:03}", civil.millisecond),
-        'j' => format!("{:03}", super::days_to(civil.year, civil.month) - super::days_to(civil.year, 1) + civil.day),
+        'j' => format!(
+            "{:03}",
+            super::days_to(civil.year, civil.month) - super::days_to(civil.year, 1) + civil.day
+        ),
         'q' => ((civil.month + 2) / 3).to_string(),
         other => other.to_string(),
     }
@@ -134,7 +143,10 @@ mod tests {
         assert_eq!(of("utcyearmonthdatehoursminutes"), "Feb 05, 2024 13:07");
         assert_eq!(of("hours"), "13:00");
         assert_eq!(automatic(time), ":09");
-        assert_eq!(TimeFormat::parse("%a %e. %B %y, %I %p, day %j").expect("it is known").write(time), "Mon  5. February 24, 01 PM, day 036");
+        assert_eq!(
+            TimeFormat::parse("%a %e. %B %y, %I %p, day %j").expect("it is known").write(time),
+            "Mon  5. February 24, 01 PM, day 036"
+        );
         assert_eq!(TimeFormat::parse("%Q"), None);
         assert_eq!(TimeFormat::parse("100%"), None);
     }

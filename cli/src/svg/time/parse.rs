@@ -145,7 +145,19 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "-", "T", "2012-13-01", "12:30", "tomorrow", "1/2", "2012-01-01T", "é", "2012-01-01T1é:00", "A"] {
+        for text in [
+            "",
+            "-",
+            "T",
+            "2012-13-01",
+            "12:30",
+            "tomorrow",
+            "1/2",
+            "2012-01-01T",
+            "é",
+            "2012-01-01T1é:00",
+            "A",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -115,7 +115,10 @@ mod tests {
     fn ticks_are_as_coarse_as_the_stretch_is_long() {
         assert_eq!(labels("2000", "2010"), ["2000", "2002", "2004", "2006", "2008", "2010"]);
         assert_eq!(labels("2012-01-10", "2012-07-10"), ["February", "March", "April", "May", "June", "July"]);
-        assert_eq!(labels("2012-01-01", "2012-01-02"), ["2012", "03 AM", "06 AM", "09 AM", "12 PM", "03 PM", "06 PM", "09 PM", "Mon 02"]);
+        assert_eq!(
+            labels("2012-01-01", "2012-01-02"),
+            ["2012", "03 AM", "06 AM", "09 AM", "12 PM", "03 PM", "06 PM", "09 PM", "Mon 02"]
+        );
         assert!(ticks(-8.64e15, 8.64e15, 6.0).len() < 20);
     }
 }
