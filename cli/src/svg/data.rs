@@ -135,8 +135,8 @@ fn from_cell(cell: &Cell) -> Json {
 pub fn moment(cell: &Cell) -> Cell {
     match cell {
         Cell::Text(text) => time::parse(text).map_or(Cell::Null, Cell::number),
-        Cell::Number(_) => cell.clone(),
-        Cell::Null | Cell::Boolean(_) | Cell::Span(..) => Cell::Null,
+        Cell::Number(number) if number.abs() <= time::LAST => cell.clone(),
+        Cell::Number(_) | Cell::Null | Cell::Boolean(_) | Cell::Span(..) => Cell::Null,
     }
 }
 

@@ -14,7 +14,7 @@ const HOUR: f64 = 60.0 * MINUTE;
 const DAY: f64 = 24.0 * HOUR;
 
 /// The last time that JavaScript has, and with it Vega-Lite.
-const LAST: f64 = 8.64e15;
+pub const LAST: f64 = 8.64e15;
 
 /// A time taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
