@@ -245,7 +245,7 @@ fn entry(part: &Part<'_>, value: &Cell, label: &str, together: &[Name], scales: 
         let scale = scale.as_ref().filter(|_| together.contains(&name));
         scale.and_then(|scale| scale.place(value)).map(|(number, _)| number)
     };
-    let default = if is_symbol && !mark.opacities[0].is_some() { 0.7 } else { 1.0 };
+    let default = if is_symbol && mark.opacities[0].is_none() { 0.7 } else { 1.0 };
     let is_square = mark.shape == Shape::Square;
     Entry {
         label: lettering::shortened(label, LABEL_SIZE, LABEL_LIMIT),

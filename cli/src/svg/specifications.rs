@@ -289,80 +289,58 @@ fn encoding(source: &mut Gen) -> Json {
 fn channel_definition(source: &mut Gen) -> Json {
     let fields = ["a", "b", "c", "missing"];
     let mut channel = json!({"field": pick(source, &fields.map(Json::from))});
-    let kinds = ["quantitative", "nominal", "ordinal", "temporal"];
-    let options = [
-        ("type", pick(source, &kinds.map(Json::from)), 1),
-        (
-            "aggregate",
-            pick(source, &["count", "sum", "mean", "median", "min", "distinct"].map(Json::from)),
-            5,
-        ),
-        (
-            "bin",
-            pick(source, &[json!(true), json!({"maxbins": 3}), json!("binned"), json!({"step": 1e-9})]),
-            6,
-        ),
-        (
-            "timeUnit",
-            pick(
-                source,
-                &["year", "month", "yearmonth", "hours", "yearmonthdatehoursminutesseconds"].map(Json::from),
-            ),
-            6,
-        ),
-        (
-            "sort",
-            pick(
-                source,
-                &[
-                    json!("descending"),
-                    json!("-y"),
-                    json!("x"),
-                    json!(["b", 3]),
-                    json!(null),
-                    json!({"field": "b", "op": "sum"}),
-                ],
-            ),
-            5,
-        ),
-        ("stack", pick(source, &[json!("normalize"), json!("center"), json!(null), json!(true)]), 5),
-        (
-            "scale",
-            json!({"domain": [number(source), number(source)], "zero": bool::arbitrary(source), "reverse": bool::arbitrary(source)}),
-            5,
-        ),
-        (
-            "scale",
-            json!({"padding": number(source), "nice": bool::arbitrary(source), "type": pick(source, &["band", "point", "linear", "time"].map(Json::from))}),
-            6,
-        ),
-        (
-            "scale",
-            pick(
-                source,
-                &[
-                    json!({"scheme": "viridis"}),
-                    json!({"range": ["red", "blue"]}),
-                    json!({"range": [1, 9]}),
-                    json!(null),
-                ],
-            ),
-            6,
-        ),
-        (
-            "axis",
-            json!({"tickCount": number(source), "labelAngle": number(source), "tickMinStep": number(source), "values": [1, "a", null]}),
-            6,
-        ),
-        ("legend", pick(source, &[json!(null), json!({"values": [1, 2]}), json!({"format": ".2s"})]), 6),
-        ("bandPosition", number(source), 8),
-    ];
-    for (key, value, rarity) in options {
+    for (key, value, rarity) in field_options(source).into_iter().chain(guide_options(source)) {
         if u8::arbitrary(source) % rarity == 0 {
             channel[key] = value;
         }
     }
     channel
+}
+
+/// What may be said of a field, and how seldom it is.
+fn field_options(source: &mut Gen) -> Vec<(&'static str, Json, u8)> {
+    let kinds = ["quantitative", "nominal", "ordinal", "temporal"].map(Json::from);
+    let aggregates = ["count", "sum", "mean", "median", "min", "distinct"].map(Json::from);
+    let bins = [json!(true), json!({"maxbins": 3}), json!("binned"), json!({"step": 1e-9})];
+    let units = ["year", "month", "yearmonth", "hours", "yearmonthdatehoursminutesseconds"].map(Json::from);
+    let by = json!({"field": "b", "op": "sum"});
+    let sorts = [json!("descending"), json!("-y"), json!("x"), json!(["b", 3]), json!(null), by];
+    let stacks = [json!("normalize"), json!("center"), json!(null), json!(true)];
+    vec![
+        ("type", pick(source, &kinds), 1),
+        ("aggregate", pick(source, &aggregates), 5),
+        ("bin", pick(source, &bins), 6),
+        ("timeUnit", pick(source, &units), 6),
+        ("sort", pick(source, &sorts), 5),
+        ("stack", pick(source, &stacks), 5),
+        ("bandPosition", number(source), 8),
+    ]
+}
+
+/// What may be said of scales, axes and legends.
+fn guide_options(source: &mut Gen) -> Vec<(&'static str, Json, u8)> {
+    let kinds = ["band", "point", "linear", "time"].map(Json::from);
+    let domain = [number(source), number(source)];
+    let domain =
+        json!({"domain": domain, "zero": bool::arbitrary(source), "reverse": bool::arbitrary(source)});
+    let padded =
+        json!({"padding": number(source), "nice": bool::arbitrary(source), "type": pick(source, &kinds)});
+    let ranges = [
+        json!({"scheme": "viridis"}),
+        json!({"range": ["red", "blue"]}),
+        json!({"range": [1, 9]}),
+        json!(null),
+    ];
+    let axis = json!({"tickCount": number(source), "labelAngle": number(source), "values": [1, "a", null]});
+    let legends = [json!(null), json!({"values": [1, 2]}), json!({"format": ".2s"})];
+    vec![
+        ("scale", domain, 5),
+        ("scale", padded, 6),
+        ("scale", pick(source, &ranges), 6),
+        ("axis", axis, 6),
+        ("axis", json!({"tickMinStep": number(source)}), 8),
+        ("legend", pick(source, &legends), 6),
+    ]
 }
 
 #[test]

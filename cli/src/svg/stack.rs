@@ -117,7 +117,7 @@ fn fill_gaps(
 ) -> Result<(), Undrawable> {
     let key = |row: &Vec<Cell>, of: &[usize]| of.iter().map(|at| row[*at].clone()).collect::<Vec<_>>();
     let places: BTreeSet<Vec<Cell>> = table.iter().map(|row| key(row, dimensions)).collect();
-    let mut series: BTreeMap<Vec<Cell>, (Vec<Cell>, BTreeSet<Vec<Cell>>)> = BTreeMap::new();
+    let mut series = BTreeMap::<Vec<Cell>, (Vec<Cell>, BTreeSet<_>)>::new();
     for row in table.iter() {
         let (_, there) = series.entry(key(row, parts)).or_insert_with(|| (row.clone(), BTreeSet::new()));
         there.insert(key(row, dimensions));

@@ -14,6 +14,9 @@ use crate::svg::undrawable::Undrawable;
 /// A point of a line: along the axis that it runs on, and from the base to the value.
 type Point = (f64, f64, f64);
 
+/// As much of a point as the data has.
+type Place = (Option<f64>, Option<(f64, f64)>);
+
 impl Canvas {
     pub(super) fn paths(&self, prepared: &Prepared, to: &mut Markup) -> Result<(), Undrawable> {
         let (grows, runs) = axes(prepared.layer.orient);
@@ -48,7 +51,7 @@ impl Canvas {
         prepared: &Prepared,
         row: &[Cell],
         (runs, grows): (usize, usize),
-    ) -> Result<(Option<f64>, Option<(f64, f64)>), Undrawable> {
+    ) -> Result<Place, Undrawable> {
         let along = self.along(prepared, row, runs)?.middle(self.lengths[runs]);
         let value = match self.along(prepared, row, grows)? {
             Along::Nowhere => None,
@@ -74,7 +77,7 @@ fn is_span(prepared: &Prepared, row: &[Cell], axis: usize) -> bool {
     shown.is_some_and(|(at, _)| matches!(row[at], Cell::Span(..)))
 }
 
-fn run(point: &(Option<f64>, Option<(f64, f64)>)) -> f64 {
+fn run(point: &Place) -> f64 {
     point.0.unwrap_or(f64::NEG_INFINITY)
 }
 
@@ -98,7 +101,7 @@ fn series(prepared: &Prepared) -> Vec<Vec<&Vec<Cell>>> {
 }
 
 /// Runs of points between those that have no place.
-fn pieces(points: &[(Option<f64>, Option<(f64, f64)>)], invalid: Invalid) -> Vec<Vec<Point>> {
+fn pieces(points: &[Place], invalid: Invalid) -> Vec<Vec<Point>> {
     let mut pieces = vec![Vec::new()];
     for point in points {
         match (point, invalid) {

@@ -51,7 +51,9 @@ pub fn ticks(start: f64, stop: f64, count: f64) -> Vec<f64> {
         Some(at) if target / INTERVALS[at - 1].0 < INTERVALS[at].0 / target => INTERVALS[at - 1].1,
         Some(at) => INTERVALS[at].1,
         None if target < (90.0 * DAY * YEAR).sqrt() => Interval::Months(3),
-        None => Interval::Years((number::tick_step(start / YEAR, stop / YEAR, count) as i64).clamp(1, 1_000_000)),
+        None => {
+            Interval::Years((number::tick_step(start / YEAR, stop / YEAR, count) as i64).clamp(1, 1_000_000))
+        }
     };
     let mut time = interval.floor(start);
     let mut found = Vec::new();
