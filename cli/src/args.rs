@@ -294,7 +294,7 @@ pub enum Command {
         #[command(subcommand)]
         command: TaskCommand,
     },
-    /// Work on the elements of a chart.
+    /// Draw a chart, or work on its elements.
     Chart(ChartArgs),
     /// Bring documents and relay together; ends when everything is saved there and everything there is here.
     Sync {

@@ -1,22 +1,34 @@
-//! Commands on the elements of a chart.
+//! Draws a chart, and works on its elements.
 
 use std::io::Write;
+use std::path::Path as File;
 
 use serde_json::json;
 use syncline::chart::{Chart, Content, Element, ElementId, Place, Position};
 use syncline::json::to_canonical_json;
 use syncline::{Edit, Value};
 
-use crate::args::{ChartCommand, Global, PlaceArgs};
+use crate::args::{ChartArgs, ChartCommand, Global, PlaceArgs};
 use crate::edit::{self, rejected};
 use crate::failure::Failure;
 use crate::read::{look, on_one_line, print};
+use crate::svg;
 
 /// Longest text that `list` shows of what an element says, in characters.
 const BRIEF: usize = 100;
 
-/// Carries out a command.
-pub async fn run(global: &Global, command: ChartCommand) -> Result<(), Failure> {
+/// Draws a chart, or carries out a command on its elements.
+pub async fn run(global: &Global, arguments: ChartArgs) -> Result<(), Failure> {
+    match arguments {
+        ChartArgs { command: Some(command), .. } => work(global, command).await,
+        ChartArgs { command: None, doc, svg } => {
+            let (doc, svg) = doc.zip(svg).expect("they are required where no command is given");
+            draw(global, &doc, &svg).await
+        }
+    }
+}
+
+async fn work(global: &Global, command: ChartCommand) -> Result<(), Failure> {
     match command {
         ChartCommand::Add { doc, kind, value, parent, name } => {
             let value = edit::parse(&value)?;
@@ -40,6 +52,25 @@ pub async fn run(global: &Global, command: ChartCommand) -> Result<(), Failure> 
             &look(global, &doc, |document| Ok(document.typed()?.state().unwrap_or_default())).await?,
         ),
     }
+}
+
+/// Draws a chart into a file, which is replaced whole or not touched.
+async fn draw(global: &Global, doc: &str, file: &File) -> Result<(), Failure> {
+    let chart: Chart =
+        look(global, doc, |document| Ok(document.typed()?.state().unwrap_or_default())).await?;
+    let picture = svg::draw(&chart.to_vega_lite())?;
+    write(file, &picture).map_err(|error| Failure::Unwritable(file.to_owned(), error))
+}
+
+/// Writes beside the file first, so that a full disk costs no picture that was there.
+fn write(file: &File, picture: &str) -> std::io::Result<()> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let written = std::fs::write(&beside, picture).and_then(|()| std::fs::rename(&beside, file));
+    if written.is_err() {
+        drop(std::fs::remove_file(&beside));
+    }
+    written
 }
 
 /// Changes one element.

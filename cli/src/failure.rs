@@ -8,6 +8,8 @@ use syncline::{OpenError, SaveError, Spec};
 use syncline_core::event::StoreFault;
 use thiserror::Error;
 
+use crate::svg::Undrawable;
+
 /// A command's failure.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -67,6 +69,10 @@ pub enum Failure {
     Several(Vec<Failure>),
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    #[error(transparent)]
+    Undrawable(#[from] Undrawable),
+    #[error("cannot write {file}: {error}", file = .0.display(), error = .1)]
+    Unwritable(PathBuf, std::io::Error),
     #[error("{0}")]
     Trace(String),
     #[error("cannot write: {0}")]
@@ -112,6 +118,8 @@ impl Failure {
             Self::Lost(_) => "lost",
             Self::Several(_) => "several",
             Self::Damaged(_) => "damaged",
+            Self::Undrawable(_) => "undrawable",
+            Self::Unwritable(..) => "output",
             Self::Trace(_) => "trace",
             Self::Output(_) => "output",
         }

@@ -14,6 +14,7 @@ mod read;
 mod replay;
 mod session;
 mod status;
+mod svg;
 mod sync;
 mod task;
 
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use args::{Arguments, ChartArgs, Command, Global, TextCommand};
+use args::{Arguments, Command, Global, TextCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -77,7 +78,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         }
         Command::Export { doc, format } => export::export(global, &doc, format).await,
         Command::Task { command } => task::run(global, command).await,
-        Command::Chart(ChartArgs { command }) => chart::run(global, command).await,
+        Command::Chart(arguments) => chart::run(global, arguments).await,
         Command::Sync { docs, timeout } => sync::sync(global, &docs, timeout).await,
         Command::Board { doc } => board::board(global, &doc).await,
         Command::Watch { doc } => sync::watch(global, &doc).await,

@@ -43,7 +43,7 @@ cargo xtask TASK
   traces                   every recorded session in the real data, over a relay that is killed
   team [--runs N] [--seed S]
                            five stores at one board and one chart, with the relay killed
-  captures                 pictures of the terminal board, into docs/captures
+  captures                 the pictures in docs/captures, anew
   bench [FILTER]           the benchmarks
   bench store [PART…]      large stores and long documents beside the bare libraries and a peer
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up

@@ -1,5 +1,7 @@
 //! What can be said about the elements of a chart.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::task::PlaceArgs;
@@ -7,11 +9,18 @@ use super::task::PlaceArgs;
 const ID: &str =
     "The element's id, or as much of its beginning as no other element shares; `chart` for the chart itself";
 
-/// Commands on the elements of a chart.
+/// A chart to draw, or a command on its elements.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ChartArgs {
     #[command(subcommand)]
-    pub command: ChartCommand,
+    pub command: Option<ChartCommand>,
+    /// The chart to draw: bars, lines, areas, points, pies and layers of them; of others it is said what they ask for.
+    #[arg(required = true)]
+    pub doc: Option<String>,
+    /// The picture to write, instead of what may be there.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub svg: Option<PathBuf>,
 }
 
 /// Commands on the elements of a chart.

@@ -1,7 +1,7 @@
 //! What differs between two texts, in as many places as it differs in.
 
 /// Most steps that are spent on finding them; beyond it everything between the first and the last difference is one.
-const MAX_STEPS: usize = 4_000_000;
+const MAX_MATCHING_STEPS: usize = 4_000_000;
 
 /// One place where a text differs from another one. Counted in code points.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn hunks(before: &str, after: &str) -> Vec<Hunk> {
     let (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
     let kept = match old.len().saturating_mul(new.len()) {
         0 => Vec::new(),
-        steps if steps > MAX_STEPS => Vec::new(),
+        steps if steps > MAX_MATCHING_STEPS => Vec::new(),
         _ => common(old, new),
     };
     between(start, old, new, &kept)
