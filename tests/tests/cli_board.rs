@@ -262,6 +262,43 @@ async fn a_board_that_is_not_here_comes_from_the_relay() {
     assert!(code == 1 && said.contains("make it with `create nowhere --kind board`"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_tasks_can_be_walked_searched_and_changed() {
+    let ada = Terminal::new();
+    let engine = engine(&ada, None).await;
+    let board = engine.board("team", Family::Yjs).await.unwrap();
+    let lines = (0..5_000).map(|number| {
+        let status = ["todo", "doing", "done"][number % 3];
+        format!(
+            r#"{{"id":"t-{number}","title":"Task {number}","status":"{status}","description":"{}"}}"#,
+            "x".repeat(300)
+        )
+    });
+    let imported = Board::from_json_lines(lines.collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
+    board.import(&imported).unwrap();
+    board.saved(Saved::Local).await.unwrap();
+    engine.close().await;
+
+    let since = std::time::Instant::now();
+    let told = |what: &str| println!("{what} after {:?}", since.elapsed());
+    let mut screen = FullScreen::start(&ada, ["board", "team"], 100, 30);
+    screen.see("5000 tasks");
+    told("shown");
+    screen.press("G");
+    screen.see("┃Task 4998");
+    told("at the end");
+    screen.press(&"k".repeat(200));
+    screen.see("┃Task 4398");
+    told("200 cards up");
+    screen.press("/task 4321");
+    screen.see("1 of 5000 tasks");
+    told("found");
+    screen.press(ENTER);
+    screen.press(SHIFT_RIGHT);
+    screen.see("done 1/1667");
+    told("moved");
+}
+
 #[test]
 fn what_is_no_board_or_no_terminal_is_said() {
     let ada = Terminal::new();

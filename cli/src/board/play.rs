@@ -1,6 +1,9 @@
 //! The loop: whatever happens goes into the screen, what it wishes is done, and it is drawn.
 
+use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -72,7 +75,7 @@ impl<'a> Play<'a> {
             full.terminal().draw(|frame| draw(&self.screen, frame))?;
             tokio::select! {
                 event = input.next() => {
-                    if self.take_in(event, &mut input)?.is_break() {
+                    if self.take_in(event, &mut input).await?.is_break() {
                         return Ok(());
                     }
                 }
@@ -88,34 +91,37 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Takes in everything that the terminal tells at the moment.
-    fn take_in(
+    /// Takes in what the terminal tells at the moment, as far as it makes sense without drawing in between.
+    async fn take_in(
         &mut self,
-        event: Option<std::io::Result<Event>>,
+        mut event: Option<std::io::Result<Event>>,
         input: &mut EventStream,
-    ) -> Result<std::ops::ControlFlow<()>, Failure> {
-        let mut event = event;
-        for _ in 0..BATCH {
+    ) -> Result<ControlFlow<()>, Failure> {
+        for left in (0..BATCH).rev() {
             // A terminal that tells nothing any more is gone.
-            let Some(happened) = event.transpose()? else { return Ok(std::ops::ControlFlow::Break(())) };
+            let Some(happened) = event.transpose()? else { return Ok(ControlFlow::Break(())) };
             if self.wish(happened).is_break() {
-                return Ok(std::ops::ControlFlow::Break(()));
+                return Ok(ControlFlow::Break(()));
             }
-            match futures_util::FutureExt::now_or_never(input.next()) {
-                Some(next) => event = next,
-                None => break,
+            if left == 0 {
+                break;
+            }
+            // Asked in the name of this task: the stream wakes whoever asked first.
+            match poll_fn(|context| Poll::Ready(input.poll_next_unpin(context))).await {
+                Poll::Ready(next) => event = next,
+                Poll::Pending => break,
             }
         }
-        Ok(std::ops::ControlFlow::Continue(()))
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn wish(&mut self, event: Event) -> std::ops::ControlFlow<()> {
+    fn wish(&mut self, event: Event) -> ControlFlow<()> {
         let happening = match event {
             Event::Key(key) => Happening::Key(key),
             Event::Mouse(mouse) => Happening::Mouse(mouse),
             Event::Paste(text) => Happening::Paste(text),
             Event::Resize(width, height) => Happening::Resize(Size { width, height }),
-            Event::FocusGained | Event::FocusLost => return std::ops::ControlFlow::Continue(()),
+            Event::FocusGained | Event::FocusLost => return ControlFlow::Continue(()),
         };
         match self.screen.update(happening) {
             Wish::Nothing => {}
@@ -124,9 +130,9 @@ impl<'a> Play<'a> {
                 self.board.take_loss();
                 self.look();
             }
-            Wish::Quit => return std::ops::ControlFlow::Break(()),
+            Wish::Quit => return ControlFlow::Break(()),
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 
     /// Makes a change. It is there at once, and saved in the background.

@@ -178,7 +178,11 @@ impl Screen {
             self.cursor = cursor;
         } else {
             let same = |column: &Column| Some(column.status.as_str()) == focus;
-            let column = self.columns.iter().position(same).or(self.fullest_first());
+            let same = self.columns.iter().position(same);
+            // Whoever looks for something means what is found, in whichever column.
+            let stays =
+                |column: &usize| self.search.text().is_empty() || !self.columns[*column].tasks.is_empty();
+            let column = same.filter(stays).or(self.first_filled()).or(same);
             self.select(Cursor { column: column.unwrap_or(0), row: before.row });
             // What was shown whole is not on the board any more, or not among what is found.
             if self.detail.take().is_some() && self.dialog.is_none() {
@@ -191,7 +195,7 @@ impl Screen {
     }
 
     /// The first column that there is something in.
-    fn fullest_first(&self) -> Option<usize> {
+    fn first_filled(&self) -> Option<usize> {
         self.columns.iter().position(|column| !column.tasks.is_empty())
     }
 

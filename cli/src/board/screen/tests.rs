@@ -182,6 +182,8 @@ fn a_search_leaves_what_it_finds_and_escape_brings_back_the_rest() {
     assert_eq!(screen.counts(), (5, 1), "it stays while it is worked on");
     press(&mut screen, "<esc>");
     assert_eq!((screen.counts(), selected(&screen)), ((5, 5), "c"));
+    press(&mut screen, "/e");
+    assert_eq!(selected(&screen), "e", "it is in another column");
 }
 
 #[test]
