@@ -7,7 +7,7 @@
 //!
 //! The layout is David Greenspan's ("Implementing Fractional Indexing", 2020): an integer whose first digit tells its
 //! length, so that appending a thousand elements makes no long keys, then a fraction. Behind that stand
-//! [`SALT_DIGITS`] of salt, so that two people who insert at the same place at the same time make different
+//! three digits of salt, so that two people who insert at the same place at the same time make different
 //! keys and a third can still insert between them.
 
 use std::fmt;
