@@ -118,8 +118,11 @@ impl Canvas {
             },
             (_, Some(scale)) => {
                 let Some((from, to)) = scale.place(&row[column]) else { return Ok(Along::Nowhere) };
-                let middle = channel.band_position != 0.5
-                    && !matches!(prepared.layer.mark.shape, Shape::Bar | Shape::Rect);
+                let middle = channel.band_position != 0.5;
+                if middle && matches!(prepared.layer.mark.shape, Shape::Bar | Shape::Rect) {
+                    let what = "a bar that does not stand in the middle of its band".to_owned();
+                    return Err(Undrawable::Unsupported { at: channel.at.clone(), what });
+                }
                 let at = from + (to - from) * channel.band_position;
                 let (from, to) = if middle { (at, at) } else { (from, to) };
                 return self.offset(prepared, row, (axis, offset), Along::At(from, to));

@@ -1,18 +1,22 @@
 //! What is drawn how: the channels of a view, each with a field, a value, and what it asks of scales and guides.
 
 mod request;
+mod sort;
+mod summary;
 
 use serde_json::{Map, Value as Json};
 
 use super::cell::Cell;
 use super::data::{Field, moment};
 use super::node::{Node, Object};
-use super::time::{self, TimeUnit};
+use super::time::TimeUnit;
 use super::undrawable::Undrawable;
 
 pub use request::{
     AxisRequest, LegendRequest, Nice, Range, ScaleKind, ScaleRequest, ValueFormat, colours, in_words,
 };
+pub use sort::{Sort, SortKey};
+pub use summary::{Aggregate, Bin};
 
 /// The channels that are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,69 +90,6 @@ const KINDS: [(&str, Kind); 4] = [
     ("ordinal", Kind::Ordinal),
     ("temporal", Kind::Temporal),
 ];
-
-/// How many rows become one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aggregate {
-    /// How many there are.
-    Count,
-    /// How many different ones.
-    Distinct,
-    /// All together.
-    Sum,
-    /// Their mean.
-    Mean,
-    /// The one in the middle.
-    Median,
-    /// The least.
-    Min,
-    /// The greatest.
-    Max,
-}
-
-const AGGREGATES: [(&str, Aggregate); 8] = [
-    ("count", Aggregate::Count),
-    ("distinct", Aggregate::Distinct),
-    ("sum", Aggregate::Sum),
-    ("mean", Aggregate::Mean),
-    ("average", Aggregate::Mean),
-    ("median", Aggregate::Median),
-    ("min", Aggregate::Min),
-    ("max", Aggregate::Max),
-];
-
-/// How numbers are put into bins.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bin {
-    /// So many at most, or of this breadth.
-    Of { max: f64, step: Option<f64> },
-    /// The data has bins.
-    Done,
-}
-
-/// In what order the values of a channel stand.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Sort {
-    /// The least first.
-    Ascending,
-    /// The greatest first.
-    Descending,
-    /// As in the data.
-    Data,
-    /// As listed; others follow.
-    Listed(Vec<Cell>),
-    /// By what another channel or field has for them.
-    By { key: SortKey, aggregate: Option<Aggregate>, descending: bool },
-}
-
-/// What values are sorted by.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SortKey {
-    /// What another channel shows.
-    Channel(Name),
-    /// A field.
-    Field(Option<Field>),
-}
 
 /// How values are stacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,10 +204,10 @@ impl Channel {
         if let Some(condition) = channel.take("condition") {
             return Err(condition.unsupported("a condition"));
         }
-        let aggregate = channel.some("aggregate").map(|node| aggregate(&node)).transpose()?;
-        let bin = channel.some("bin").map(|node| bin(&node)).transpose()?.flatten();
+        let aggregate = channel.some("aggregate").map(|node| summary::aggregate(&node)).transpose()?;
+        let bin = channel.some("bin").map(|node| summary::bin(&node)).transpose()?.flatten();
         let unit = channel.some("timeUnit").map(|node| time_unit(&node)).transpose()?;
-        let sort = channel.take("sort").map(|node| sort(&node)).transpose()?;
+        let sort = channel.take("sort").map(|node| sort::read(&node)).transpose()?;
         let scale = request::optional(&mut channel, "scale", ScaleRequest::read)?;
         let axis = request::optional(&mut channel, "axis", AxisRequest::read)?;
         let legend = request::optional(&mut channel, "legend", LegendRequest::read)?;
@@ -351,20 +292,6 @@ impl Channel {
     }
 }
 
-impl Aggregate {
-    const fn title(self) -> &'static str {
-        match self {
-            Self::Count => "Count",
-            Self::Distinct => "Distinct",
-            Self::Sum => "Sum",
-            Self::Mean => "Mean",
-            Self::Median => "Median",
-            Self::Min => "Min",
-            Self::Max => "Max",
-        }
-    }
-}
-
 /// Where values come from, and of what sort they are where that can be seen.
 fn source(
     channel: &mut Object<'_>,
@@ -416,36 +343,6 @@ fn inferred(
     }
 }
 
-fn aggregate(node: &Node<'_>) -> Result<Aggregate, Undrawable> {
-    if node.json.is_object() {
-        return Err(node.unsupported(format!("the aggregate {}", node.json)));
-    }
-    node.one_of("aggregate", &AGGREGATES)
-}
-
-fn bin(node: &Node<'_>) -> Result<Option<Bin>, Undrawable> {
-    const DEFAULT_MAX: f64 = 10.0;
-    match node.json {
-        Json::Bool(false) => return Ok(None),
-        Json::Bool(true) => return Ok(Some(Bin::Of { max: DEFAULT_MAX, step: None })),
-        Json::String(text) if text == "binned" => return Ok(Some(Bin::Done)),
-        _ => {}
-    }
-    let mut bin = node.object()?;
-    let read = match bin.boolean("binned")? {
-        Some(true) => {
-            bin.pass_over(&["step"]);
-            Bin::Done
-        }
-        Some(false) | None => {
-            let max = bin.number("maxbins")?.unwrap_or(DEFAULT_MAX).clamp(1.0, 1_000.0);
-            Bin::Of { max, step: bin.number("step")?.filter(|step| *step > 0.0) }
-        }
-    };
-    bin.finish("a bin")?;
-    Ok(Some(read))
-}
-
 fn time_unit(node: &Node<'_>) -> Result<TimeUnit, Undrawable> {
     let name = match node.json {
         Json::Object(_) => {
@@ -471,40 +368,6 @@ fn stacking(node: &Node<'_>) -> Result<Stacking, Undrawable> {
     }
 }
 
-fn sort(node: &Node<'_>) -> Result<Sort, Undrawable> {
-    match node.json {
-        Json::Null => Ok(Sort::Data),
-        Json::Array(_) => {
-            Ok(Sort::Listed(node.list()?.iter().map(request::datum).collect::<Result<_, _>>()?))
-        }
-        Json::String(order) if order == "ascending" => Ok(Sort::Ascending),
-        Json::String(order) if order == "descending" => Ok(Sort::Descending),
-        Json::String(channel) => {
-            let (descending, channel) =
-                channel.strip_prefix('-').map_or((false, channel.as_str()), |rest| (true, rest));
-            let json = Json::from(channel);
-            let named = Node { json: &json, at: node.at.clone() }.one_of("sorting by", &NAMES)?;
-            Ok(Sort::By { key: SortKey::Channel(named), aggregate: None, descending })
-        }
-        _ => sort_definition(node),
-    }
-}
-
-fn sort_definition(node: &Node<'_>) -> Result<Sort, Undrawable> {
-    let mut sort = node.object()?;
-    let channel = sort.some("encoding").map(|node| node.one_of("sorting by", &NAMES)).transpose()?;
-    let field = sort.string("field")?.map(|name| Field::parse(&name));
-    let aggregate = sort.some("op").map(|node| aggregate(&node)).transpose()?;
-    let descending = match sort.take("order") {
-        Some(node) if !node.json.is_null() => {
-            node.one_of("order", &[("ascending", false), ("descending", true)])?
-        }
-        Some(_) | None => false,
-    };
-    sort.finish("a sort")?;
-    Ok(Sort::By { key: channel.map_or(SortKey::Field(field), SortKey::Channel), aggregate, descending })
-}
-
 /// A value as a time, where its channel shows times.
 pub fn as_kind(cell: &Cell, kind: Kind) -> Cell {
     match kind {
@@ -512,29 +375,6 @@ pub fn as_kind(cell: &Cell, kind: Kind) -> Cell {
         Kind::Quantitative => cell.quantity(),
         Kind::Nominal | Kind::Ordinal => cell.clone(),
     }
-}
-
-/// Reads a time that is given by its parts, as `{"year": 2012, "month": 1}`.
-fn date_time(node: &Node<'_>) -> Result<Cell, Undrawable> {
-    const MONTHS: [&str; 12] =
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    let mut parts = node.object()?;
-    let month = match parts.take("month") {
-        Some(node) if node.json.is_string() => {
-            let name = node.string()?.to_ascii_lowercase();
-            let found = MONTHS.iter().position(|month| name.starts_with(month));
-            found.ok_or_else(|| node.malformed("a month is wanted here"))? as f64 + 1.0
-        }
-        Some(node) => node.number()?,
-        None => 1.0,
-    };
-    let mut part = |key, otherwise| parts.number(key).map(|number| number.unwrap_or(otherwise));
-    let (year, date) = (part("year", 2012.0)?, part("date", 1.0)?);
-    let clock =
-        [part("hours", 0.0)?, part("minutes", 0.0)?, part("seconds", 0.0)?, part("milliseconds", 0.0)?];
-    parts.pass_over(&["utc"]);
-    parts.finish("a time")?;
-    Ok(Cell::number(time::from_parts([year, month, date], clock)))
 }
 
 #[cfg(test)]

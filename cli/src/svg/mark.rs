@@ -242,8 +242,25 @@ impl Mark {
             overlaid_line: overlay(&mut mark, "line"),
         };
         mark.pass_over(&["cursor", "aria", "description", "ariaRole", "ariaRoleDescription"]);
+        read.fits(node)?;
         mark.finish("a mark")?;
         Ok(read)
+    }
+}
+
+impl Mark {
+    /// Some properties are drawn of some marks alone.
+    fn fits(&self, node: &Node<'_>) -> Result<(), Undrawable> {
+        let is_box = matches!(self.shape, Shape::Bar | Shape::Rect);
+        let is_small = matches!(self.shape, Shape::Line | Shape::Area | Shape::Rule | Shape::Text);
+        let lacks = [
+            (self.corners != (0.0, 0.0) && !is_box && !is_small, "round corners of this mark"),
+            (self.breadths != [None; 2] && !is_box, "a width or height of this mark"),
+            (self.radii[2].is_some() && self.shape != Shape::Text, "a radius of this mark"),
+            (self.lettering.angle != 0.0 && !matches!(self.shape, Shape::Text), "an angle of this mark"),
+        ];
+        let lacking = lacks.into_iter().find(|(lacks, _)| *lacks);
+        lacking.map_or(Ok(()), |(_, what)| Err(node.unsupported(what)))
     }
 }
 

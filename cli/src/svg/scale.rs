@@ -227,6 +227,9 @@ fn position(
         Some(Side::Step(..)) => return Err(first.unsupported("a step along numbers or times")),
         None => CONTINUOUS_SIDE,
     };
+    if request(parts)?.range.is_some() {
+        return Err(first.unsupported("a range of places"));
+    }
     let range = if axis == 0 { (0.0, length) } else { (length, 0.0) };
     Ok((Some(Position::Continuous(continuous(parts, range)?)), length))
 }
@@ -300,7 +303,11 @@ fn lay_out(mut values: Vec<Cell>, length: f64, (inner, outer): (f64, f64), rever
 impl Part<'_> {
     /// Bands within a band.
     fn bands(&self, values: Vec<Cell>, length: f64) -> Result<Bands, Undrawable> {
-        let [all, inner, outer] = self.channel.scale.clone().unwrap_or_default().paddings;
+        let request = self.channel.scale.clone().unwrap_or_default();
+        if request.range.is_some() || request.reverse.is_some() {
+            return Err(self.unsupported("a range or a direction of an offset"));
+        }
+        let [all, inner, outer] = request.paddings;
         let (inner, outer) = (inner.or(all).unwrap_or(0.0), outer.or(all).unwrap_or(0.0));
         Ok(lay_out(values, length, (inner.clamp(0.0, 1.0), outer.clamp(0.0, 100.0)), false))
     }

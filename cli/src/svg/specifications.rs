@@ -147,6 +147,8 @@ fn what_changes_the_picture_and_is_not_drawn_is_named() {
         ("config", json!({"axis": {"grid": false}}), "\"axis\" of the configuration"),
         ("padding", json!(50), "\"padding\" of a view"),
         ("width", json!("container"), "the size \"container\""),
+        ("mark", json!({"type": "arc", "cornerRadius": 4}), "round corners of this mark"),
+        ("mark", json!({"type": "point", "angle": 45}), "an angle of this mark"),
         ("unheard", json!(1), "\"unheard\" of a view"),
     ] {
         let mut specification = bars(&json!([{"a": 1, "b": 2}]));

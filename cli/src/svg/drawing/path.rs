@@ -26,9 +26,8 @@ impl Canvas {
             for row in rows {
                 points.push(self.place(prepared, row, (runs, grows))?);
             }
-            let is_ordered =
-                prepared.layer.channel(Name::Order).is_some_and(|(_, channel)| channel.shows_data());
-            if !is_ordered {
+            // A fixed order is that of the data.
+            if prepared.layer.channel(Name::Order).is_none() {
                 points.sort_by(|one, other| run(one).total_cmp(&run(other)));
             }
             for (along, value) in points.iter().filter_map(|(along, value)| along.zip(*value)) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Kind, date_time};
+use super::Kind;
 use crate::svg::cell::Cell;
 use crate::svg::colour;
 use crate::svg::node::{Node, Object};
@@ -147,6 +147,29 @@ pub fn datum(node: &Node<'_>) -> Result<Cell, Undrawable> {
         Json::Object(_) => date_time(node),
         other => Ok(Cell::from_json(other)),
     }
+}
+
+/// Reads a time that is given by its parts, as `{"year": 2012, "month": 1}`.
+fn date_time(node: &Node<'_>) -> Result<Cell, Undrawable> {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let mut parts = node.object()?;
+    let month = match parts.take("month") {
+        Some(node) if node.json.is_string() => {
+            let name = node.string()?.to_ascii_lowercase();
+            let found = MONTHS.iter().position(|month| name.starts_with(month));
+            found.ok_or_else(|| node.malformed("a month is wanted here"))? as f64 + 1.0
+        }
+        Some(node) => node.number()?,
+        None => 1.0,
+    };
+    let mut part = |key, otherwise| parts.number(key).map(|number| number.unwrap_or(otherwise));
+    let (year, date) = (part("year", 2012.0)?, part("date", 1.0)?);
+    let clock =
+        [part("hours", 0.0)?, part("minutes", 0.0)?, part("seconds", 0.0)?, part("milliseconds", 0.0)?];
+    parts.pass_over(&["utc"]);
+    parts.finish("a time")?;
+    Ok(Cell::number(time::from_parts([year, month, date], clock)))
 }
 
 /// A title; `null` is none.

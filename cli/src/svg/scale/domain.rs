@@ -155,8 +155,12 @@ pub fn continuous(parts: &[Part<'_>], range: (f64, f64)) -> Result<Continuous, U
         return Err(first.unsupported("numbers as large as these"));
     }
     let domain = if turned { (high, low) } else { (low, high) };
-    let is_place = matches!(first.channel.name, Name::X | Name::Y);
-    let reverse = is_place && request.reverse.unwrap_or(first.channel.sort == Some(Sort::Descending));
+    let descends = first.channel.sort == Some(Sort::Descending);
+    // A scale of colours has been turned already, where that was asked for.
+    let reverse = match first.channel.name {
+        Name::Color => descends && request.reverse.is_none(),
+        _ => request.reverse.unwrap_or(descends),
+    };
     let range = if reverse { (range.1, range.0) } else { range };
     Ok(Continuous { domain, range, clamp: request.clamp == Some(true), is_time })
 }
