@@ -23,6 +23,11 @@ use crate::path::Path;
 /// A compaction merges at least this part of as many entries as the base was made of: half.
 const LEAST_GROWTH: u64 = 2;
 
+/// A log that keeps more entries than this is compacted when they are an eighth: opened, it would take long to replay them,
+/// and each takes some hundred bytes of memory.
+const LONG_TAIL: u64 = 65_536;
+const LEAST_GROWTH_OF_LONG: u64 = 8;
+
 /// The beginning of a log, to be merged by [`Merge::run`]. Cheap to clone: it shares what it holds with the log.
 #[derive(Clone, Debug)]
 pub struct Merge {
@@ -165,7 +170,7 @@ impl Live {
         let entries = end.saturating_sub(self.log.base_offset());
         self.log.tail_bytes() >= policy.least_bytes.max(base_bytes.saturating_mul(policy.ratio))
             && entries >= self.compacting.not_before
-            && entries.saturating_mul(LEAST_GROWTH) >= base_entries.saturating_mul(policy.ratio as u64)
+            && entries >= least_entries(base_entries.saturating_mul(policy.ratio as u64))
     }
 
     /// A merge is done. What it made is of no use if the log was rewritten meanwhile, or other entries are skipped.
@@ -226,6 +231,12 @@ impl Live {
     }
 }
 
+/// How many entries must follow a base of so many for their compaction to be worth its time.
+fn least_entries(base_entries: u64) -> u64 {
+    let long = LONG_TAIL.max(base_entries.div_ceil(LEAST_GROWTH_OF_LONG));
+    base_entries.div_ceil(LEAST_GROWTH).min(long)
+}
+
 /// The document saved, if what was saved loads as the same document, by the door through which others take it in: there
 /// are limits that only hold for whole documents, and a log that became a snapshot beyond them could be read by nobody.
 fn verified(spec: Spec, document: &dyn Crdt) -> Result<Option<Bytes>, Damaged> {
@@ -246,6 +257,12 @@ fn answered<T>(work: impl FnOnce() -> Result<Option<T>, Damaged>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_log_keeps_fewer_of_its_entries() {
+        assert_eq!([0, 1, 2, 3, 100_000].map(least_entries), [0, 1, 1, 2, 50_000]);
+        assert_eq!([140_000, 400_000, 1_000_000].map(least_entries), [LONG_TAIL, LONG_TAIL, 125_000]);
+    }
 
     #[test]
     fn work_that_panics_has_made_nothing() {

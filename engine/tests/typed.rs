@@ -1,0 +1,139 @@
+//! Boards and charts as applications hold them: every change in the same terms, imports that are whole, and the kind that
+//! a document is of.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use syncline::board::{Board, BoardOperation, Field, Place, Task, TaskId, TaskText};
+use syncline::chart::{Chart, ChartOperation, ElementId};
+use syncline::{Engine, Family, MemoryStorage, Operation, Path, Saved, Schema, Typed, Value};
+
+const FAMILIES: [Family; 2] = [Family::Yjs, Family::Automerge];
+
+fn engine() -> Engine {
+    Engine::builder(MemoryStorage::new()).user("ada").open().unwrap()
+}
+
+/// The next changes that are told of.
+async fn next<T>(changes: &mut (impl Stream<Item = T> + Unpin)) -> T {
+    tokio::time::timeout(Duration::from_secs(20), changes.next()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn every_change_is_told_in_the_terms_of_the_board() {
+    for family in FAMILIES {
+        let engine = engine();
+        let board = engine.board("b", family).await.unwrap();
+        let mut changes = board.changes();
+        let (first, second) =
+            board.edit(|board| Ok((board.add_task("One", "todo")?, board.add_task("Two", "todo")?))).unwrap();
+        let added = next(&mut changes).await;
+        assert!(matches!(&added[..], [BoardOperation::Add { .. }, BoardOperation::Add { .. }]), "{added:?}");
+
+        board
+            .edit(|board| {
+                board.move_task(&second, "todo", Place::Before(&first))?;
+                board.write(&first, TaskText::Notes, "some words")
+            })
+            .unwrap();
+        board.edit(|board| board.write(&first, TaskText::Notes, "some more words")).unwrap();
+        let mut told = board.state().unwrap();
+        assert_eq!(told.column("todo").iter().map(|(id, _)| *id).collect::<Vec<_>>(), [&second, &first]);
+        board.edit(|board| board.set(&first, Field::Due(Some("2026-12-24".into())))).unwrap();
+        board.edit(|board| board.remove_task(&second)).unwrap();
+        // However they are gathered, they lead to where the board is.
+        told = Board::default();
+        added.iter().for_each(|change| told.apply(change).unwrap());
+        while told != board.state().unwrap() {
+            next(&mut changes).await.iter().for_each(|change| told.apply(change).unwrap());
+        }
+        assert_eq!(told.tasks[&first].notes, "some more words");
+        engine.close().await;
+        assert!(changes.next().await.is_none(), "the changes end with the document");
+    }
+}
+
+#[tokio::test]
+async fn what_others_write_in_a_text_meanwhile_stays() {
+    for family in FAMILIES {
+        let engine = engine();
+        let board = engine.board("b", family).await.unwrap();
+        let id = board.edit(|board| board.add_task("One", "todo")).unwrap();
+        board.edit(|board| board.write(&id, TaskText::Description, "one three")).unwrap();
+        let path = Path::from_iter(["tasks", &id.0, "description"]);
+        // What another one writes comes as an edit of the tree.
+        let words = Operation::Splice { path, at: 4, delete: 0, insert: "two ".to_owned() };
+        syncline::Document::perform(&board, words).unwrap();
+        board.edit(|board| board.write(&id, TaskText::Description, "one two three four")).unwrap();
+        assert_eq!(board.state().unwrap().tasks[&id].description, "one two three four");
+        engine.close().await;
+    }
+}
+
+#[tokio::test]
+async fn charts_are_told_and_edited_by_element() {
+    for family in FAMILIES {
+        let engine = engine();
+        let chart = engine.chart("c", family).await.unwrap();
+        let mut changes = chart.changes();
+        let root = ElementId::chart();
+        let map = |key: &str, value: Value| Value::Map([(key.to_owned(), value)].into());
+        let Value::Map(mut layer) = map("encoding", map("x", map("field", "a".into()))) else {
+            unreachable!()
+        };
+        layer.insert("mark".to_owned(), "bar".into());
+        let layer = Value::Map(layer);
+        let layer = chart.edit(|chart| chart.add(&root, "layer", None, &layer)).unwrap();
+        let added = next(&mut changes).await;
+        assert!(added.iter().all(|change| matches!(change, ChartOperation::Add { .. })) && added.len() == 3);
+        let mark = ElementId(format!("{layer}.mark"));
+        chart.edit(|chart| chart.update(&mark, "/type".parse().unwrap(), Some("line".into()))).unwrap();
+        let updated = next(&mut changes).await;
+        assert!(matches!(&updated[..], [ChartOperation::Update { id, .. }] if *id == mark), "{updated:?}");
+        chart.edit(|chart| chart.remove(&layer)).unwrap();
+        assert_eq!(next(&mut changes).await, [ChartOperation::Remove { id: layer }]);
+        assert_eq!(chart.state().unwrap(), Chart::default());
+        engine.close().await;
+    }
+}
+
+fn tasks(count: usize) -> Board {
+    let task = |n| (TaskId(format!("t{n}")), Task { title: format!("Task {n}"), ..Task::default() });
+    Board { tasks: (0..count).map(task).collect() }
+}
+
+#[tokio::test]
+async fn an_import_is_whole_or_not_there() {
+    for family in FAMILIES {
+        let engine = engine();
+        let board: Typed<Board> = engine.typed("b", family).await.unwrap();
+        let mut wrong = tasks(2_000);
+        let huge = Task { title: "x".repeat(5 << 20), ..Task::default() };
+        wrong.tasks.insert("t1999".into(), huge);
+        assert!(board.import(&wrong).is_err());
+        assert_eq!(
+            (board.state().unwrap(), board.progress().made),
+            (Board::default(), 0),
+            "nothing of it is there"
+        );
+        board.import(&tasks(2_000)).unwrap();
+        assert_eq!(board.state().unwrap(), tasks(2_000));
+        assert!(board.import(&tasks(1)).is_err(), "it holds something already");
+        board.saved(Saved::Local).await.unwrap();
+        engine.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_of_the_kind_it_was_made() {
+    let engine = engine();
+    let board = engine.board("b", Family::Yjs).await.unwrap();
+    let asked = engine.chart("b", Family::Yjs).await.err().unwrap().to_string();
+    assert!(asked.contains("yjs board") && asked.contains("yjs chart"), "{asked}");
+    assert!(engine.existing_typed::<Chart>("b").await.is_err());
+    assert!(engine.existing_typed::<Board>("b").await.is_ok());
+    assert!(board.typed::<Chart>().is_err());
+    engine.close().await;
+}
