@@ -1,5 +1,6 @@
 //! Draws a chart, and works on its elements.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path as File;
 
@@ -133,18 +134,18 @@ fn list(global: &Global, chart: &Chart) -> Result<(), Failure> {
         true => writeln!(out, "{}", json!({"id": "chart", "kind": "chart", "says": value(&root).to_json()}))?,
         false => writeln!(out, "chart  {}", on_one_line(&brief(&root)))?,
     }
-    list_parts(&mut out, global, chart, &ElementId::chart(), 1)?;
+    list_parts(&mut out, global, &chart.parts_of_all(), &ElementId::chart(), 1)?;
     Ok(out.flush()?)
 }
 
 fn list_parts(
     out: &mut impl Write,
     global: &Global,
-    chart: &Chart,
+    parts: &BTreeMap<&ElementId, Vec<(&ElementId, &Element)>>,
     of: &ElementId,
     depth: usize,
 ) -> Result<(), Failure> {
-    for (id, element) in chart.parts_of(of) {
+    for (id, element) in parts.get(of).into_iter().flatten() {
         match global.json {
             true => writeln!(out, "{}", to_json(id, element))?,
             false => {
@@ -153,7 +154,7 @@ fn list_parts(
                 writeln!(out, "{:indent$}{}", "", on_one_line(&line), indent = 2 * depth)?;
             }
         }
-        list_parts(out, global, chart, id, depth + 1)?;
+        list_parts(out, global, parts, id, depth + 1)?;
     }
     Ok(())
 }

@@ -57,7 +57,8 @@ pub fn one_of<'a>(
     wanted: &str,
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> Result<String, Failure> {
-    let alike: Vec<&str> = names.clone().filter(|name| name.starts_with(wanted)).collect();
+    let alike: Vec<&str> =
+        names.clone().filter(|name| !wanted.is_empty() && name.starts_with(wanted)).collect();
     match (names.into_iter().any(|name| name == wanted), &alike[..]) {
         (true, _) => Ok(wanted.to_owned()),
         (false, [only]) => Ok((*only).to_owned()),
@@ -144,7 +145,7 @@ pub fn splice(rest: &[String]) -> Result<Operation, Failure> {
 
 /// A value as it stands on the command line.
 pub fn parse(value: &str) -> Result<Value, Failure> {
-    Ok(Value::from_json(&serde_json::from_str(value)?)?)
+    Ok(Value::from_json(&syncline::json::parse(value)?)?)
 }
 
 /// Forgets a document here; one with edits that are nowhere else only if that is meant.

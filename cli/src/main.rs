@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 fn report(global: &Global, failure: &Failure) -> ExitCode {
     let said = match global.json {
         true => serde_json::json!({"error": failure.to_string(), "code": failure.code()}).to_string(),
-        false => format!("syncline: {failure}"),
+        false => format!("syncline: {}", read::on_one_line(&failure.to_string())),
     };
     // The exit code tells it too, to whoever cannot be told in words.
     drop(writeln!(std::io::stderr(), "{said}"));

@@ -138,9 +138,10 @@ fn set(
         board.depend(id, BLOCKS, &other)?;
     }
     for other in &fields.independent_of {
-        let links = board.state().tasks.get(id).map(|task| task.dependencies.clone()).unwrap_or_default();
-        let gone = links.into_keys().filter(|link: &Link| link.on.0 == *other);
-        gone.map(|link| Field::Dependency(link, None)).try_for_each(|field| board.set(id, field))?;
+        let task = board.state().tasks.remove(id).unwrap_or_default();
+        let links: Vec<&Link> = task.dependencies.keys().filter(|link| link.kind == BLOCKS).collect();
+        let on = TaskId(edit::one_of("dependency on", other, links.iter().map(|link| link.on.0.as_str()))?);
+        board.set(id, Field::Dependency(Link { kind: BLOCKS.to_owned(), on }, None))?;
     }
     Ok(())
 }

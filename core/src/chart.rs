@@ -18,8 +18,8 @@
 //!
 //! What becomes of concurrent edits, in both CRDT families (`core/tests/schemas/chart_outcomes.rs` shows each):
 //!
-//! - Different properties of one element: both, also where one is inside of the other's sibling. The same property: one
-//!   of the two values, the same one everywhere.
+//! - Different properties of one element, or different parts of a property that is there: both. The same property, or one
+//!   that both make: one of the two values, the same one everywhere.
 //! - Remove and anything else: the element is removed, and with it all that is part of it or is made part of it
 //!   at the same time.
 //! - Move and move: the element is there once, at one of the two places. Elements that others move keep theirs.
@@ -141,12 +141,19 @@ pub struct Position {
 }
 
 impl Chart {
-    /// All parts of an element: those of which there can be only one, then the others kind by kind, each in its order.
+    /// What each element is made of: parts of which there can be only one first, then the others kind by kind, each in its
+    /// order.
     #[must_use]
-    pub fn parts_of(&self, of: &ElementId) -> Vec<(&ElementId, &Element)> {
-        let mut parts = in_order(self.elements.iter().filter(|(_, part)| part.parent == *of).collect());
-        parts.sort_by_key(|(_, part)| (part.place.is_some(), &part.kind));
-        parts
+    pub fn parts_of_all(&self) -> BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> {
+        let mut all: BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> = BTreeMap::new();
+        for (id, element) in &self.elements {
+            all.entry(&element.parent).or_default().push((id, element));
+        }
+        for parts in all.values_mut() {
+            *parts = in_order(std::mem::take(parts));
+            parts.sort_by_key(|(_, part)| (part.place.is_some(), &part.kind));
+        }
+        all
     }
 
     /// The parts of an element that are of one kind, in their order.

@@ -9,6 +9,7 @@
 //! knows, and what it does not know it neither changes nor drops, so older and newer programs share a document. What
 //! older ones could not live with would be another [`Kind`].
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use crate::crdt::Crdt;
@@ -106,6 +107,18 @@ impl<'a, 'b, S: Schema> Edit<'a, 'b, S> {
     /// The edit in terms of the value tree.
     pub fn editor(&mut self) -> &mut Editor<'b> {
         self.editor
+    }
+}
+
+/// A text read out of a map, whether it is one that is replaced or one that is edited: some programs make all of theirs the
+/// one or the other.
+pub(crate) fn take_words(map: &mut BTreeMap<String, Value>, key: &str) -> Option<String> {
+    match map.remove(key)? {
+        Value::String(text) | Value::Text(text) => Some(text),
+        other => {
+            map.insert(key.to_owned(), other);
+            None
+        }
     }
 }
 

@@ -4,10 +4,13 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use futures_util::{Stream, StreamExt};
-use syncline_core::crdt::Crdt;
-use syncline_core::operation::{EditError as OperationError, Operation};
+use syncline_core::crdt::{self, Crdt};
+use syncline_core::entry::{MAX_UPDATE_BYTES, Spec};
+use syncline_core::id::ReplicaId;
+use syncline_core::operation::EditError as OperationError;
+use syncline_core::path::Path;
 use syncline_core::replica::{EditFailure, Editor};
-use syncline_core::schema::{self, Edit, Schema};
+use syncline_core::schema::{self, Edit, SCHEMA_KEY, Schema};
 use syncline_core::wire::encode_operations;
 
 use crate::document::Document;
@@ -18,6 +21,9 @@ const PART_OPERATIONS: usize = 300;
 
 /// Bytes of operations after which an import begins another entry.
 const PART_BYTES: usize = 1 << 20;
+
+/// Bytes by which an update may be larger than on trial, as its writer has another name.
+const UPDATE_LEEWAY: usize = 64 << 10;
 
 /// An open board or chart. Everything that a [`Document`] can do, it can.
 pub struct Typed<S> {
@@ -71,16 +77,20 @@ impl<S: Schema> Typed<S> {
     /// Fills a document that holds nothing yet, and that all at once: whatever happens meanwhile, the store has all of it or
     /// nothing. It takes as many entries of the log as it needs.
     ///
-    /// An error leaves the document empty, but if a CRDT library fails, whose document may then hold a part.
+    /// An error leaves the document as it was. All of it is tried out first, on a document of the same family beside it.
     pub fn import(&self, state: &S) -> Result<(), EditError<OperationError>> {
-        let operations = S::default().changes(state);
-        let parts =
-            self.document.read(|document| parts::<S>(document, operations)).ok_or(EditError::Reentrant)?;
-        let mut parts = parts.map_err(|error| EditError::Failed(EditFailure::Rejected(error)))?.into_iter();
+        let rejected = |error| EditError::Failed(EditFailure::Rejected(error));
+        let spec = self.document.spec().ok_or(EditError::Closed)?;
+        let mut parts = parts::<S>(spec, S::default().changes(state)).map_err(rejected)?.into_iter();
+        let mut is_first = true;
         self.document.edit_again(|| {
-            let part = parts.next()?;
+            let (part, check) = (parts.next()?, std::mem::take(&mut is_first));
             Some(move |editor: &mut Editor<'_>| {
-                part.iter().try_for_each(|operation| Edit::<S>::new(editor).perform(operation))
+                let found = editor.document().keys(&Path::root()).unwrap_or_default();
+                match found.iter().find(|key| check && *key != SCHEMA_KEY) {
+                    Some(key) => Err(OperationError::Exists { path: Path::root().child(key).to_string() }),
+                    None => part.iter().try_for_each(|operation| Edit::<S>::new(editor).perform(operation)),
+                }
             })
         })
     }
@@ -94,7 +104,9 @@ impl<S: Schema> Typed<S> {
     /// Yields the operations that lead from each state to the next one, whoever made them; the first ones from the state
     /// at the time of this call. Changes that come faster than they are taken are told as one. Ends with the document.
     pub fn changes(&self) -> impl Stream<Item = Vec<S::Operation>> + Send + Unpin + 'static {
-        let changed = self.document.changes();
+        let document = self.document.clone();
+        let ended = Box::pin(async move { document.ended().await });
+        let changed = self.document.changes().take_until(ended);
         let told = (self.clone(), self.state().unwrap_or_default());
         let changes = changed.scan(told, |(typed, told), ()| {
             let changes = typed.state().map(|now| {
@@ -108,26 +120,39 @@ impl<S: Schema> Typed<S> {
     }
 }
 
-/// The operations in as many parts as there will be entries, if an empty document takes them all.
+/// The operations in as many parts as there will be entries, all of which a new document has taken.
 fn parts<S: Schema>(
-    document: &dyn Crdt,
+    spec: Spec,
     operations: Vec<S::Operation>,
 ) -> Result<Vec<Vec<S::Operation>>, OperationError> {
-    if schema::read::<S>(document) != S::default() {
-        return Err(OperationError::Exists { path: String::new() });
-    }
+    let mut trial = crdt::create(spec);
+    // The id takes as many bytes as any.
+    trial.write_as(ReplicaId::new([u8::MAX; 16]));
     let mut parts = Vec::new();
     let (mut part, mut bytes) = (Vec::new(), 0);
     for operation in operations {
-        let lowered = schema::lower::<S>(&operation, document)?;
-        lowered.iter().try_for_each(Operation::check)?;
-        bytes += encode_operations(&lowered).len();
-        if bytes > PART_BYTES || part.len() >= PART_OPERATIONS {
+        let lowered = schema::lower::<S>(&operation, &*trial)?;
+        let size = encode_operations(&lowered).len();
+        if bytes + size > PART_BYTES || part.len() >= PART_OPERATIONS {
             bytes = 0;
-            parts.push(std::mem::take(&mut part));
+            parts.extend(finished(&mut *trial, &mut part)?);
+        }
+        bytes += size;
+        for step in &lowered {
+            step.check()?;
+            trial.perform(step)?;
         }
         part.push(operation);
     }
-    parts.push(part);
+    parts.extend(finished(&mut *trial, &mut part)?);
     Ok(parts)
+}
+
+/// Takes a part whose update has room in an entry; an empty one is none.
+fn finished<T>(trial: &mut dyn Crdt, part: &mut Vec<T>) -> Result<Option<Vec<T>>, OperationError> {
+    let size = trial.take_local()?.map_or(0, |update| update.len());
+    if size > MAX_UPDATE_BYTES - UPDATE_LEEWAY {
+        return Err(OperationError::Limit { what: "the update made of one part", limit: MAX_UPDATE_BYTES });
+    }
+    Ok(Some(std::mem::take(part)).filter(|part| !part.is_empty()))
 }

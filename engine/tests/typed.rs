@@ -126,6 +126,39 @@ async fn an_import_is_whole_or_not_there() {
     }
 }
 
+/// What only one family cannot hold is found as well before anything is made of a file.
+#[tokio::test]
+async fn an_import_that_a_family_refuses_leaves_nothing() {
+    let engine = engine();
+    let board = engine.board("b", Family::Yjs).await.unwrap();
+    let mut wrong = tasks(900);
+    let other = [("$counter:x".to_owned(), Value::from(1))].into();
+    wrong.tasks.insert("t999".into(), Task { other, ..Task::default() });
+    assert!(board.import(&wrong).is_err());
+    assert_eq!((board.state().unwrap(), board.progress().made), (Board::default(), 0));
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn an_element_of_thousands_of_parts_is_removed_and_made_anew() {
+    for family in FAMILIES {
+        let engine = engine();
+        let chart = engine.chart("c", family).await.unwrap();
+        let points = vec!["1"; 2_000].join(",");
+        let specification = format!("{{\"mark\":\"bar\",\"data\":{{\"values\":[{points}]}}}}");
+        chart.import(&Chart::from_vega_lite(specification.as_bytes()).unwrap()).unwrap();
+        assert_eq!(chart.state().unwrap().elements.len(), 2_002);
+        chart.edit(|chart| chart.remove(&"data".into())).unwrap();
+        assert_eq!(chart.state().unwrap().elements.len(), 1);
+        let empty = Value::Map([("values".to_owned(), Value::List(vec![2.into()]))].into());
+        chart.edit(|chart| chart.add(&ElementId::chart(), "data", None, &empty)).unwrap();
+        assert_eq!(chart.state().unwrap().to_vega_lite()["data"]["values"].as_array().unwrap().len(), 1);
+        let again = chart.edit(|chart| chart.add(&ElementId::chart(), "data", None, &empty));
+        assert!(again.is_err(), "there is one");
+        engine.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_document_is_of_the_kind_it_was_made() {
     let engine = engine();

@@ -89,14 +89,18 @@ impl Edit<'_, '_, Board> {
         Ok(name)
     }
 
-    /// Makes a task depend on another one. `kind` says in which way, such as `blocks`, and has no spaces.
+    /// Makes a task depend on another one; a dependency that is there stays as it is. `kind` says in which way, such as `blocks`, and has no spaces.
     pub fn depend(&mut self, id: &TaskId, kind: &str, on: &TaskId) -> Result<(), EditError> {
         if kind.contains(' ') {
             return Err(EditError::Unsupported {
                 reason: format!("a kind of dependency has no spaces: {kind:?}"),
             });
         }
-        let place = Some(self.behind(&self.task(id)?.dependencies, |dependency| &dependency.place)?);
+        let dependencies = self.task(id)?.dependencies;
+        if dependencies.contains_key(&Link { kind: kind.to_owned(), on: on.clone() }) {
+            return Ok(());
+        }
+        let place = Some(self.behind(&dependencies, |dependency| &dependency.place)?);
         let other = BTreeMap::from([("issue_id".to_owned(), Value::from(id.0.as_str()))]);
         let link = Link { kind: kind.to_owned(), on: on.clone() };
         self.set(id, Field::Dependency(link, Some(Dependency { place, other })))

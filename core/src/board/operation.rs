@@ -247,8 +247,9 @@ fn container(document: &dyn Crdt, path: Path) -> Vec<Operation> {
 
 /// Writes in a text, making it first where something else is.
 fn splice(document: &dyn Crdt, path: Path, at: usize, delete: usize, insert: &str) -> Vec<Operation> {
-    let mut operations = match document.kind(&path) {
-        Some(NodeKind::Text) => Vec::new(),
+    let mut operations = match document.value(&path) {
+        Some(Value::Text(_)) => Vec::new(),
+        Some(Value::String(text)) => vec![put(path.clone(), Value::Text(text))],
         Some(_) | None => vec![put(path.clone(), Value::Text(String::new()))],
     };
     operations.push(Operation::Splice { path, at, delete, insert: insert.to_owned() });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Board, Comment, Dependency, Label, Link, TASKS_KEY, Task, TaskId};
 use crate::fractional_index::FractionalIndex;
 use crate::path::Path;
-use crate::schema::take;
+use crate::schema::{take, take_words};
 use crate::value::Value;
 
 pub(super) const TITLE: &str = "title";
@@ -57,19 +57,19 @@ pub(super) fn read_board(document: &Value) -> Board {
 }
 
 fn read_task(mut fields: Fields) -> Task {
-    let status = take!(fields, STATUS, String).unwrap_or_default();
+    let status = take_words(&mut fields, STATUS).unwrap_or_default();
     let mut order = take!(fields, ORDER, Map).unwrap_or_default();
     let mut task = Task {
-        title: take!(fields, TITLE, String).unwrap_or_default(),
-        description: take!(fields, DESCRIPTION, Text).unwrap_or_default(),
-        notes: take!(fields, NOTES, Text).unwrap_or_default(),
-        assignee: take!(fields, ASSIGNEE, String),
-        due: take!(fields, DUE, String),
+        title: take_words(&mut fields, TITLE).unwrap_or_default(),
+        description: take_words(&mut fields, DESCRIPTION).unwrap_or_default(),
+        notes: take_words(&mut fields, NOTES).unwrap_or_default(),
+        assignee: take_words(&mut fields, ASSIGNEE),
+        due: take_words(&mut fields, DUE),
         priority: take!(fields, PRIORITY, Int),
         labels: take!(fields, LABELS, Map).map(read_labels).unwrap_or_default(),
         dependencies: take!(fields, DEPENDENCIES, Map).map(read_dependencies).unwrap_or_default(),
         comments: take!(fields, COMMENTS, Map).map(read_comments).unwrap_or_default(),
-        place: take!(order, &status, String).as_deref().and_then(FractionalIndex::parse),
+        place: take_words(&mut order, &status).as_deref().and_then(FractionalIndex::parse),
         status,
         other: Fields::new(),
     };
@@ -94,7 +94,7 @@ fn read_dependencies(dependencies: Fields) -> BTreeMap<Link, Dependency> {
     let dependency = |(key, value): (String, Value)| {
         let (kind, on) = key.split_once(' ')?;
         let Value::Map(mut other) = value else { return None };
-        let place = take!(other, PLACE, String).as_deref().and_then(FractionalIndex::parse);
+        let place = take_words(&mut other, PLACE).as_deref().and_then(FractionalIndex::parse);
         Some((Link { kind: kind.to_owned(), on: on.into() }, Dependency { place, other }))
     };
     dependencies.into_iter().filter_map(dependency).collect()
@@ -104,9 +104,9 @@ fn read_comments(comments: Fields) -> BTreeMap<String, Comment> {
     let comment = |(id, value): (String, Value)| {
         let Value::Map(mut other) = value else { return None };
         let comment = Comment {
-            author: take!(other, AUTHOR, String),
-            text: take!(other, TEXT, String).unwrap_or_default(),
-            place: take!(other, PLACE, String).as_deref().and_then(FractionalIndex::parse),
+            author: take_words(&mut other, AUTHOR),
+            text: take_words(&mut other, TEXT).unwrap_or_default(),
+            place: take_words(&mut other, PLACE).as_deref().and_then(FractionalIndex::parse),
             other,
         };
         Some((id, comment))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Chart, ChartOperation, Content, Element, ElementId};
+use super::{Chart, ChartOperation, Content, Element, ElementId, MAX_ELEMENT_DEPTH};
 use crate::path::Path;
 use crate::value::Value;
 
@@ -39,7 +39,7 @@ fn replaced(old: &Element, new: &Element) -> bool {
 
 fn depth(chart: &Chart, id: &ElementId) -> usize {
     let parent = |id: &&ElementId| chart.elements.get(*id).map(|element| &element.parent);
-    std::iter::successors(Some(id), parent).count()
+    std::iter::successors(Some(id), parent).take(MAX_ELEMENT_DEPTH).count()
 }
 
 fn element_changes(operations: &mut Vec<ChartOperation>, id: &ElementId, old: &Element, new: &Element) {

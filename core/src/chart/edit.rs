@@ -1,8 +1,11 @@
 //! Edits of a chart as an application makes them: with names and places found for what is new.
 
-use super::operation::{parents, remove, with_parts};
+use std::collections::BTreeSet;
+
+use super::operation::parents;
+use super::record::element_path;
 use super::vega_lite::{self, Form, form};
-use super::{Chart, ChartOperation, Element, ElementId, MAX_ELEMENT_DEPTH, Position};
+use super::{Chart, ChartOperation, Content, Element, ElementId, MAX_ELEMENT_DEPTH, Position};
 use crate::fractional_index::{CROWDED, FractionalIndex, Spot};
 use crate::operation::EditError;
 use crate::path::Path;
@@ -34,23 +37,29 @@ impl Edit<'_, '_, Chart> {
         content: &Value,
     ) -> Result<ElementId, EditError> {
         let chart = self.state();
-        if !parent.is_chart() && !chart.elements.contains_key(parent) {
-            return Err(not_found(parent));
-        }
+        let properties = match chart.elements.get(parent).map(|element| &element.content) {
+            None if parent.is_chart() => Some(&chart.properties),
+            Some(Content::Properties(properties)) => Some(properties),
+            Some(Content::Value(_)) => None,
+            None => return Err(not_found(parent)),
+        };
         let listed = form(kind, name.is_some()) == Form::Listed;
+        let taken = chart.parts(parent, kind).iter().any(|(_, part)| !listed && part.name.as_deref() == name);
+        // What is no list of elements, such as data as one text, would be lost behind them.
+        let property = properties.and_then(|properties| properties.get(kind));
+        if taken || property.is_some_and(|property| !property.is_empty_container()) {
+            return Err(EditError::Exists { path: element_path(parent).child(kind).to_string() });
+        }
         let id = match name {
             _ if listed => ElementId(format!("{kind}-{}", self.editor().fresh_name())),
             name => part_id(parent, name.unwrap_or(kind)),
         };
-        if chart.elements.contains_key(&id) {
-            return Err(EditError::Exists { path: super::record::element_path(&id).to_string() });
-        }
+        let id = self.unclaimed(id);
         let mut element = Element::new(parent.clone(), kind, Default::default());
         element.name = name.map(str::to_owned);
         if listed {
             element.place = Some(self.place(&chart, &id, &element, Place::Last)?);
         }
-        self.clear(&id)?;
         let parts = vega_lite::parts(id.clone(), element, content.to_json());
         let parts = parts.map_err(|error| EditError::Unsupported { reason: error.reason })?;
         let names: Vec<ElementId> = parts.keys().cloned().collect();
@@ -64,11 +73,15 @@ impl Edit<'_, '_, Chart> {
         }
     }
 
-    /// Takes out what somebody made part of an earlier element of this name while it was removed: it must not come back
-    /// with the new one.
-    fn clear(&mut self, id: &ElementId) -> Result<(), EditError> {
-        let parts = with_parts(id, &parents(self.editor().document()));
-        parts.iter().filter(|part| *part != id).try_for_each(|part| self.editor().perform(remove(part)))
+    /// The name, or another one like it where it is taken, or where something is still part of an earlier element of that
+    /// name: what somebody added to that while it was removed must not come back with the new one.
+    fn unclaimed(&mut self, id: ElementId) -> ElementId {
+        let parents = parents(self.editor().document());
+        let claimed: BTreeSet<&ElementId> =
+            parents.iter().flat_map(|(part, parent)| [part, parent]).collect();
+        let others = (2..).map(|number| ElementId(format!("{id}~{number}")));
+        let mut ids = std::iter::once(id.clone()).chain(others);
+        ids.find(|id| !id.is_chart() && !claimed.contains(id)).expect("numbers do not end")
     }
 
     /// Takes an element out, with everything that is part of it.
@@ -124,5 +137,5 @@ pub(super) fn part_id(parent: &ElementId, name: &str) -> ElementId {
 }
 
 fn not_found(id: &ElementId) -> EditError {
-    EditError::NotFound { path: super::record::element_path(id).to_string() }
+    EditError::NotFound { path: element_path(id).to_string() }
 }

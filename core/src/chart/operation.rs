@@ -1,17 +1,20 @@
 //! What can be done to a chart, on a document and on plain data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::record::{
-    ELEMENTS_KEY, PLACE, POSITION, PROPERTIES, VALUE, element_path, write_element, write_position,
+    ELEMENTS_KEY, PARENT, PLACE, POSITION, PROPERTIES, VALUE, element_path, write_element, write_position,
 };
 use super::{Chart, Content, Element, ElementId, Position};
 use crate::crdt::Crdt;
 use crate::fractional_index::FractionalIndex;
 use crate::model;
-use crate::operation::{EditError, Operation};
+use crate::operation::{EditError, MAX_OPERATIONS, Operation};
 use crate::path::Path;
 use crate::value::{NodeKind, Value};
+
+/// Most elements that are taken out of the document with one removal.
+const MAX_REMOVED: usize = MAX_OPERATIONS / 2;
 
 /// One change of a chart.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +98,10 @@ impl ChartOperation {
         }
         Ok(match self {
             Self::Add { element, .. } => vec![put(path, write_element(element))],
-            Self::Remove { id } => with_parts(id, &parents(document)).iter().map(remove).collect(),
+            // Parts of what is gone are gone, so those for which one edit has no room may stay behind.
+            Self::Remove { id } => {
+                with_parts(id, &parents(document)).iter().take(MAX_REMOVED).map(remove).collect()
+            }
             Self::Update { path: property, value, .. } => {
                 update(document, &content(document, id), property, value)?
             }
@@ -146,7 +152,7 @@ const fn put(path: Path, value: Value) -> Operation {
     Operation::Put { path, value }
 }
 
-pub(super) fn remove(id: &ElementId) -> Operation {
+fn remove(id: &ElementId) -> Operation {
     Operation::Remove { path: element_path(id) }
 }
 
@@ -163,24 +169,24 @@ fn set(document: &dyn Crdt, path: Path, value: Option<Value>) -> Vec<Operation> 
 pub(super) fn parents(document: &dyn Crdt) -> BTreeMap<ElementId, ElementId> {
     let elements = Path::root().child(ELEMENTS_KEY);
     let ids = document.keys(&elements).unwrap_or_default();
-    let parent = |id: &str| match document.value(&elements.child(id).child("parent")) {
+    let parent = |id: &str| match document.value(&elements.child(id).child(PARENT)) {
         Some(Value::String(parent)) => ElementId(parent),
         Some(_) | None => ElementId::chart(),
     };
     ids.into_iter().map(|id| (ElementId(id.clone()), parent(&id))).collect()
 }
 
-/// An element and everything inside of it.
-pub(super) fn with_parts(id: &ElementId, parents: &BTreeMap<ElementId, ElementId>) -> BTreeSet<ElementId> {
-    let mut found = BTreeSet::from([id.clone()]);
-    loop {
-        let inside = parents.iter().filter(|(id, parent)| found.contains(*parent) && !found.contains(*id));
-        let inside: Vec<ElementId> = inside.map(|(id, _)| id.clone()).collect();
-        if inside.is_empty() {
-            return found;
-        }
-        found.extend(inside);
+/// An element and everything inside of it, the element first.
+fn with_parts(id: &ElementId, parents: &BTreeMap<ElementId, ElementId>) -> Vec<ElementId> {
+    let mut parts: BTreeMap<&ElementId, Vec<&ElementId>> = BTreeMap::new();
+    parents.iter().for_each(|(part, parent)| parts.entry(parent).or_default().push(part));
+    let mut found = vec![id.clone()];
+    let mut next = 0;
+    while let Some(whole) = found.get(next).cloned() {
+        found.extend(parts.remove(&whole).unwrap_or_default().into_iter().cloned());
+        next += 1;
     }
+    found
 }
 
 /// Where a document has what an element says.
@@ -210,6 +216,9 @@ fn update(
         // Somebody else may have taken it away; an element's one value stays.
         return if path == *content { Err(EditError::IsRoot) } else { Ok(set(document, path, None)) };
     };
+    if path.is_root() && content.tokens().last().is_none_or(|last| last != VALUE) {
+        return Err(EditError::IsRoot);
+    }
     let (at, value) = missing_maps(content, path, value, |path| document.kind(path).is_some());
     Ok(vec![put(at, value)])
 }

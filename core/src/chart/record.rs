@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::{Chart, Content, Element, ElementId, MAX_ELEMENT_DEPTH, Position};
 use crate::fractional_index::FractionalIndex;
 use crate::path::Path;
-use crate::schema::take;
+use crate::schema::{take, take_words};
 use crate::value::Value;
 
 pub(super) const CHART_KEY: &str = "chart";
 pub(super) const ELEMENTS_KEY: &str = "elements";
 
 const KIND: &str = "kind";
-const PARENT: &str = "parent";
+pub(super) const PARENT: &str = "parent";
 const NAME: &str = "name";
 pub(super) const PLACE: &str = "place";
 pub(super) const POSITION: &str = "position";
@@ -59,10 +59,10 @@ fn read_element(value: Value) -> Option<Element> {
         None => Content::Value(fields.remove(VALUE)?),
     };
     Some(Element {
-        kind: take!(fields, KIND, String)?,
-        parent: take!(fields, PARENT, String).map_or_else(ElementId::chart, ElementId),
-        name: take!(fields, NAME, String),
-        place: take!(fields, PLACE, String).as_deref().and_then(FractionalIndex::parse),
+        kind: take_words(&mut fields, KIND)?,
+        parent: take_words(&mut fields, PARENT).map_or_else(ElementId::chart, ElementId),
+        name: take_words(&mut fields, NAME),
+        place: take_words(&mut fields, PLACE).as_deref().and_then(FractionalIndex::parse),
         position: take!(fields, POSITION, Map).and_then(|position| read_position(&position)),
         shorthand: take!(fields, SHORTHAND, Bool).unwrap_or_default(),
         content,

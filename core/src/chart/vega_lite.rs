@@ -13,7 +13,7 @@
 //! The points of a dataset that is a bare list are its `values`. Positions on the canvas, of which Vega-Lite knows
 //! nothing, stand in its `usermeta`, which it leaves alone, by the pointer to the element.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -131,7 +131,8 @@ impl Chart {
         if !writer.positions.is_empty() {
             let usermeta = whole.entry(USERMETA).or_insert_with(|| json!({}));
             if let Json::Object(usermeta) = usermeta {
-                usermeta.insert(OURS.to_owned(), json!({ POSITIONS: writer.positions }));
+                let ours = container(usermeta, OURS, json!({}));
+                ours[POSITIONS] = Json::Object(writer.positions);
             }
         }
         Json::Object(whole)
@@ -148,9 +149,12 @@ fn take_positions(object: &mut Map<String, Json>) -> BTreeMap<String, Position> 
         let number = |axis| point.get(axis)?.as_f64();
         Some((pointer.clone(), Position { x: number("x")?, y: number("y")? }))
     };
-    let positions = positions.iter().filter_map(position).collect();
-    usermeta.remove(OURS);
-    if usermeta.is_empty() {
+    let positions: BTreeMap<String, Position> = positions.iter().filter_map(position).collect();
+    if let (Some(Json::Object(ours)), false) = (usermeta.get_mut(OURS), positions.is_empty()) {
+        ours.remove(POSITIONS);
+    }
+    usermeta.retain(|key, ours| key != OURS || *ours != json!({}) || positions.is_empty());
+    if usermeta.is_empty() && !positions.is_empty() {
         object.remove(USERMETA);
     }
     positions
@@ -172,11 +176,6 @@ impl Reader {
         parts: &[&str],
         at: &Path,
     ) -> Result<BTreeMap<String, Value>, ImportError> {
-        if at.tokens().len() > 2 * MAX_ELEMENT_DEPTH - 2 {
-            return Err(ImportError::whole(format!(
-                "views are nested deeper than {MAX_ELEMENT_DEPTH} levels, at {at}"
-            )));
-        }
         let mut properties = BTreeMap::new();
         for (key, json) in object {
             let here = at.child(&key);
@@ -240,6 +239,11 @@ impl Reader {
     ) -> Result<(), ImportError> {
         if self.elements.len() >= MAX_IMPORTED_ELEMENTS {
             let reason = format!("the chart has more than {MAX_IMPORTED_ELEMENTS} elements");
+            return Err(ImportError::whole(reason));
+        }
+        let parent = |id: &ElementId| self.elements.get(id).map(|element| element.parent.clone());
+        if std::iter::successors(Some(element.parent.clone()), parent).count() > MAX_ELEMENT_DEPTH {
+            let reason = format!("elements are nested deeper than {MAX_ELEMENT_DEPTH} levels, at {at}");
             return Err(ImportError::whole(reason));
         }
         let id = self.unused(id);
@@ -312,14 +316,12 @@ impl Writer<'_> {
     /// Adds the parts of an element to its properties. Where several are of a kind and name that can be there only once,
     /// the first stands.
     fn fill(&mut self, object: &mut Map<String, Json>, id: &ElementId, at: &Path) {
+        let mut single = BTreeSet::new();
         for (part, element) in in_order(self.parts.get(id).cloned().unwrap_or_default()) {
             let here = at.child(&element.kind);
             match (form(&element.kind, element.name.is_some()), &element.name) {
                 (Form::Single, _) | (Form::Named, None) => {
-                    let there = self.parts[id].iter().any(|(other, sibling)| {
-                        sibling.kind == element.kind && (&sibling.place, *other) < (&element.place, part)
-                    });
-                    if !there {
+                    if single.insert(&element.kind) {
                         let json = self.element(part, element, &here);
                         object.insert(element.kind.clone(), json);
                     }

@@ -159,6 +159,8 @@ fn views_are_nested_up_to_a_depth() {
     Chart::default().changes(&deepest).iter().for_each(|change| replica.perform::<Chart>(change).unwrap());
     assert_eq!(replica.state::<Chart>(), deepest, "all of it is read again");
     assert!(nested(MAX_ELEMENT_DEPTH).unwrap_err().to_string().contains("nested deeper than"));
+    let specs = (0..MAX_ELEMENT_DEPTH).fold(json!({"mark": "bar"}), |view, _| json!({"spec": view}));
+    assert!(Chart::from_vega_lite(specs.to_string().as_bytes()).is_err());
 }
 
 /// JSON with the keys and shapes of specifications, right and wrong.

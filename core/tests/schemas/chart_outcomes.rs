@@ -6,6 +6,7 @@ use quickcheck::quickcheck;
 use syncline_core::chart::{Chart, ChartOperation, Content, Element, ElementId, Position};
 use syncline_core::fractional_index::FractionalIndex;
 use syncline_core::random::Random;
+use syncline_core::schema::Schema;
 use syncline_core::scripts::chart_operation;
 use syncline_core::value::Value;
 
@@ -90,6 +91,27 @@ fn different_parts_of_one_property_are_both_set() {
 }
 
 #[test]
+fn of_a_property_that_two_make_at_once_one_stands_whole() {
+    let one = [update("a", "/axis/title", Some("new".into()))];
+    let other = [update("a", "/axis/grid", Some(false.into()))];
+    concurrently(&one, &other, |chart| {
+        let Value::Map(axis) = &properties(chart, "a")["axis"] else { panic!("it is a map") };
+        assert_eq!(axis.len(), 1);
+    });
+}
+
+#[test]
+fn properties_as_a_whole_are_no_property() {
+    let [mut replica] = Replica::all::<Chart, 1>(FAMILIES[0]);
+    replica.perform::<Chart>(&add("a", "chart", 0)).unwrap();
+    for value in [Some("line".into()), None] {
+        assert!(replica.perform::<Chart>(&update("a", "", value.clone())).is_err());
+        assert!(replica.state::<Chart>().apply(&update("a", "", value)).is_err());
+    }
+    assert_eq!(replica.state::<Chart>().elements.len(), 1);
+}
+
+#[test]
 fn the_same_property_has_one_of_the_two_values() {
     let color = |color: &str| [update("a", "/color", Some(color.into()))];
     concurrently(&color("red"), &color("blue"), |chart| {
@@ -168,7 +190,6 @@ fn the_chart_itself_is_not_removed_or_moved() {
 }
 
 fn operation_on_plain(operation: &ChartOperation) -> Result<(), syncline_core::operation::EditError> {
-    use syncline_core::schema::Schema;
     Chart::default().apply(operation)
 }
 

@@ -177,11 +177,14 @@ impl<S: Judged> Judge<S> {
             let found = end_things.get(thing);
             assert!(found.is_some(), "nobody removed {thing:?}, and it is gone");
             let found = found.cloned().unwrap_or_default();
-            for (field, value) in fields.iter().filter(|(field, _)| self.has_one_writer(thing, field)) {
-                assert_eq!(found.get(field), Some(value), "{field:?} of {thing:?} had one writer");
+            let all: BTreeSet<&String> = fields.keys().chain(found.keys()).collect();
+            for field in all.into_iter().filter(|field| self.has_one_writer(thing, field)) {
+                assert_eq!(found.get(field), fields.get(field), "{field:?} of {thing:?} had one writer");
                 compared += 1;
             }
         }
+        let unknown = end_things.keys().find(|thing| !self.added.contains_key(*thing));
+        assert_eq!(unknown, None, "nobody added it");
         for thing in self.removed.iter().filter(|thing| self.is_single(thing)) {
             assert!(!end_things.contains_key(thing), "somebody removed {thing:?}, and it is there");
         }
