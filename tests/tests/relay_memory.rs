@@ -77,7 +77,8 @@ async fn documents_beyond_the_memory_of_a_relay_are_served() {
     );
     assert_eq!(told("documents_stored"), DOCUMENTS as u64);
     assert!(told("documents_loaded") > 0 && told("loaded_bytes") <= MEMORY << 20);
-    assert!(grown < (DOCUMENTS * BYTES) as u64 / 2, "{grown}");
+    // Besides documents there are the store, frames, and what an allocator keeps. Without a bound it is half as much again.
+    assert!(grown < (DOCUMENTS * BYTES) as u64 / 4 * 3, "{grown}");
     ada.close().await;
     ben.close().await;
 }

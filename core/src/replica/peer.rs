@@ -321,3 +321,22 @@ impl Peer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{PeerInfo, Side};
+
+    #[test]
+    fn what_is_durable_behind_a_gap_is_remembered_up_to_a_limit() {
+        let info = PeerInfo { agent: String::new(), relay: false, version: 1 };
+        let mut peer = Peer::new(Greeted { info, wants_acks: true, side: Side::Accepted }, true);
+        let most = MAX_SETTLED as u64;
+        (0..most).for_each(|number| peer.settle(2 * number + 2));
+        assert_eq!((peer.settled.len(), peer.settled.first()), (MAX_SETTLED, Some(&2)));
+        peer.settle(2 * most + 2);
+        assert_eq!((peer.settled.len(), peer.settled.first()), (MAX_SETTLED, Some(&4)));
+        peer.cover_to(2 * most + 1);
+        assert_eq!((peer.settled.len(), peer.cursor.covered), (0, 2 * most + 2));
+    }
+}
