@@ -202,7 +202,7 @@ fn wrong_commands_say_what_would_be_right() {
         (&["task", "list", "c"], "yjs chart"),
         (&["chart", "list", "b"], "yjs board"),
         (&["chart", "rm", "c", "chart"], "cannot be replaced"),
-        (&["chart", "add", "c", "mark", "\"bar\""], "there is something at \"/elements/mark\" already"),
+        (&["chart", "add", "c", "mark", "\"bar\""], "there is something at \"/chart/mark\" already"),
         (&["chart", "add", "c", "layer", "{\"mark\":"], "VALUE is not JSON"),
         (&["chart", "move", "c", "x", "--to", "here"], "--to is a point such as 10,20.5"),
         (&["export", "b", "--format", "vega-lite"], "that is a form of charts"),
