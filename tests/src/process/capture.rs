@@ -76,8 +76,7 @@ impl Capture {
         let seen = SIZES.iter().zip(SEEN).find(|(size, _)| size.0 == columns).map_or("", |(_, seen)| seen);
         screen.see(seen);
         let port = relay.address().port().to_string();
-        // What one reading of the terminal shows is the beginning of a frame at worst, so it is waited for one that ended.
-        let (text, svg) = screen.wait_for("a whole frame", |screen| {
+        let (text, svg) = screen.wait_for_frame("a whole frame", |screen| {
             let cells = Cells::of(screen, &port);
             (cells.text().contains(seen) && cells.text().contains("help"))
                 .then(|| (cells.text(), cells.svg()))

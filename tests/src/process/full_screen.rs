@@ -15,6 +15,9 @@ use super::terminal::Terminal;
 /// What is read at a time.
 const BUFFER_BYTES: usize = 16 << 10;
 
+/// What a frame without a cursor ends with: the cursor is hidden behind everything that was drawn.
+const FRAME_END: &[u8] = b"\x1b[?25l";
+
 /// A command in a terminal of its own, killed when dropped.
 pub struct FullScreen {
     shown: Arc<(Mutex<Shown>, Condvar)>,
@@ -116,10 +119,27 @@ impl FullScreen {
     /// If there is none within [`PATIENCE`].
     #[track_caller]
     pub fn wait_for<T>(&self, what: &str, answer: impl Fn(&vt100::Screen) -> Option<T>) -> T {
+        self.wait(what, |shown| answer(shown.parser.screen()))
+    }
+
+    /// As [`FullScreen::wait_for`], where a frame without a cursor has been drawn to its end. What is read of a terminal at a
+    /// time may end anywhere in a frame.
+    ///
+    /// # Panics
+    /// If there is none within [`PATIENCE`].
+    #[track_caller]
+    pub fn wait_for_frame<T>(&self, what: &str, answer: impl Fn(&vt100::Screen) -> Option<T>) -> T {
+        self.wait(what, |shown| {
+            shown.bytes.ends_with(FRAME_END).then(|| answer(shown.parser.screen())).flatten()
+        })
+    }
+
+    #[track_caller]
+    fn wait<T>(&self, what: &str, answer: impl Fn(&Shown) -> Option<T>) -> T {
         let mut shown = self.lock();
         let since = std::time::Instant::now();
         loop {
-            if let Some(answer) = answer(shown.parser.screen()) {
+            if let Some(answer) = answer(&shown) {
                 return answer;
             }
             let left = PATIENCE.saturating_sub(since.elapsed());
