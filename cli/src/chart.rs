@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path as File;
 
 use serde_json::json;
-use syncline::chart::{Chart, Content, Element, ElementId, Place, Position};
+use syncline::chart::{Chart, Content, Element, ElementId, Position};
 use syncline::json::to_canonical_json;
 use syncline::{Edit, Value};
 
@@ -109,15 +109,8 @@ fn move_to(
     if let Some(position) = to {
         return Ok(chart.position(id, Some(position))?);
     }
-    let next_to = place.before.as_ref().or(place.after.as_ref());
-    let next_to = next_to.map(|next_to| find(&chart.state(), next_to)).transpose()?;
-    let place = match &next_to {
-        Some(next) if place.before.is_some() => Place::Before(next),
-        Some(last) => Place::After(last),
-        None if place.first => Place::First,
-        None => Place::Last,
-    };
-    Ok(chart.move_to(id, place)?)
+    let next_to = place.next_to().map(|next_to| find(&chart.state(), next_to)).transpose()?;
+    Ok(chart.move_to(id, place.spot(next_to.as_ref()))?)
 }
 
 fn point(text: &str) -> Result<Position, Failure> {

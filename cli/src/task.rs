@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use syncline::Edit;
-use syncline::board::{Board, Field, Label, Link, Place, Task, TaskId, TaskText};
+use syncline::board::{Board, Field, Label, Link, Task, TaskId, TaskText};
 use syncline_core::time::is_date;
 
-use crate::args::{Global, PlaceArgs, TaskCommand, TaskFields};
+use crate::args::{Global, TaskCommand, TaskFields};
 use crate::edit::{self, rejected};
 use crate::failure::Failure;
 use crate::read::{look, on_one_line, print};
@@ -23,8 +23,8 @@ pub async fn run(global: &Global, command: TaskCommand) -> Result<(), Failure> {
         }
         TaskCommand::Move { doc, id, status, place } => {
             change(global, &doc, &id, |board, id| {
-                let next_to = neighbour(&board.state(), &place)?;
-                board.move_task(id, &status, spot(&place, next_to.as_ref())).map_err(Failure::from)
+                let next_to = place.next_to().map(|next_to| find(&board.state(), next_to)).transpose()?;
+                board.move_task(id, &status, place.spot(next_to.as_ref())).map_err(Failure::from)
             })
             .await
         }
@@ -99,19 +99,6 @@ async fn change<T>(
 fn find(board: &Board, id: &str) -> Result<TaskId, Failure> {
     let ids = board.tasks.keys().map(|id| id.0.as_str());
     Ok(TaskId(edit::one_of("task", id, ids)?))
-}
-
-fn neighbour(board: &Board, place: &PlaceArgs) -> Result<Option<TaskId>, Failure> {
-    place.before.as_ref().or(place.after.as_ref()).map(|id| find(board, id)).transpose()
-}
-
-fn spot<'a>(place: &PlaceArgs, next_to: Option<&'a TaskId>) -> Place<'a> {
-    match next_to {
-        Some(next) if place.before.is_some() => Place::Before(next),
-        Some(last) => Place::After(last),
-        None if place.first => Place::First,
-        None => Place::Last,
-    }
 }
 
 fn set(

@@ -37,17 +37,32 @@ const ZERO: &str = "a0";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FractionalIndex(String);
 
-/// Where something goes in an order.
+/// Where something goes in an order, among things or among their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spot<'a> {
+pub enum Spot<T> {
     /// Ahead of everything.
     First,
     /// Behind everything.
     Last,
-    /// Right ahead of this place.
-    Before(&'a FractionalIndex),
-    /// Right behind this place.
-    After(&'a FractionalIndex),
+    /// Right ahead of this one.
+    Before(T),
+    /// Right behind this one.
+    After(T),
+}
+
+impl<T> Spot<T> {
+    /// The spot among places that is this one among things. What has no place is last, so next to it is last too.
+    pub(crate) fn among_places<'a, E>(
+        self,
+        place: impl FnOnce(T) -> Result<Option<&'a FractionalIndex>, E>,
+    ) -> Result<Spot<&'a FractionalIndex>, E> {
+        Ok(match self {
+            Self::First => Spot::First,
+            Self::Last => Spot::Last,
+            Self::Before(thing) => place(thing)?.map_or(Spot::Last, Spot::Before),
+            Self::After(thing) => place(thing)?.map_or(Spot::Last, Spot::After),
+        })
+    }
 }
 
 impl FractionalIndex {
@@ -86,7 +101,11 @@ impl FractionalIndex {
 
     /// A place among those that are taken, in whatever order they come. `None` if the
     /// place would be longer than [`MAX_FRACTIONAL_INDEX_BYTES`].
-    pub fn at<'a>(taken: impl Iterator<Item = &'a Self> + Clone, spot: Spot<'_>, salt: u64) -> Option<Self> {
+    pub fn at<'a>(
+        taken: impl Iterator<Item = &'a Self> + Clone,
+        spot: Spot<&Self>,
+        salt: u64,
+    ) -> Option<Self> {
         match spot {
             Spot::First => Self::between(None, taken.min(), salt),
             Spot::Last => Self::between(taken.max(), None, salt),

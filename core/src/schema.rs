@@ -110,6 +110,19 @@ impl<'a, 'b, S: Schema> Edit<'a, 'b, S> {
     }
 }
 
+pub(crate) const fn put(path: Path, value: Value) -> Operation {
+    Operation::Put { path, value }
+}
+
+/// Gives a key a value or takes it away; what is not there need not be taken away.
+pub(crate) fn set(document: &dyn Crdt, path: Path, value: Option<Value>) -> Vec<Operation> {
+    match value {
+        Some(value) => vec![put(path, value)],
+        None if document.kind(&path).is_some() => vec![Operation::Remove { path }],
+        None => Vec::new(),
+    }
+}
+
 /// A text read out of a map, whether it is one that is replaced or one that is edited: some programs make all of theirs the
 /// one or the other.
 pub(crate) fn take_words(map: &mut BTreeMap<String, Value>, key: &str) -> Option<String> {

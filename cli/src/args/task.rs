@@ -1,6 +1,7 @@
 //! What can be said about the tasks of a board.
 
 use clap::{Args, Subcommand};
+use syncline::fractional_index::Spot;
 
 const ID: &str = "The task's id, or as much of its beginning as no other task shares";
 
@@ -119,4 +120,21 @@ pub struct PlaceArgs {
     /// Right behind this one.
     #[arg(long, value_name = "ID")]
     pub after: Option<String>,
+}
+
+impl PlaceArgs {
+    /// The id of what it goes next to, if that was said.
+    pub fn next_to(&self) -> Option<&str> {
+        self.before.as_deref().or(self.after.as_deref())
+    }
+
+    /// Where that is, once the thing of that id is found; behind all others unless told.
+    pub fn spot<'a, T>(&self, next_to: Option<&'a T>) -> Spot<&'a T> {
+        match next_to {
+            Some(next) if self.before.is_some() => Spot::Before(next),
+            Some(last) => Spot::After(last),
+            None if self.first => Spot::First,
+            None => Spot::Last,
+        }
+    }
 }

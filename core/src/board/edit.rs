@@ -11,18 +11,8 @@ use crate::operation::EditError;
 use crate::schema::Edit;
 use crate::value::Value;
 
-/// Where in a column a task goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place<'a> {
-    /// To the top.
-    First,
-    /// To the bottom.
-    Last,
-    /// Right above another task of the column.
-    Before(&'a TaskId),
-    /// Right below another task of the column.
-    After(&'a TaskId),
-}
+/// Where in a column a task goes: to the top or the bottom, or right above or below another task of the column.
+pub type Place<'a> = Spot<&'a TaskId>;
 
 impl Edit<'_, '_, Board> {
     /// Adds a task at the bottom of a column. Its name is new.
@@ -117,13 +107,7 @@ impl Edit<'_, '_, Board> {
             Some(task) if task.status == status && other != id => Ok(task.place.as_ref()),
             Some(_) | None => Err(not_found(other)),
         };
-        // What has no place is last, so below it is last too; above it is all that has one.
-        let spot = match place {
-            Place::First => Spot::First,
-            Place::Last => Spot::Last,
-            Place::Before(other) => neighbour(other)?.map_or(Spot::Last, Spot::Before),
-            Place::After(other) => neighbour(other)?.map_or(Spot::Last, Spot::After),
-        };
+        let spot = place.among_places(neighbour)?;
         let others = board.tasks.iter().filter(|(other, task)| *other != id && task.status == status);
         let taken = others.filter_map(|(_, task)| task.place.as_ref());
         FractionalIndex::at(taken, spot, self.editor().fresh_number()).ok_or(CROWDED)

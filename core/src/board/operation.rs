@@ -9,6 +9,7 @@ use crate::crdt::Crdt;
 use crate::fractional_index::FractionalIndex;
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
+use crate::schema::{put, set};
 use crate::value::{NodeKind, Value};
 
 /// One change of a board.
@@ -215,19 +216,6 @@ impl Field {
             Self::Other(name, Some(value)) => drop(task.other.insert(name.clone(), value.clone())),
             Self::Other(name, None) => drop(task.other.remove(name)),
         }
-    }
-}
-
-const fn put(path: Path, value: Value) -> Operation {
-    Operation::Put { path, value }
-}
-
-/// Gives a key a value or takes it away; what is not there need not be taken away.
-fn set(document: &dyn Crdt, path: Path, value: Option<Value>) -> Vec<Operation> {
-    match value {
-        Some(value) => vec![put(path, value)],
-        None if document.kind(&path).is_some() => vec![Operation::Remove { path }],
-        None => Vec::new(),
     }
 }
 

@@ -12,18 +12,8 @@ use crate::path::Path;
 use crate::schema::Edit;
 use crate::value::Value;
 
-/// Where among its kind an element goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place<'a> {
-    /// Ahead of all others; as a layer, below them.
-    First,
-    /// Behind all others; as a layer, above them.
-    Last,
-    /// Right ahead of another one.
-    Before(&'a ElementId),
-    /// Right behind another one.
-    After(&'a ElementId),
-}
+/// Where among its kind an element goes. Ahead of all others a layer is below them, behind all others above them.
+pub type Place<'a> = Spot<&'a ElementId>;
 
 impl Edit<'_, '_, Chart> {
     /// Adds an element as Vega-Lite writes it, with its parts: a layer with its mark, its encodings and its data. Goes
@@ -120,12 +110,7 @@ impl Edit<'_, '_, Chart> {
             let found = others.clone().find(|(other, _)| *other == wanted);
             found.map(|(_, other)| other.place.as_ref()).ok_or_else(|| not_found(wanted))
         };
-        let spot = match place {
-            Place::First => Spot::First,
-            Place::Last => Spot::Last,
-            Place::Before(other) => neighbour(other)?.map_or(Spot::Last, Spot::Before),
-            Place::After(other) => neighbour(other)?.map_or(Spot::Last, Spot::After),
-        };
+        let spot = place.among_places(neighbour)?;
         let taken = others.clone().filter_map(|(_, other)| other.place.as_ref());
         FractionalIndex::at(taken, spot, self.editor().fresh_number()).ok_or(CROWDED)
     }

@@ -11,6 +11,7 @@ use crate::fractional_index::FractionalIndex;
 use crate::model;
 use crate::operation::{EditError, MAX_OPERATIONS, Operation};
 use crate::path::Path;
+use crate::schema::{put, set};
 use crate::value::{NodeKind, Value};
 
 /// Most elements that are taken out of the document with one removal.
@@ -148,21 +149,8 @@ impl ChartOperation {
     }
 }
 
-const fn put(path: Path, value: Value) -> Operation {
-    Operation::Put { path, value }
-}
-
 fn remove(id: &ElementId) -> Operation {
     Operation::Remove { path: element_path(id) }
-}
-
-/// Gives a key a value or takes it away; what is not there need not be taken away.
-fn set(document: &dyn Crdt, path: Path, value: Option<Value>) -> Vec<Operation> {
-    match value {
-        Some(value) => vec![put(path, value)],
-        None if document.kind(&path).is_some() => vec![Operation::Remove { path }],
-        None => Vec::new(),
-    }
 }
 
 /// What every element of a document says it is part of, those that are part of nothing included.

@@ -58,7 +58,7 @@ fn add(random: &mut Random, board: &Board) -> BoardOperation {
 fn place(random: &mut Random, board: &Board, status: &str) -> FractionalIndex {
     let column: Vec<&FractionalIndex> =
         board.column(status).into_iter().filter_map(|(_, task)| task.place.as_ref()).collect();
-    let spot = match (column.get(random.index(column.len())), random.below(3)) {
+    let spot = match (column.get(random.index(column.len())).copied(), random.below(3)) {
         (Some(next), 0) => Spot::Before(next),
         (Some(last), 1) => Spot::After(last),
         (Some(_), _) => Spot::First,

@@ -68,7 +68,7 @@ fn add(random: &mut Random, chart: &Chart, parent: ElementId) -> ChartOperation 
 fn place(random: &mut Random, chart: &Chart, parent: &ElementId, kind: &str) -> FractionalIndex {
     let places: Vec<&FractionalIndex> =
         chart.parts(parent, kind).into_iter().filter_map(|(_, part)| part.place.as_ref()).collect();
-    let spot = match places.get(random.index(places.len())) {
+    let spot = match places.get(random.index(places.len())).copied() {
         Some(next) if random.chance(0.7) => Spot::Before(next),
         Some(_) | None => Spot::Last,
     };
