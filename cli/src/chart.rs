@@ -10,7 +10,7 @@ use syncline::json::to_canonical_json;
 use syncline::{Edit, Value};
 
 use crate::args::{ChartArgs, ChartCommand, Global, PlaceArgs};
-use crate::edit::{self, rejected};
+use crate::edit;
 use crate::failure::Failure;
 use crate::read::{look, on_one_line, print};
 use crate::svg;
@@ -81,14 +81,9 @@ async fn change<T>(
     id: &str,
     change: impl FnOnce(&mut Edit<'_, '_, Chart>, &ElementId) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    edit::edit(global, doc, |document| {
-        document
-            .typed::<Chart>()?
-            .edit_or(|chart| {
-                let id = find(&chart.state(), id)?;
-                change(chart, &id)
-            })
-            .map_err(rejected)
+    edit::edit_typed(global, doc, |chart: &mut Edit<'_, '_, Chart>| {
+        let id = find(&chart.state(), id)?;
+        change(chart, &id)
     })
     .await
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use syncline::{
-    Document, EditError, Engine, Family, Kind, Operation, Path, SaveError, Saved, Spec, Status, Value,
+    Document, Edit, EditError, Engine, Family, Kind, Operation, Path, SaveError, Saved, Schema, Spec, Status,
+    Value,
 };
 
 use syncline_core::replica::EditFailure;
@@ -43,8 +44,17 @@ pub async fn edit<T>(
     Ok(value)
 }
 
+/// As [`edit`], in the terms of the document's schema; what the closure finds wrong takes all of it back.
+pub async fn edit_typed<S: Schema, T>(
+    global: &Global,
+    doc: &str,
+    change: impl FnOnce(&mut Edit<'_, '_, S>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    edit(global, doc, |document| document.typed::<S>()?.edit_or(change).map_err(rejected)).await
+}
+
 /// Why an edit was not made: what the closure said, or what stood in its way.
-pub fn rejected(error: EditError<Failure>) -> Failure {
+fn rejected(error: EditError<Failure>) -> Failure {
     match error {
         EditError::Failed(EditFailure::Rejected(failure)) => failure,
         other => Failure::Edit(other.to_string()),

@@ -7,7 +7,7 @@ use syncline::board::{Board, Field, Label, Link, Task, TaskId, TaskText};
 use syncline_core::time::is_date;
 
 use crate::args::{Global, TaskCommand, TaskFields};
-use crate::edit::{self, rejected};
+use crate::edit;
 use crate::failure::Failure;
 use crate::read::{look, on_one_line, print};
 
@@ -63,15 +63,10 @@ async fn add(
     status: &str,
     fields: &TaskFields,
 ) -> Result<(), Failure> {
-    let id = edit::edit(global, doc, |document| {
-        document
-            .typed::<Board>()?
-            .edit_or(|board| -> Result<_, Failure> {
-                let id = board.add_task(title, status)?;
-                set(board, &id, None, fields)?;
-                Ok(id)
-            })
-            .map_err(rejected)
+    let id = edit::edit_typed(global, doc, |board| {
+        let id = board.add_task(title, status)?;
+        set(board, &id, None, fields)?;
+        Ok(id)
     });
     print(&format!("{}\n", id.await?))
 }
@@ -83,14 +78,9 @@ async fn change<T>(
     id: &str,
     change: impl FnOnce(&mut Edit<'_, '_, Board>, &TaskId) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    edit::edit(global, doc, |document| {
-        document
-            .typed::<Board>()?
-            .edit_or(|board| -> Result<_, Failure> {
-                let id = find(&board.state(), id)?;
-                change(board, &id)
-            })
-            .map_err(rejected)
+    edit::edit_typed(global, doc, |board: &mut Edit<'_, '_, Board>| {
+        let id = find(&board.state(), id)?;
+        change(board, &id)
     })
     .await
 }

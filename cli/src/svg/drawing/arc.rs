@@ -31,9 +31,8 @@ impl Canvas {
             let Some((from, end)) = self.angles(prepared, row) else { continue };
             let gap = mark.pad_angle.clamp(0.0, (end - from).abs()) / 2.0;
             let path = slice(radii, (from + gap, end - gap));
-            let mut attributes: Vec<(&str, Attribute<'_>)> = vec![("d", (&path).into())];
-            attributes.extend(look.attributes());
-            told(to, "path", &attributes, &look);
+            let attributes: Vec<(&str, Attribute<'_>)> = vec![("d", (&path).into())];
+            told(to, "path", attributes, &look);
         }
         to.close();
         Ok(())

@@ -36,9 +36,8 @@ impl Canvas {
             }
             let path = outline(&pieces(&points, prepared.layer.mark.invalid), prepared, grows == 1);
             if !path.is_empty() {
-                let mut attributes: Vec<(&str, Attribute<'_>)> = vec![("d", (&path).into())];
-                attributes.extend(look.attributes());
-                told(to, "path", &attributes, &look);
+                let attributes: Vec<(&str, Attribute<'_>)> = vec![("d", (&path).into())];
+                told(to, "path", attributes, &look);
             }
         }
         Ok(())

@@ -45,7 +45,7 @@ impl Canvas {
         let outline = corners(x, y, grows, prepared.layer.mark.corners);
         let (left, top) = (x.0.min(x.1), y.0.min(y.1));
         let (width, height) = ((x.1 - x.0).abs(), (y.1 - y.0).abs());
-        let mut attributes: Vec<(&str, Attribute<'_>)> = match &outline {
+        let attributes: Vec<(&str, Attribute<'_>)> = match &outline {
             Some(path) => vec![("d", path.into())],
             None => vec![
                 ("x", left.into()),
@@ -54,8 +54,7 @@ impl Canvas {
                 ("height", height.into()),
             ],
         };
-        attributes.extend(look.attributes());
-        told(to, if outline.is_some() { "path" } else { "rect" }, &attributes, look);
+        told(to, if outline.is_some() { "path" } else { "rect" }, attributes, look);
         Ok(())
     }
 
@@ -111,10 +110,9 @@ impl Canvas {
         let half = size.max(0.0).sqrt() / 2.0;
         self.reach(prepared, (x - half, y - half));
         self.reach(prepared, (x + half, y + half));
-        let mut attributes: Vec<(&str, Attribute<'_>)> =
+        let attributes: Vec<(&str, Attribute<'_>)> =
             vec![("transform", (&place).into()), ("d", (&path).into())];
-        attributes.extend(look.attributes());
-        told(to, "path", &attributes, look);
+        told(to, "path", attributes, look);
         Ok(())
     }
 
@@ -162,10 +160,9 @@ impl Canvas {
         let [(x1, x2), (y1, y2)] = ends;
         self.reach(prepared, (x1.min(x2), y1.min(y2)));
         self.reach(prepared, (x1.max(x2), y1.max(y2)));
-        let mut attributes: Vec<(&str, Attribute<'_>)> =
+        let attributes: Vec<(&str, Attribute<'_>)> =
             vec![("x1", x1.into()), ("y1", y1.into()), ("x2", x2.into()), ("y2", y2.into())];
-        attributes.extend(look.attributes());
-        told(to, "line", &attributes, look);
+        told(to, "line", attributes, look);
         Ok(())
     }
 
@@ -186,14 +183,13 @@ impl Canvas {
         };
         let (length, thickness) = (look.size.unwrap_or(band), mark.thickness.unwrap_or(1.0));
         let (width, height) = if long == 1 { (thickness, length) } else { (length, thickness) };
-        let mut attributes: Vec<(&str, Attribute<'_>)> = vec![
+        let attributes: Vec<(&str, Attribute<'_>)> = vec![
             ("x", (x - width / 2.0).into()),
             ("y", (y - height / 2.0).into()),
             ("width", width.max(0.0).into()),
             ("height", height.max(0.0).into()),
         ];
-        attributes.extend(look.attributes());
-        told(to, "rect", &attributes, look);
+        told(to, "rect", attributes, look);
         Ok(())
     }
 
@@ -261,12 +257,18 @@ impl Canvas {
     }
 }
 
-/// Draws an element, and tells of it to who points at it.
-pub(super) fn told(to: &mut Markup, name: &'static str, attributes: &[(&str, Attribute<'_>)], look: &Look) {
+/// Draws an element with the attributes of its own and those of its look, and tells of it to who points at it.
+pub(super) fn told<'a>(
+    to: &mut Markup,
+    name: &'static str,
+    mut attributes: Vec<(&'a str, Attribute<'a>)>,
+    look: &'a Look,
+) {
+    attributes.extend(look.attributes());
     match &look.tooltip {
-        None => to.empty(name, attributes),
+        None => to.empty(name, &attributes),
         Some(tooltip) => {
-            to.open(name, attributes);
+            to.open(name, &attributes);
             to.text("title", &[], tooltip);
             to.close();
         }
