@@ -158,7 +158,7 @@ pub(super) fn parents(document: &dyn Crdt) -> BTreeMap<ElementId, ElementId> {
     let elements = Path::root().child(ELEMENTS_KEY);
     let ids = document.keys(&elements).unwrap_or_default();
     let parent = |id: &str| match document.value(&elements.child(id).child(PARENT)) {
-        Some(Value::String(parent)) => ElementId(parent),
+        Some(Value::String(parent) | Value::Text(parent)) => ElementId(parent),
         Some(_) | None => ElementId::chart(),
     };
     ids.into_iter().map(|id| (ElementId(id.clone()), parent(&id))).collect()

@@ -1,6 +1,6 @@
 //! Programs of different ages at one document.
 
-use syncline_core::board::{Board, BoardOperation, Field, Task, TaskId};
+use syncline_core::board::{Board, BoardOperation, Field, Task, TaskId, TaskText};
 use syncline_core::chart::{Chart, ChartOperation, Element, ElementId};
 use syncline_core::operation::Operation;
 use syncline_core::schema::{self, Schema};
@@ -138,6 +138,41 @@ fn anything_may_stand_in_a_document() {
             chart.elements.keys().collect::<Vec<_>>(),
             [&"c".into()],
             "what is part of itself is part of nothing"
+        );
+    });
+}
+
+/// Some programs make all of their words texts that are edited, others registers.
+#[test]
+fn words_are_words_in_either_form() {
+    everywhere::<Board>(|one, _| {
+        put(one, "/tasks/a", map([("title", Value::Text("One".into())), ("description", "two ".into())]));
+        let splice = BoardOperation::Splice {
+            id: "a".into(),
+            text: TaskText::Description,
+            at: 4,
+            delete: 0,
+            insert: "three".into(),
+        };
+        one.perform::<Board>(&splice).unwrap();
+        let task = &one.state::<Board>().tasks[&"a".into()];
+        assert_eq!((task.title.as_str(), task.description.as_str()), ("One", "two three"));
+    });
+    everywhere::<Chart>(|one, _| {
+        let element = |parent: &str| {
+            map([
+                ("kind", Value::Text("layer".into())),
+                ("parent", Value::Text(parent.into())),
+                ("value", 1.into()),
+            ])
+        };
+        put(one, "/elements/a", element("chart"));
+        put(one, "/elements/b", element("a"));
+        assert_eq!(one.state::<Chart>().elements.len(), 2);
+        one.perform::<Chart>(&ChartOperation::Remove { id: "a".into() }).unwrap();
+        assert_eq!(
+            one.document.keys(&"/elements".parse().unwrap()).unwrap_or_default(),
+            Vec::<String>::new()
         );
     });
 }
