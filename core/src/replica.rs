@@ -367,16 +367,18 @@ impl Replica {
         true
     }
 
+    /// Answers whoever asked for a document that cannot be had. What else was said belongs to a conversation that was ended
+    /// before, and its end is not told twice: the peer would take that for the end of the next one.
     fn fail_waiting(&mut self, doc: &DocId, error: &DocumentError, waiting: &[(ConnectionId, Message)]) {
         for (connection, message) in waiting {
-            let answer = match (message, error) {
+            match (message, error) {
                 (Message::Describe { .. }, DocumentError::NotFound { .. }) => {
-                    Message::Described { doc: doc.clone(), spec: None }
+                    let unknown = Message::Described { doc: doc.clone(), spec: None };
+                    self.context.post(*connection, unknown);
                 }
-                _ => connection::failure(doc, error),
-            };
-            self.context.post(*connection, answer);
-            self.no_longer_open(*connection, doc);
+                (Message::Describe { .. } | Message::Open { .. }, _) => self.fail_on(*connection, doc, error),
+                _ => {}
+            }
         }
     }
 

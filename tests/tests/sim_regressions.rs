@@ -102,3 +102,47 @@ fn what_a_relay_holds_already_is_not_made_again() {
 fn late_last_words_are_nobodys_talk() {
     holds(Family::Toy, &[1_771]);
 }
+
+/// What a copy of the store had made again, too, stood in the log although it had been reported lost, and the simulator
+/// called that a promise.
+#[test]
+fn lost_is_lost_whoever_made_it_again() {
+    holds(Family::Toy, &[1_430]);
+}
+
+/// A relay that stopped before it had written down that it voided an entry did not know that any more either.
+#[test]
+fn what_was_not_written_down_may_be_refused_as_well() {
+    holds(Family::Toy, &[2_703]);
+}
+
+/// A client waited for ever for a peer to drop an entry that the relay had refused, and then taken with a snapshot.
+#[test]
+fn a_snapshot_outdoes_a_refusal() {
+    holds(Family::Toy, &[11_076]);
+}
+
+/// A document that could not be read was told to be so once for every message that had waited for it, which ended the
+/// conversation that the peer had begun meanwhile.
+#[test]
+fn a_conversation_ends_once() {
+    holds(Family::Toy, &[19_105]);
+}
+
+/// Where an entry was refused while a peer had not answered yet, that peer's log was never followed to its end.
+#[test]
+fn what_is_refused_before_the_peer_opens_comes_again() {
+    holds(Family::Toy, &[20_246]);
+}
+
+/// A client refused what builds on a refused entry, and took it when the relay did; the one behind it went by its first word.
+#[test]
+fn a_refusal_is_taken_back_along_a_chain() {
+    holds(Family::Toy, &[24_109, 24_510, 26_283]);
+}
+
+/// As above, but from a client that had not heard of the refusal yet.
+#[test]
+fn late_entries_take_no_refusal_back() {
+    holds(Family::Toy, &[23_703]);
+}

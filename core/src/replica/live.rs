@@ -12,7 +12,7 @@ use super::peer::{Peer, Portion};
 use super::pending::Pending;
 use super::skipping::voided;
 use crate::crdt::{Damaged, GateError};
-use crate::entry::{Body, Entry, Family, MAX_SEEN_BEYOND, Seen, Spec};
+use crate::entry::{Blame, Body, Entry, Family, MAX_SEEN_BEYOND, Seen, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
 use crate::log::Log;
@@ -242,11 +242,14 @@ impl Live {
     }
 
     /// What forbids an entry. A relay that holds it overrules that, and the fence moves behind it: somebody who is
-    /// no relay had found that the entry builds on what was refused.
+    /// no relay had found that the entry builds on what was refused. Whoever said so and is obeyed may find otherwise, too,
+    /// but not while others of the replica are missing: he may not have heard yet.
     fn fence_against(&mut self, context: &mut Context, from: ConnectionId, id: EntryId) -> Option<&Fence> {
-        let overruled = !context.config.policy.relay && self.is_relay(from);
+        let (relay, obeyed) = (self.is_relay(from), self.obeys(from));
+        let next = id.counter == self.log.have().counter(&id.replica) + 1;
         let fence = self.fences.get_mut(&id.replica).filter(|fence| fence.refuses(&id))?;
-        if !overruled {
+        let overruled = relay || obeyed && next && fence.blame == Blame::Context;
+        if context.config.policy.relay || !overruled {
             return Some(fence);
         }
         fence.counter = id.counter + 1;

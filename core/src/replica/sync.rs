@@ -258,8 +258,13 @@ impl Live {
             peer.cursor.relay = greeted.info.relay;
         }
         peer.their_log = log.offset;
-        let cursor = cursors.iter().find(|cursor| cursor.epoch == self.log.epoch());
+        // What was refused while the peer had not opened yet may be in its log: it says what it holds.
+        let refused = peer.refused;
+        let cursor = cursors.iter().find(|cursor| cursor.epoch == self.log.epoch() && !refused);
         self.answer_cursor(context, id, cursor);
+        if refused && greeted.info.relay {
+            self.tell_have(context, id);
+        }
         Ok(())
     }
 
@@ -330,7 +335,9 @@ impl Live {
 
     fn on_have(&mut self, context: &mut Context, id: ConnectionId, have: &Have) -> Result<(), Misbehaviour> {
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
-        let clean = peer.refused && !self.fences.values().any(|fence| have.covers(&fence.first()));
+        // What is here all the same came in a snapshot: a relay took it.
+        let fenced = |id: EntryId| have.covers(&id) && !self.log.have().covers(&id);
+        let clean = peer.refused && !self.fences.values().any(|fence| fenced(fence.first()));
         peer.send_missing(&self.log, have);
         context.post(id, Message::Resume { doc: self.doc.clone() });
         context.wake(id, &self.doc);

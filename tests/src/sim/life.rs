@@ -146,7 +146,7 @@ impl World {
                 Ok(())
             }
             Event::Saved { doc, progress } => self.on_saved(id, &doc, progress),
-            Event::Refused { doc, id: entry, lost, .. } => self.on_refused(id, doc, entry, lost.len()),
+            Event::Refused { doc, id: entry, lost, .. } => self.on_refused(id, doc, entry, &lost),
             Event::Quarantined { doc, id: entry, reason } => self.on_skipped(id, &doc, entry, &reason),
             Event::Waiting { doc, id: entry } => self.on_skipped(id, &doc, entry, "it waits"),
             Event::WaitedEnough { doc, id: entry } => {

@@ -34,6 +34,8 @@ pub(super) struct Node {
     pub lost: BTreeMap<DocId, usize>,
     /// How many were reported lost before and are not accounted for.
     pub surplus: BTreeMap<DocId, usize>,
+    /// Markers of edits that were reported lost.
+    pub told_lost: BTreeSet<u64>,
     /// Markers of edits that were reported saved on this disk.
     pub saved: BTreeSet<u64>,
 }
@@ -77,6 +79,7 @@ impl Node {
             apps: BTreeMap::new(),
             lost: BTreeMap::new(),
             surplus: BTreeMap::new(),
+            told_lost: BTreeSet::new(),
             saved: BTreeSet::new(),
         }
     }

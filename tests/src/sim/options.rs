@@ -137,9 +137,7 @@ impl Options {
             let mut random = Random::new(seed);
             self.loaded_bytes = [0, 10_000, 30_000][random.index(3)];
             // The one used last stays, so there must be more.
-            if self.forbidden == 0.0 {
-                self.specs = vec![self.specs[0]; 2 + random.index(3)];
-            }
+            self.specs = vec![self.specs[0]; 2 + random.index(3)];
         }
     }
 }

@@ -132,12 +132,14 @@ impl Oracle {
     }
 
     /// Whether a relay may refuse an entry: it writes where it must not, follows one that was void, needs one
-    /// that was refused, or voids one on behalf of the relay as it was before it was restored.
+    /// that was refused, or voids one on behalf of the relay as it was before it was restored, or lost what it had not
+    /// written down when it voided that.
     fn may_be_fenced(&self, doc: &DocId, id: EntryId, reason: &str) -> bool {
         if reason.contains("missing") && self.has_fences(doc) {
             return true;
         }
-        if reason.contains("only a relay voids") && self.restored {
+        let voided = || self.at_relays.get(doc).is_some_and(|have| have.covers(&id));
+        if reason.contains("only a relay voids") && (self.restored || !voided()) {
             return true;
         }
         let known = self.entries.get(&(doc.clone(), id));
@@ -255,7 +257,8 @@ impl World {
             self.counts.add("edit saved here", 1);
         }
         for marker in relayed {
-            if self.oracle.refused.contains(&marker) {
+            // Where another copy of the store made it again, too, the edit is still in the log of the one that was told.
+            if self.oracle.refused.contains(&marker) || self.nodes[id].told_lost.contains(&marker) {
                 continue;
             }
             if !self.oracle.was_at_relay(doc, marker) {
@@ -270,12 +273,20 @@ impl World {
     }
 
     /// A replica says that a relay refused edits.
-    pub fn on_refused(&mut self, id: NodeId, doc: DocId, entry: EntryId, lost: usize) -> Result<(), String> {
+    pub fn on_refused(
+        &mut self,
+        id: NodeId,
+        doc: DocId,
+        entry: EntryId,
+        lost: &[Operation],
+    ) -> Result<(), String> {
         self.counts.add("edit refused", 1);
         if !self.oracle.is_fenced(&doc, &entry) {
             return Err(format!("node {id} dropped {entry} of {doc}, which no relay refused"));
         }
-        *self.nodes[id].lost.entry(doc).or_default() += lost;
+        let node = &mut self.nodes[id];
+        node.told_lost.extend(workload::markers(lost));
+        *node.lost.entry(doc).or_default() += lost.len();
         Ok(())
     }
 

@@ -43,7 +43,12 @@ fn marker_path(family: Family, marker: u64) -> Path {
 
 /// The marker among the operations of an edit.
 pub(super) fn marker_of(operations: &[Operation]) -> Option<u64> {
-    operations.iter().find_map(|operation| match operation {
+    markers(operations).next()
+}
+
+/// The markers among the operations of several edits.
+pub(super) fn markers(operations: &[Operation]) -> impl Iterator<Item = u64> + '_ {
+    operations.iter().filter_map(|operation| match operation {
         Operation::Put { path, .. } => number(path.tokens().last()?, 'e'),
         _ => None,
     })

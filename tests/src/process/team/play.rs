@@ -106,6 +106,7 @@ fn batch<S: Judged>(random: &mut Random, who: usize, document: &Typed<S>, judge:
             Err(EditError::Failed(EditFailure::Rejected(
                 OperationError::NotFound { .. }
                 | OperationError::OutOfBounds { .. }
+                | OperationError::NotAnIndex { .. }
                 | OperationError::WrongKind { .. },
             ))) => overtaken += 1,
             Err(other) => panic!("{operation:?} was refused: {other}"),
