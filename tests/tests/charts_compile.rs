@@ -18,8 +18,11 @@ use syncline_tests::process::team::{Team, together};
 /// Charts that are edited.
 const CHARTS: usize = 30;
 
-/// Data points that two of the three change at the same time.
+/// Data points that all three change at the same time.
 const POINTS: usize = 5;
+
+/// Data points of an added series.
+const SERIES: usize = 3;
 
 /// Specifications by name.
 type Specifications = BTreeMap<String, Json>;
@@ -75,7 +78,7 @@ fn properties(element: &Element) -> BTreeMap<String, Value> {
     }
 }
 
-/// Adds to the numbers of the first points.
+/// Adds to the numbers of the first points: the same ones for everybody.
 fn change_points(chart: &mut Edit<'_, '_, Chart>, by: i64) -> Result<(), EditError> {
     for (id, point) in points(&chart.state()).into_iter().take(POINTS) {
         for (name, value) in properties(&point) {
@@ -88,12 +91,22 @@ fn change_points(chart: &mut Edit<'_, '_, Chart>, by: i64) -> Result<(), EditErr
     Ok(())
 }
 
-/// A series more: of a layered chart the first layer once more, of another one more points.
+/// A series more: of a layered chart the first layer once more; points under a new name where names tell series apart; and
+/// in front of the others the last point once more.
 fn add_series(chart: &mut Edit<'_, '_, Chart>) -> Result<(), EditError> {
     let state = chart.state();
     let exported = state.to_vega_lite();
     if let Some(layer) = exported["layer"].as_array().and_then(|layers| layers.first()) {
         chart.add(&ElementId::chart(), "layer", None, &Value::from_json(layer)?)?;
+    }
+    if let Some(field) = exported["encoding"]["color"]["field"].as_str() {
+        for (_, point) in points(&state).into_iter().take(SERIES) {
+            let mut point = properties(&point);
+            if let Some(series) = point.get_mut(field).filter(|series| matches!(series, Value::String(_))) {
+                *series = "an added series".into();
+                chart.add(&"data".into(), "values", None, &Value::Map(point))?;
+            }
+        }
     }
     let (_, last) = points(&state).pop().unwrap();
     let first = &points(&state)[0].0;
@@ -101,19 +114,52 @@ fn add_series(chart: &mut Edit<'_, '_, Chart>) -> Result<(), EditError> {
     chart.move_to(&added, Place::Before(first))
 }
 
-/// Another look: titles of the channels, and how the first mark is drawn.
+/// Another look: what the channels show and are called, one channel more, and how the marks are drawn.
 fn change_encodings(chart: &mut Edit<'_, '_, Chart>) -> Result<(), EditError> {
     let state = chart.state();
+    let set = |name: &str| name.parse().unwrap();
     for (id, element) in &state.elements {
-        let channel = element.kind == "encoding" && properties(element).contains_key("field");
-        if channel && ["x", "y", "color"].iter().any(|name| element.name.as_deref() == Some(name)) {
-            chart.update(id, "/title".parse().unwrap(), Some("renamed".into()))?;
+        let properties = properties(element);
+        let position = ["x", "y"].iter().any(|name| element.name.as_deref() == Some(name));
+        if element.kind == "encoding" && position && properties.contains_key("field") {
+            chart.update(id, set("/title"), Some("renamed".into()))?;
+            if let Some(other) = another_field(&state, &properties) {
+                chart.update(id, set("/field"), Some(other.into()))?;
+            }
         }
         if element.kind == "mark" {
-            chart.update(id, "/opacity".parse().unwrap(), Some(0.5.into()))?;
+            chart.update(id, set("/opacity"), Some(0.5.into()))?;
+            if let Some(other) = another_mark(&properties) {
+                chart.update(id, set("/type"), Some(other.into()))?;
+            }
         }
     }
-    chart.update(&ElementId::chart(), "/description".parse().unwrap(), Some("edited by three".into()))
+    let encoding = &state.to_vega_lite()["encoding"];
+    if encoding.is_object() && encoding["tooltip"].is_null() {
+        let (_, point) = points(&state).swap_remove(0);
+        let (field, _) = properties(&point).pop_first().unwrap();
+        let shown = Value::from_json(&json!({"field": field, "type": "nominal"}))?;
+        chart.add(&ElementId::chart(), "encoding", Some("tooltip"), &shown)?;
+    }
+    chart.update(&ElementId::chart(), set("/description"), Some("edited by three".into()))
+}
+
+/// Another field of the points that holds numbers, for a channel that shows numbers.
+fn another_field(chart: &Chart, channel: &BTreeMap<String, Value>) -> Option<String> {
+    if channel.get("type") != Some(&"quantitative".into()) {
+        return None;
+    }
+    let is_number = |value: &Value| matches!(value, Value::Int(_) | Value::Float(_));
+    let shown = |field: &str| channel.get("field") == Some(&field.into());
+    let (_, point) = points(chart).swap_remove(0);
+    let numbers = properties(&point).into_iter().filter(|(_, value)| is_number(value));
+    numbers.map(|(field, _)| field).find(|field| !shown(field))
+}
+
+/// Another mark that is drawn from the same channels.
+fn another_mark(mark: &BTreeMap<String, Value>) -> Option<&'static str> {
+    let ways = [("point", "circle"), ("circle", "square"), ("square", "point"), ("line", "trail")];
+    ways.into_iter().find(|(now, _)| mark.get("type") == Some(&(*now).into())).map(|(_, then)| then)
 }
 
 fn remove_a_point(chart: &mut Edit<'_, '_, Chart>) -> Result<(), EditError> {
@@ -135,6 +181,7 @@ async fn edited(team: &Team, name: &str, specification: &Json, family: Family) -
     charts[1].edit(|chart| change_points(chart, 2)).unwrap();
     charts[1].edit(remove_a_point).unwrap();
     charts[2].edit(change_encodings).unwrap();
+    charts[2].edit(|chart| change_points(chart, 3)).unwrap();
     team.members.iter().for_each(|member| member.come_back());
     together(&charts).await;
     let exported = charts[0].state().unwrap().to_vega_lite();

@@ -104,9 +104,10 @@ fn batch<S: Judged>(random: &mut Random, who: usize, document: &Typed<S>, judge:
         match document.perform(&operation) {
             Ok(()) => judge.saw(who, &operation),
             Err(EditError::Failed(EditFailure::Rejected(
-                OperationError::NotFound { .. }
-                | OperationError::OutOfBounds { .. }
+                OperationError::IsRoot
+                | OperationError::NotFound { .. }
                 | OperationError::NotAnIndex { .. }
+                | OperationError::OutOfBounds { .. }
                 | OperationError::WrongKind { .. },
             ))) => overtaken += 1,
             Err(other) => panic!("{operation:?} was refused: {other}"),
