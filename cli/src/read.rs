@@ -43,10 +43,14 @@ pub fn print(text: &str) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// A text as it stands in a list. Control characters are shown: what others wrote gives no orders to the terminal.
+/// A text as it stands in a list. Control characters, and those that turn the direction of a line, are shown: what others
+/// wrote gives no orders to the terminal and does not pass for something else.
 pub fn on_one_line(text: &str) -> String {
-    let shown =
-        |symbol: char| if symbol.is_control() { symbol.escape_default().to_string() } else { symbol.into() };
+    let turns = |symbol| matches!(symbol, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = |symbol: char| match symbol.is_control() || turns(symbol) {
+        true => symbol.escape_default().to_string(),
+        false => symbol.into(),
+    };
     text.chars().map(shown).collect()
 }
 

@@ -200,6 +200,10 @@ impl Schema for Board {
     const VERSION: i64 = 1;
     type Operation = BoardOperation;
 
+    fn subject(operation: &BoardOperation) -> String {
+        format!("task {:?}", operation.id().0)
+    }
+
     fn read(document: &Value) -> Self {
         record::read_board(document)
     }

@@ -175,6 +175,10 @@ impl Schema for Chart {
     const VERSION: i64 = 1;
     type Operation = ChartOperation;
 
+    fn subject(operation: &ChartOperation) -> String {
+        format!("element {:?}", operation.id().0)
+    }
+
     fn read(document: &Value) -> Self {
         record::read_chart(document)
     }

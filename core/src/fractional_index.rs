@@ -23,6 +23,10 @@ const SALT_DIGITS: usize = 3;
 /// Longest fractional index, in bytes. Some 6,000 insertions at one and the same place make one as long.
 pub const MAX_FRACTIONAL_INDEX_BYTES: usize = 1024;
 
+/// Longest fractional index that what goes to an end goes beyond. A longer one is nobody's honest work: behind it there might
+/// be no room for anything ever after.
+const MAX_OUTDONE_BYTES: usize = MAX_FRACTIONAL_INDEX_BYTES / 2;
+
 /// What an edit is told when there is no room at a place.
 pub(crate) const CROWDED: EditError =
     EditError::Limit { what: "the key of a place in an order", limit: MAX_FRACTIONAL_INDEX_BYTES };
@@ -99,16 +103,17 @@ impl FractionalIndex {
         (key.len() <= MAX_FRACTIONAL_INDEX_BYTES).then_some(Self(key))
     }
 
-    /// A place among those that are taken, in whatever order they come. `None` if the
-    /// place would be longer than [`MAX_FRACTIONAL_INDEX_BYTES`].
+    /// A place among those that are taken, in whatever order they come. `None` if the place would be longer than
+    /// [`MAX_FRACTIONAL_INDEX_BYTES`]; at the ends there is always room, if not beyond those that are half as long as that.
     pub fn at<'a>(
         taken: impl Iterator<Item = &'a Self> + Clone,
         spot: Spot<&Self>,
         salt: u64,
     ) -> Option<Self> {
+        let outdone = taken.clone().filter(|key| key.0.len() <= MAX_OUTDONE_BYTES);
         match spot {
-            Spot::First => Self::between(None, taken.min(), salt),
-            Spot::Last => Self::between(taken.max(), None, salt),
+            Spot::First => Self::between(None, outdone.min(), salt),
+            Spot::Last => Self::between(outdone.max(), None, salt),
             Spot::Before(next) => Self::between(taken.filter(|key| *key < next).max(), Some(next), salt),
             Spot::After(last) => Self::between(Some(last), taken.filter(|key| *key > last).min(), salt),
         }
@@ -300,6 +305,21 @@ mod tests {
             Some(())
         });
         assert!(made.count() > 3_000);
+    }
+
+    #[test]
+    fn nobody_closes_the_ends_of_an_order() {
+        let fill = |text: &str, digit: &str| {
+            format!("{text}{}", digit.repeat(MAX_FRACTIONAL_INDEX_BYTES - text.len()))
+        };
+        let last = key(&fill("z", "z"));
+        let first = key(&format!("{}1", &fill(SMALLEST_INTEGER, "0")[..MAX_FRACTIONAL_INDEX_BYTES - 1]));
+        let taken = [key("a0"), first, last];
+        let (ahead, behind) = (
+            FractionalIndex::at(taken.iter(), Spot::First, 1).unwrap(),
+            FractionalIndex::at(taken.iter(), Spot::Last, 1).unwrap(),
+        );
+        assert!(ahead < taken[0] && taken[0] < behind);
     }
 
     #[test]

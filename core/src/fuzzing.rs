@@ -4,12 +4,14 @@
 //! body, the bytes decide between well-formed parts, and a seed may take their place.
 
 mod choices;
+mod files;
 mod replica;
 mod seeds;
 mod yjs;
 
 pub use crate::crdt::automerge::fuzzing::{Verdict, automerge_change};
 pub use choices::Choices;
+pub use files::imported_files;
 pub use replica::{commit, replica_inputs};
 pub use seeds::{TARGETS, seeds};
 pub use yjs::{Tally, yjs_update, yjs_updates};

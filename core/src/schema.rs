@@ -36,6 +36,9 @@ pub trait Schema: Clone + Default + PartialEq + Send + Sync + 'static {
     /// One change of such a document.
     type Operation: Clone + PartialEq + std::fmt::Debug + Send + 'static;
 
+    /// What an operation is about, for messages: a task or an element by name.
+    fn subject(operation: &Self::Operation) -> String;
+
     /// Reads the value tree of a document. What it does not understand is kept as it is or passed over, never an error:
     /// anybody may have written it.
     fn read(document: &Value) -> Self;
@@ -93,15 +96,20 @@ impl<'a, 'b, S: Schema> Edit<'a, 'b, S> {
     /// The document with what was performed so far.
     #[must_use]
     pub fn state(&self) -> S {
-        read(self.editor.document())
+        read(self.document())
     }
 
     /// Performs one operation. After an error the edit must be given up by returning it: of an operation that takes
     /// several steps, some may be done.
     pub fn perform(&mut self, operation: &S::Operation) -> Result<(), EditError> {
-        lower::<S>(operation, self.editor.document())?
+        lower::<S>(operation, self.document())?
             .into_iter()
             .try_for_each(|operation| self.editor.perform(operation))
+    }
+
+    /// The document as it lies in the value tree.
+    pub(crate) fn document(&self) -> &dyn Crdt {
+        self.editor.document()
     }
 
     /// The edit in terms of the value tree.

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use syncline_core::fuzzing::{TARGETS, automerge_change, frame_decode, replica_inputs, seeds, yjs_update};
+use syncline_core::fuzzing::{
+    TARGETS, automerge_change, frame_decode, imported_files, replica_inputs, seeds, yjs_update,
+};
 use syncline_core::random::Random;
 
 /// How many runs of random decisions, unless `SYNCLINE_FUZZ_RUNS` says otherwise.
@@ -34,6 +36,7 @@ fn every_target_has_seeds_and_stands_them() {
             match target {
                 "automerge_change" => drop(automerge_change(&seed)),
                 "frame_decode" => frame_decode(&seed),
+                "imported_files" => imported_files(&seed),
                 "replica_inputs" => replica_inputs(&seed),
                 "yjs_update" => yjs_update(&seed),
                 other => panic!("nothing is known of {other}"),

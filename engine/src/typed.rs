@@ -131,28 +131,38 @@ fn parts<S: Schema>(
     let mut parts = Vec::new();
     let (mut part, mut bytes) = (Vec::new(), 0);
     for operation in operations {
-        let lowered = schema::lower::<S>(&operation, &*trial)?;
+        let at_fault =
+            |error| OperationError::Unsupported { reason: format!("{}: {error}", S::subject(&operation)) };
+        let lowered = schema::lower::<S>(&operation, &*trial).map_err(at_fault)?;
         let size = encode_operations(&lowered).len();
         if bytes + size > PART_BYTES || part.len() >= PART_OPERATIONS {
             bytes = 0;
-            parts.extend(finished(&mut *trial, &mut part)?);
+            parts.extend(finished::<S>(&mut *trial, &mut part)?);
         }
         bytes += size;
         for step in &lowered {
-            step.check()?;
-            trial.perform(step)?;
+            step.check().and_then(|()| trial.perform(step)).map_err(at_fault)?;
         }
         part.push(operation);
     }
-    parts.extend(finished(&mut *trial, &mut part)?);
+    parts.extend(finished::<S>(&mut *trial, &mut part)?);
     Ok(parts)
 }
 
 /// Takes a part whose update has room in an entry; an empty one is none.
-fn finished<T>(trial: &mut dyn Crdt, part: &mut Vec<T>) -> Result<Option<Vec<T>>, OperationError> {
+fn finished<S: Schema>(
+    trial: &mut dyn Crdt,
+    part: &mut Vec<S::Operation>,
+) -> Result<Option<Vec<S::Operation>>, OperationError> {
     let size = trial.take_local()?.map_or(0, |update| update.len());
     if size > MAX_UPDATE_BYTES - UPDATE_LEEWAY {
-        return Err(OperationError::Limit { what: "the update made of one part", limit: MAX_UPDATE_BYTES });
+        let subjects: Vec<String> = part.iter().map(S::subject).collect();
+        let (first, last) =
+            (subjects.first().map_or("", String::as_str), subjects.last().map_or("", String::as_str));
+        let reason = format!(
+            "{first} to {last}: the update made of them exceeds the limit of {MAX_UPDATE_BYTES} bytes"
+        );
+        return Err(OperationError::Unsupported { reason });
     }
     Ok(Some(std::mem::take(part)).filter(|part| !part.is_empty()))
 }

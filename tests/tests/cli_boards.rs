@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 use syncline_tests::process::relay::Relay;
@@ -184,6 +185,35 @@ fn of_a_file_that_cannot_be_read_nothing_is_imported() {
     terminal.ok(["import", "board", "tasks.jsonl"]);
     let twice = terminal.fails(1, ["import", "board", "tasks.jsonl"]);
     assert!(twice.contains("there is a document \"board\" already"), "{twice}");
+}
+
+/// Killed at any moment, an import has done all or nothing, and can be made again.
+#[test]
+fn an_import_that_is_killed_is_whole_or_not_there() {
+    const TASKS: usize = 3_000;
+    const KILLS: u32 = 12;
+    let tasks: String =
+        (0..TASKS).map(|n| format!("{{\"id\":\"t-{n:04}\",\"title\":\"Task {n}\"}}\n")).collect();
+    let undisturbed = Terminal::new();
+    write(undisturbed.folder(), "tasks.jsonl", &tasks);
+    let begun = Instant::now();
+    undisturbed.ok(["import", "board", "tasks.jsonl"]);
+    let takes = begun.elapsed();
+    for kill in 1..=KILLS {
+        let terminal = Terminal::new();
+        write(terminal.folder(), "tasks.jsonl", &tasks);
+        let mut import = terminal.start(["import", "board", "tasks.jsonl"]);
+        // There is nothing to wait for: the moment is what is tested.
+        std::thread::sleep(takes * kill / KILLS);
+        import.kill();
+        let found = terminal.run(["export", "board"]);
+        if found.code == Some(0) && !found.out.is_empty() {
+            assert_eq!(lines(&found.out), lines(&tasks), "kill {kill}");
+        } else {
+            terminal.ok(["import", "board", "tasks.jsonl"]);
+            assert_eq!(lines(&terminal.ok(["export", "board"])).len(), TASKS, "kill {kill}");
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{
-    ASSIGNEE, COMMENTS, DEPENDENCIES, DESCRIPTION, DUE, LABELS, NOTES, PRIORITY, STATUS, TITLE, link_key,
+    ASSIGNEE, COMMENTS, DEPENDENCIES, DESCRIPTION, DUE, ISSUE_ID, LABELS, NOTES, PRIORITY, STATUS, TITLE,
+    link_key,
 };
 use super::{Board, Dependency, Label, Link, Task, TaskId, in_order};
 use crate::fractional_index::FractionalIndex;
@@ -36,9 +37,13 @@ impl Board {
             let line = record.position().map_or(row, |position| position.line() as usize);
             let cells = header.iter().zip(&record).filter(|(_, cell)| !cell.is_empty());
             let mut cells: BTreeMap<&str, &str> = cells.map(|(name, cell)| (name.as_str(), cell)).collect();
-            let id = cells.remove(ID).map_or_else(|| format!("row-{row}"), str::to_owned);
-            let task =
-                Task { place: Some(place), ..task(cells).map_err(|reason| ImportError::at(line, reason))? };
+            let id = cells.remove(ID).map(str::to_owned);
+            let task = task(cells).and_then(|task| match id.is_none() && task.title.is_empty() {
+                true => Err(format!("{TITLE:?} is empty, and there is no {ID:?} either")),
+                false => Ok(Task { place: Some(place), ..task }),
+            });
+            let task = task.map_err(|reason| ImportError::at(line, reason))?;
+            let id = id.unwrap_or_else(|| format!("row-{row}"));
             if tasks.insert(TaskId(id.clone()), task).is_some() {
                 return Err(ImportError::at(line, format!("there is a task {id:?} further up already")));
             }
@@ -62,10 +67,30 @@ impl Board {
         }
         let bytes = writer.into_inner().expect("memory takes it");
         let text = String::from_utf8(bytes).expect("it was made of texts");
-        let comments: usize = self.tasks.values().map(|task| task.comments.len()).sum();
-        let left_out = (comments > 0).then(|| format!("{comments} comments")).into_iter().collect();
-        Ok(Exported { text, left_out })
+        Ok(Exported { text, left_out: self.left_out() })
     }
+
+    /// What a table has no cells for.
+    fn left_out(&self) -> Vec<String> {
+        let count = |of: fn(&Task) -> usize| self.tasks.values().map(of).sum::<usize>();
+        let counts = [
+            (count(|task| task.comments.len()), "comments"),
+            (
+                count(|task| task.dependencies.values().filter(|link| says_more(link)).count()),
+                "dependencies' further fields",
+            ),
+            (
+                count(|task| task.other.keys().filter(|name| means_something(name)).count()),
+                "fields whose names mean something else here",
+            ),
+        ];
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+    }
+}
+
+/// Whether more is known of a dependency than that it is there, and whose it is.
+fn says_more(dependency: &Dependency) -> bool {
+    dependency.other.keys().any(|name| name != ISSUE_ID)
 }
 
 fn means_something(name: &str) -> bool {
@@ -96,7 +121,7 @@ fn task(mut cells: BTreeMap<&str, &str>) -> Result<Task, String> {
     let number =
         |text: String| text.parse().map_err(|_| format!("{PRIORITY:?} is no whole number: {text:?}"));
     let mut task = Task {
-        title: take(TITLE).ok_or_else(|| format!("{TITLE:?} is empty"))?,
+        title: take(TITLE).unwrap_or_default(),
         status: take(STATUS).unwrap_or_default(),
         assignee: take(ASSIGNEE),
         due: take(DUE),

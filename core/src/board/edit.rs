@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::record::{ISSUE_ID, column, task_at};
 use super::{
     Board, BoardOperation, CREATED_AT, Comment, Dependency, Field, Label, Link, Task, TaskId, TaskText,
 };
@@ -79,7 +80,8 @@ impl Edit<'_, '_, Board> {
         Ok(name)
     }
 
-    /// Makes a task depend on another one; a dependency that is there stays as it is. `kind` says in which way, such as `blocks`, and has no spaces.
+    /// Makes a task depend on another one; a dependency that is there stays as it is. `kind` says in which way, such as
+    /// `blocks`, and has no spaces.
     pub fn depend(&mut self, id: &TaskId, kind: &str, on: &TaskId) -> Result<(), EditError> {
         if kind.contains(' ') {
             return Err(EditError::Unsupported {
@@ -91,25 +93,23 @@ impl Edit<'_, '_, Board> {
             return Ok(());
         }
         let place = Some(self.behind(&dependencies, |dependency| &dependency.place)?);
-        let other = BTreeMap::from([("issue_id".to_owned(), Value::from(id.0.as_str()))]);
+        let other = BTreeMap::from([(ISSUE_ID.to_owned(), Value::from(id.0.as_str()))]);
         let link = Link { kind: kind.to_owned(), on: on.clone() };
         self.set(id, Field::Dependency(link, Some(Dependency { place, other })))
     }
 
     fn task(&self, id: &TaskId) -> Result<Task, EditError> {
-        self.state().tasks.remove(id).ok_or_else(|| not_found(id))
+        task_at(self.document(), id).ok_or_else(|| not_found(id))
     }
 
     /// A new place in a column for a task that is there or elsewhere.
     fn place(&mut self, id: &TaskId, status: &str, place: Place<'_>) -> Result<FractionalIndex, EditError> {
-        let board = self.state();
-        let neighbour = |other: &TaskId| match board.tasks.get(other) {
-            Some(task) if task.status == status && other != id => Ok(task.place.as_ref()),
-            Some(_) | None => Err(not_found(other)),
-        };
+        let mut others = column(self.document(), status);
+        others.remove(id);
+        let neighbour =
+            |other: &TaskId| others.get(other).map(Option::as_ref).ok_or_else(|| not_found(other));
         let spot = place.among_places(neighbour)?;
-        let others = board.tasks.iter().filter(|(other, task)| *other != id && task.status == status);
-        let taken = others.filter_map(|(_, task)| task.place.as_ref());
+        let taken = others.values().flatten();
         FractionalIndex::at(taken, spot, self.editor().fresh_number()).ok_or(CROWDED)
     }
 

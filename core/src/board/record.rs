@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Board, Comment, Dependency, Label, Link, TASKS_KEY, Task, TaskId};
+use crate::crdt::Crdt;
 use crate::fractional_index::FractionalIndex;
 use crate::path::Path;
 use crate::schema::{take, take_words};
-use crate::value::Value;
+use crate::value::{NodeKind, Value};
 
 pub(super) const TITLE: &str = "title";
 pub(super) const STATUS: &str = "status";
@@ -23,6 +24,7 @@ pub(super) const KEPT: &str = "kept";
 pub(super) const AUTHOR: &str = "author";
 pub(super) const TEXT: &str = "text";
 pub(super) const PLACE: &str = "place";
+pub(super) const ISSUE_ID: &str = "issue_id";
 
 /// The names that mean something here.
 const RESERVED: [&str; 12] =
@@ -54,6 +56,27 @@ pub(super) fn read_board(document: &Value) -> Board {
         _ => None,
     };
     Board { tasks: tasks.iter().filter_map(task).collect() }
+}
+
+/// One task of a document, read alone.
+pub(super) fn task_at(document: &dyn Crdt, id: &TaskId) -> Option<Task> {
+    match document.value(&task_path(id))? {
+        Value::Map(fields) => Some(read_task(fields)),
+        _ => None,
+    }
+}
+
+/// The tasks of a column and their places, without all else that is known of them.
+pub(super) fn column(document: &dyn Crdt, status: &str) -> BTreeMap<TaskId, Option<FractionalIndex>> {
+    let words = |path: Path| match document.value(&path) {
+        Some(Value::String(text) | Value::Text(text)) => Some(text),
+        _ => None,
+    };
+    let ids = document.keys(&Path::root().child(TASKS_KEY)).unwrap_or_default().into_iter().map(TaskId);
+    let is_there = |id: &TaskId| document.kind(&task_path(id)) == Some(NodeKind::Map);
+    let column = |id: &TaskId| words(task_path(id).child(STATUS)).unwrap_or_default() == status;
+    let place = |id: &TaskId| FractionalIndex::parse(&words(task_path(id).child(ORDER).child(status))?);
+    ids.filter(|id| is_there(id) && column(id)).map(|id| (id.clone(), place(&id))).collect()
 }
 
 fn read_task(mut fields: Fields) -> Task {

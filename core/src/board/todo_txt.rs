@@ -8,8 +8,6 @@
 //! and a date. Projects and contexts at the end of a line become labels with their `+` or `@`; in the middle of a
 //! sentence they stay part of the title. Tasks have no names here: they are named after their lines.
 
-use std::collections::BTreeMap;
-
 use super::{Board, CREATED_AT, Label, Task, TaskId, in_order};
 use crate::fractional_index::FractionalIndex;
 use crate::import::{ExportError, Exported, ImportError, lines, text};
@@ -38,13 +36,14 @@ impl Board {
 
     /// Writes all tasks, in the order of their places. Columns but that of tasks which are done are one.
     pub fn to_todo_txt(&self) -> Result<Exported, ExportError> {
-        let mut text = String::new();
+        let (mut text, mut rest) = (String::new(), 0);
         for (id, task) in self.in_order() {
             let unwritable =
                 |reason| ExportError { what: format!("the task {:?}", id.0), format: "todo.txt", reason };
-            text += &(written(task).map_err(unwritable)? + "\n");
+            let line = written(task).map_err(unwritable)?;
+            rest += usize::from(says_more(task, &line));
+            text += &(line + "\n");
         }
-        let rest = self.tasks.values().filter(|task| says_more(task)).count();
         let left_out =
             (rest > 0).then(|| format!("what else is known of {rest} tasks")).into_iter().collect();
         Ok(Exported { text, left_out })
@@ -94,8 +93,9 @@ fn date<'a>(task: &mut Task, field: &str, rest: &'a str) -> &'a str {
 
 fn is_date(word: &str) -> bool {
     let digits = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit());
+    let among = |part: &str, from: &str, to: &str| digits(part, 2) && (from..=to).contains(&part);
     let parts: Vec<&str> = word.split('-').collect();
-    matches!(parts[..], [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2))
+    matches!(parts[..], [year, month, day] if digits(year, 4) && among(month, "01", "12") && among(day, "01", "31"))
 }
 
 /// Takes labels and the date off the end of a line; the rest is the title.
@@ -150,13 +150,10 @@ fn written(task: &Task) -> Result<String, String> {
 }
 
 /// Whether a line does not hold all that there is.
-fn says_more(task: &Task) -> bool {
-    let others: BTreeMap<_, _> =
-        task.other.iter().filter(|(name, _)| ![CREATED_AT, CLOSED_AT].contains(&name.as_str())).collect();
-    let texts = [&task.description, &task.notes];
-    texts.iter().any(|text| !text.is_empty())
-        || task.assignee.is_some()
-        || !(task.dependencies.is_empty() && task.comments.is_empty() && others.is_empty())
-        || ![TODO, DONE].contains(&task.status.as_str())
-        || task.priority.is_some_and(|priority| !(0..26).contains(&priority))
+fn says_more(task: &Task, line: &str) -> bool {
+    let bare = |task: Task| {
+        let labels = task.labels.into_keys().map(|name| (name, Label::default())).collect();
+        Task { labels, place: None, ..task }
+    };
+    bare(read(line)) != bare(task.clone())
 }

@@ -65,8 +65,8 @@ impl Edit<'_, '_, Chart> {
 
     /// The name, or another one like it where it is taken, or where something is still part of an earlier element of that
     /// name: what somebody added to that while it was removed must not come back with the new one.
-    fn unclaimed(&mut self, id: ElementId) -> ElementId {
-        let parents = parents(self.editor().document());
+    fn unclaimed(&self, id: ElementId) -> ElementId {
+        let parents = parents(self.document());
         let claimed: BTreeSet<&ElementId> =
             parents.iter().flat_map(|(part, parent)| [part, parent]).collect();
         let others = (2..).map(|number| ElementId(format!("{id}~{number}")));

@@ -1,17 +1,27 @@
 //! Inputs to start fuzzing from, made by the code itself: valid ones, so that a fuzzer begins behind the parsers.
 
 use super::Choices;
+use crate::board::Board;
+use crate::chart::Chart;
 use crate::crdt::automerge::fuzzing::steps;
 use crate::entry::{Blame, Cursor, Digest, Family, Kind, Spec};
 use crate::id::{DocId, EntryId, Epoch, Have, ReplicaId};
+use crate::random::Random;
+use crate::schema::Schema;
+use crate::scripts::{board_operation, chart_operation};
 use crate::wire::{Codec, Compression, Encoding, Hello, Message, OLDEST_VERSION, VERSION};
 
 /// The names of the targets.
-pub const TARGETS: [&str; 4] = ["automerge_change", "frame_decode", "replica_inputs", "yjs_update"];
+pub const TARGETS: [&str; 5] =
+    ["automerge_change", "frame_decode", "imported_files", "replica_inputs", "yjs_update"];
 
 /// How many seeds of decisions each target that takes them gets, and how long they are.
 const DECISIONS: usize = 48;
 const DECISION_BYTES: usize = 400;
+
+/// From how many boards and charts seeds are made, and after how many operations.
+const FILES: u64 = 12;
+const FILE_OPERATIONS: usize = 40;
 
 /// Inputs for a target; none for one that does not exist.
 #[must_use]
@@ -19,6 +29,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "automerge_change" => injuries(),
         "frame_decode" => frames(),
+        "imported_files" => files(),
         "replica_inputs" => decisions(&[]),
         "yjs_update" => yjs_updates(),
         _ => Vec::new(),
@@ -49,6 +60,24 @@ fn yjs_updates() -> Vec<Vec<u8>> {
 fn injuries() -> Vec<Vec<u8>> {
     let steps = 0..u8::try_from(steps()).unwrap_or(u8::MAX);
     steps.flat_map(|step| [vec![0, step], vec![1, step], vec![0, step, 5, 1, 2, 1]]).collect()
+}
+
+/// Random boards and charts in the formats that can hold them.
+fn files() -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    for seed in 0..FILES {
+        let mut random = Random::new(seed);
+        let (mut board, mut chart) = (Board::default(), Chart::default());
+        for _ in 0..FILE_OPERATIONS {
+            board.apply(&board_operation(&mut random, &board)).expect("it was drawn for this board");
+            chart.apply(&chart_operation(&mut random, &chart)).expect("it was drawn for this chart");
+        }
+        files.push(board.to_json_lines());
+        files.push(chart.to_vega_lite().to_string());
+        let tables = [board.to_csv(), board.to_todo_txt()];
+        files.extend(tables.into_iter().flatten().map(|exported| exported.text));
+    }
+    files.into_iter().map(String::into_bytes).collect()
 }
 
 /// Messages of several sorts, in both encodings and each compression.

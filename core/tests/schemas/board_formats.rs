@@ -154,7 +154,7 @@ fn tables_name_their_columns() {
         ("title,title\na,b\n", "line 1: the first row names a column twice"),
         ("title,comments\na,b\n", "line 1: \"comments\" cannot be read from a table"),
         ("title,priority\na,b\n", "line 2: \"priority\" is no whole number: \"b\""),
-        ("id,title\n1,\n", "line 2: \"title\" is empty"),
+        ("id,title,notes\n,,x\n", "line 2: \"title\" is empty, and there is no \"id\" either"),
         ("id,title\nt,a\n\"t\",\"x\"\n", "line 3: there is a task \"t\" further up"),
         ("id,title\nt,a\nu\n", "line 3: this is not a table"),
         ("title,dependencies\na,b\n", "line 2: a dependency is a kind and a task"),
@@ -164,6 +164,37 @@ fn tables_name_their_columns() {
         assert!(refused.contains(said), "{refused}");
     }
     assert!(Board::from_csv(b"title\n\xff\n").unwrap_err().to_string().contains("line 2: this is not UTF-8"));
+}
+
+#[test]
+fn tables_hold_tasks_without_a_title_and_say_what_they_leave_out() {
+    let board = Board::from_json_lines(
+        br#"{"id":"a","title":"","labels":null,"dependencies":[{"type":"blocks","depends_on_id":"b","issue_id":"a","since":1}]}
+            {"id":"b","title":"x","dependencies":[{"type":"blocks","depends_on_id":"a","issue_id":"b"}]}"#,
+    )
+    .unwrap();
+    let exported = board.to_csv().unwrap();
+    assert_eq!(
+        exported.left_out,
+        ["1 dependencies' further fields", "1 fields whose names mean something else here"]
+    );
+    let read = Board::from_csv(exported.text.as_bytes()).unwrap();
+    assert_eq!((read.tasks[&TaskId("a".into())].title.as_str(), read.tasks.len()), ("", 2));
+}
+
+#[test]
+fn what_todo_txt_alters_is_said() {
+    for (line, said) in [
+        (r#"{"id":"a","title":"work","status":"todo","labels":["+house"]}"#, 0),
+        (r#"{"id":"a","title":"work","status":"todo","labels":["house"]}"#, 1),
+        (r#"{"id":"a","title":"work","status":"todo","created_at":"2026-11-20"}"#, 0),
+        (r#"{"id":"a","title":"work","status":"todo","created_at":"2026-11-20T10:00:00Z"}"#, 1),
+        (r#"{"id":"a","title":"work","status":"todo","created_at":"2026-13-20"}"#, 1),
+        (r#"{"id":"a","title":"work","status":"later"}"#, 1),
+    ] {
+        let board = Board::from_json_lines(line.as_bytes()).unwrap();
+        assert_eq!(board.to_todo_txt().unwrap().left_out.len(), said, "{line}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use quickcheck::quickcheck;
 use serde_json::{Map, Value as Json, json};
-use syncline_core::chart::{Chart, Content, ElementId, MAX_ELEMENT_DEPTH, Position};
+use syncline_core::chart::{Chart, Content, ElementId, MAX_ELEMENT_DEPTH, MAX_IMPORTED_ELEMENTS, Position};
 use syncline_core::random::Random;
 use syncline_core::schema::Schema;
 
@@ -164,6 +164,19 @@ fn views_are_nested_up_to_a_depth() {
 }
 
 /// JSON with the keys and shapes of specifications, right and wrong.
+/// Elements are counted over the whole specification, whatever they are.
+#[test]
+fn a_chart_has_no_more_elements_than_may_be_imported() {
+    let points = |count: usize| {
+        let values = vec!["1"; count].join(",");
+        Chart::from_vega_lite(format!("{{\"mark\":\"bar\",\"data\":{{\"values\":[{values}]}}}}").as_bytes())
+    };
+    // The mark and the data are elements as well.
+    assert_eq!(points(MAX_IMPORTED_ELEMENTS - 2).unwrap().elements.len(), MAX_IMPORTED_ELEMENTS);
+    let refused = points(MAX_IMPORTED_ELEMENTS - 1).unwrap_err().to_string();
+    assert!(refused.contains("the chart has more than 200000 elements"), "{refused}");
+}
+
 fn random_view(random: &mut Random, depth: usize) -> Json {
     const KEYS: [&str; 12] = [
         "mark", "data", "spec", "encoding", "datasets", "layer", "hconcat", "params", "values", "type", "x",
