@@ -76,7 +76,7 @@ pub(super) fn column(document: &dyn Crdt, status: &str) -> BTreeMap<TaskId, Opti
     let is_there = |id: &TaskId| document.kind(&task_path(id)) == Some(NodeKind::Map);
     let column = |id: &TaskId| words(task_path(id).child(STATUS)).unwrap_or_default() == status;
     let place = |id: &TaskId| FractionalIndex::parse(&words(task_path(id).child(ORDER).child(status))?);
-    ids.filter(|id| is_there(id) && column(id)).map(|id| (id.clone(), place(&id))).collect()
+    ids.filter(|id| column(id) && is_there(id)).map(|id| (id.clone(), place(&id))).collect()
 }
 
 fn read_task(mut fields: Fields) -> Task {
