@@ -63,11 +63,22 @@ async fn draw(global: &Global, doc: &str, file: &File) -> Result<(), Failure> {
     write(file, &picture).map_err(|error| Failure::Unwritable(file.to_owned(), error))
 }
 
-/// Writes beside the file first, so that a full disk costs no picture that was there.
+/// Writes beside the file first, so that a full disk costs no picture that was there. A link is followed, a file keeps who
+/// may read it, and what is no file, such as a pipe, is written to.
 fn write(file: &File, picture: &str) -> std::io::Result<()> {
+    if file.as_os_str() == "-" {
+        return std::io::stdout().write_all(picture.as_bytes());
+    }
+    let there = std::fs::metadata(file);
+    if there.as_ref().is_ok_and(|there| !there.is_file()) {
+        return std::fs::write(file, picture);
+    }
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let mut beside = file.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
-    let written = std::fs::write(&beside, picture).and_then(|()| std::fs::rename(&beside, file));
+    let written = std::fs::write(&beside, picture)
+        .and_then(|()| there.map_or(Ok(()), |there| std::fs::set_permissions(&beside, there.permissions())))
+        .and_then(|()| std::fs::rename(&beside, file));
     if written.is_err() {
         drop(std::fs::remove_file(&beside));
     }

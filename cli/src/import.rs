@@ -6,7 +6,7 @@ use std::path::Path;
 use syncline::board::Board;
 use syncline::chart::{Chart, looks_like_vega_lite};
 use syncline::import::{ImportError, MAX_IMPORT_BYTES, text};
-use syncline::{Family, Schema, Typed};
+use syncline::{Family, Saved, Schema, Typed};
 
 use crate::args::{Global, ImportFormat};
 use crate::edit::settle;
@@ -101,12 +101,16 @@ async fn fill<S: Schema>(
     if document.state().is_some_and(|found| found != S::default()) {
         return Err(Failure::Exists(doc.to_owned()));
     }
-    if let Err(error) = document.import(state) {
+    let imported = document.import(state).map_err(|error| refused(ImportError::whole(error.to_string())));
+    // A full disk may have had room for an empty document.
+    let stored = session::unless_full(&engine, async { Ok(document.saved(Saved::Local).await?) });
+    let imported = if imported.is_ok() { stored.await } else { imported };
+    if let Err(failure) = imported {
         if is_new {
             engine.delete(doc)?;
         }
-        session::close(&engine).await?;
-        return Err(refused(ImportError::whole(error.to_string())));
+        session::close(&engine).await.ok();
+        return Err(failure);
     }
     settle(&engine, &document).await
 }

@@ -65,7 +65,7 @@ pub fn list(global: &Global) -> Result<(), Failure> {
                 "{}",
                 json!({"doc": doc, "crdt": spec.family, "kind": spec.kind, "entries": summary.head, "bytes": summary.bytes})
             )?,
-            false => writeln!(out, "{doc}")?,
+            false => writeln!(out, "{}", on_one_line(doc))?,
         }
     }
     Ok(())

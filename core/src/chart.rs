@@ -23,7 +23,8 @@
 //! - Remove and anything else: the element is removed, and with it all that is part of it or is made part of it
 //!   at the same time.
 //! - Move and move: the element is there once, at one of the two places. Elements that others move keep theirs.
-//! - Two elements that can be there only once, such as two encodings of one channel: one of the two, whole.
+//! - Two elements that can be there only once, such as two encodings of one channel: what one of
+//!   the two says, with the parts of both.
 
 mod difference;
 mod edit;
@@ -161,6 +162,12 @@ impl Chart {
     pub fn parts(&self, of: &ElementId, kind: &str) -> Vec<(&ElementId, &Element)> {
         let parts = self.elements.iter().filter(|(_, part)| part.parent == *of && part.kind == kind);
         in_order(parts.collect())
+    }
+
+    /// On which level an element of this chart, or of which a part of this chart is the parent, lies; the first is one.
+    fn depth(&self, element: &Element) -> usize {
+        let parent = |id: &&ElementId| self.elements.get(*id).map(|element| &element.parent);
+        std::iter::successors(Some(&element.parent), parent).count()
     }
 }
 

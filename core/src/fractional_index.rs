@@ -23,8 +23,8 @@ const SALT_DIGITS: usize = 3;
 /// Longest fractional index, in bytes. Some 6,000 insertions at one and the same place make one as long.
 pub const MAX_FRACTIONAL_INDEX_BYTES: usize = 1024;
 
-/// Longest fractional index that what goes to an end goes beyond. A longer one is nobody's honest work: behind it there might
-/// be no room for anything ever after.
+/// Longest fractional index that what goes to an end must go beyond where there is no room: somebody may have filled the
+/// order up to its end, and nobody is to close it for good.
 const MAX_OUTDONE_BYTES: usize = MAX_FRACTIONAL_INDEX_BYTES / 2;
 
 /// What an edit is told when there is no room at a place.
@@ -104,16 +104,18 @@ impl FractionalIndex {
     }
 
     /// A place among those that are taken, in whatever order they come. `None` if the place would be longer than
-    /// [`MAX_FRACTIONAL_INDEX_BYTES`]; at the ends there is always room, if not beyond those that are half as long as that.
+    /// [`MAX_FRACTIONAL_INDEX_BYTES`]; at the ends there is always room, if need be short of those that are more than half as long.
     pub fn at<'a>(
         taken: impl Iterator<Item = &'a Self> + Clone,
         spot: Spot<&Self>,
         salt: u64,
     ) -> Option<Self> {
-        let outdone = taken.clone().filter(|key| key.0.len() <= MAX_OUTDONE_BYTES);
+        let outdone = || taken.clone().filter(|key| key.0.len() <= MAX_OUTDONE_BYTES);
         match spot {
-            Spot::First => Self::between(None, outdone.min(), salt),
-            Spot::Last => Self::between(outdone.max(), None, salt),
+            Spot::First => Self::between(None, taken.clone().min(), salt)
+                .or_else(|| Self::between(None, outdone().min(), salt)),
+            Spot::Last => Self::between(taken.clone().max(), None, salt)
+                .or_else(|| Self::between(outdone().max(), None, salt)),
             Spot::Before(next) => Self::between(taken.filter(|key| *key < next).max(), Some(next), salt),
             Spot::After(last) => Self::between(Some(last), taken.filter(|key| *key > last).min(), salt),
         }

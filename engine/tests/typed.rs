@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod relayed;
+
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use syncline::board::{Board, BoardOperation, Field, Place, Task, TaskId, TaskText};
 use syncline::chart::{Chart, ChartOperation, ElementId};
 use syncline::{Engine, Family, MemoryStorage, Operation, Path, Saved, Schema, Typed, Value};
+
+use syncline_core::replica::Policy;
 
 const FAMILIES: [Family; 2] = [Family::Yjs, Family::Automerge];
 
@@ -72,6 +76,27 @@ async fn what_others_write_in_a_text_meanwhile_stays() {
     }
 }
 
+/// What somebody else does is told as he did it.
+#[tokio::test]
+async fn changes_of_others_are_told_in_the_terms_of_the_board() {
+    for family in FAMILIES {
+        let (transport, _relay) = relayed::relay(MemoryStorage::new(), Policy::relay(), Box::new(|_, _| {}));
+        let (ada, bob) = (relayed::engine(&transport), relayed::engine(&transport));
+        let (hers, his) = (ada.board("b", family).await.unwrap(), bob.board("b", family).await.unwrap());
+        let mut changes = his.changes();
+        let id = hers.edit(|board| board.add_task("One", "todo")).unwrap();
+        let told = next(&mut changes).await;
+        assert!(matches!(&told[..], [BoardOperation::Add { id: added, .. }] if *added == id), "{told:?}");
+        let due = BoardOperation::Set { id: id.clone(), field: Field::Due(Some("2026-12-24".into())) };
+        hers.perform(&due).unwrap();
+        assert_eq!(next(&mut changes).await, [due]);
+        hers.perform(&BoardOperation::Remove { id: id.clone() }).unwrap();
+        assert_eq!(next(&mut changes).await, [BoardOperation::Remove { id }]);
+        ada.close().await;
+        bob.close().await;
+    }
+}
+
 #[tokio::test]
 async fn charts_are_told_and_edited_by_element() {
     for family in FAMILIES {
@@ -97,6 +122,43 @@ async fn charts_are_told_and_edited_by_element() {
         assert_eq!(chart.state().unwrap(), Chart::default());
         engine.close().await;
     }
+}
+
+/// What could not be told apart from what is there, or would be lost on the way out, is no element.
+#[tokio::test]
+async fn what_a_chart_has_no_place_for_is_refused() {
+    let engine = engine();
+    let chart = engine.chart("c", Family::Yjs).await.unwrap();
+    let specification =
+        br#"{"mark":"bar","encoding":{"x":{"field":"a"},"tooltip":[{"field":"a"}]},"layer":[],
+        "datasets":{"bare":[1]},"data":{"values":"a,b"}}"#;
+    chart.import(&Chart::from_vega_lite(specification).unwrap()).unwrap();
+    let before = chart.state().unwrap();
+    let (root, mark) = (ElementId::chart(), Value::from("line"));
+    let object = Value::Map([("field".to_owned(), "b".into())].into());
+    for (parent, kind, name, content, said) in [
+        (&root, "mark", Some("other"), &mark, "something at"),
+        (&root, "mark", None, &mark, "something at"),
+        (&root, "spec", Some("named"), &object, "has no name"),
+        (&root, "encoding", None, &object, "needs name"),
+        (&root, "encoding", Some("x"), &object, "something at"),
+        (&"tooltip".into(), "layer", None, &object, "is one value, it has no parts"),
+        (&"data".into(), "values", None, &mark, "something at"),
+        (&"nobody".into(), "layer", None, &object, "nothing at"),
+        (&root, "title", None, &mark, "is no kind of element"),
+    ] {
+        let refused = chart.edit(|chart| chart.add(parent, kind, name, content)).unwrap_err().to_string();
+        assert!(refused.contains(said), "{kind} {name:?}: {refused}");
+    }
+    let hidden = chart.edit(|chart| chart.update(&root, "/mark".parse().unwrap(), Some("line".into())));
+    assert!(hidden.unwrap_err().to_string().contains("\"mark\" is the element \"mark\""));
+    assert_eq!(chart.state().unwrap(), before);
+    chart.edit(|chart| chart.add(&"bare".into(), "values", None, &mark)).unwrap();
+    chart.edit(|chart| chart.add(&root, "layer", None, &object)).unwrap();
+    let exported = chart.state().unwrap().to_vega_lite();
+    assert_eq!(exported["datasets"]["bare"].to_string(), r#"[1,"line"]"#);
+    assert_eq!(exported["layer"].to_string(), r#"[{"field":"b"}]"#);
+    engine.close().await;
 }
 
 fn tasks(count: usize) -> Board {

@@ -123,16 +123,14 @@ async fn a_client_that_stood_still_catches_up() {
     }
 }
 
-/// A small version of `cargo xtask slow`.
+/// A small version of `cargo xtask slow`, too small to tell of memory.
 #[tokio::test]
-async fn readers_that_stand_still_cost_the_relay_little_and_end_equal() {
+async fn readers_that_stand_still_end_equal() {
     for family in ["yjs", "automerge"] {
         let run = Run { family, replicas: 8, readers: 2, edits: 1_000, in_flight: 8, suspended: false };
         let reading = run.play().await.unwrap();
         let suspended = Run { suspended: true, ..run }.play().await.unwrap();
         println!("{family}: {reading:?}, {suspended:?}");
         assert_eq!((reading.edits, suspended.edits, suspended.links), (1_000, 1_000, 8));
-        let cost = suspended.peak.saturating_sub(reading.peak) / 2;
-        assert!(cost < 8 << 20, "{cost} bytes for each reader");
     }
 }

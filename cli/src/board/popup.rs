@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Widget};
 use syncline::board::TaskText;
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::choice::{Choice, Topic};
 use super::dialog::{Asked, Body, Dialog, Line as Input, Writing};
@@ -105,10 +106,15 @@ fn one_line(draft: &Draft, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)
     let split = text.char_indices().nth(draft.cursor()).map_or(text.len(), |(at, _)| at);
     let (before, behind) = (clean(&text[..split]), clean(&text[split..]));
     let room = usize::from(area.width);
-    let mut start = before.as_ref();
-    while width(start) + 1 > room && !start.is_empty() {
-        start = &start[start.chars().next().map_or(0, char::len_utf8)..];
-    }
+    // The cursor takes a cell, too.
+    let mut left = room.saturating_sub(1);
+    let fits = |grapheme: &&str| {
+        let taken = left.checked_sub(width(grapheme));
+        left = taken.unwrap_or_default();
+        taken.is_some()
+    };
+    let shown: usize = before.graphemes(true).rev().take_while(fits).map(str::len).sum();
+    let start = &before[before.len() - shown..];
     Line::raw(format!("{start}{behind}")).render(area, buffer);
     Some((area.x + u16::try_from(width(start)).unwrap_or(0), area.y))
 }

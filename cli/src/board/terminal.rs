@@ -1,6 +1,7 @@
 //! The terminal while the board has all of it, and after that.
 
 use std::io::{IsTerminal, Stdout, Write, stdout};
+use std::mem::ManuallyDrop;
 use std::sync::{Mutex, Once, PoisonError};
 
 use crossterm::event::{
@@ -20,7 +21,9 @@ static LAST_WORDS: Mutex<Option<String>> = Mutex::new(None);
 
 /// A terminal that is as it was when this is dropped, however that comes about.
 pub struct FullScreen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: the library would tell standard error if the cursor cannot be shown again, and panic where the terminal
+    /// is gone. There is nothing more to it than what [`leave`] does.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl FullScreen {
@@ -30,7 +33,7 @@ impl FullScreen {
         enable_raw_mode()?;
         // From here on it is given back whatever happens.
         let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| leave())?;
-        let screen = Self { terminal };
+        let screen = Self { terminal: ManuallyDrop::new(terminal) };
         // Not the library's own way to clear it, which asks the terminal where its cursor is: some never answer.
         execute!(
             stdout(),
@@ -43,7 +46,7 @@ impl FullScreen {
     }
 
     /// What draws on it.
-    pub const fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Stdout>> {
+    pub fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Stdout>> {
         &mut self.terminal
     }
 }

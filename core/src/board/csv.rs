@@ -25,10 +25,24 @@ const COLUMNS: [&str; 10] =
 
 const SEPARATOR: char = ';';
 
+const QUOTE: char = '"';
+
+/// Where in a cell a table is.
+#[derive(Clone, Copy)]
+enum Cell {
+    Empty,
+    Plain,
+    Quoted,
+    /// Behind its second quote, if that is not the first half of one that is doubled.
+    Closed,
+}
+
 impl Board {
     /// Reads tasks, in the order of their rows. One without an id is named after its row.
     pub fn from_csv(bytes: &[u8]) -> Result<Self, ImportError> {
-        let mut reader = csv::Reader::from_reader(text(bytes)?.as_bytes());
+        let text = text(bytes)?;
+        check_quotes(text)?;
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header: Vec<String> = reader.headers().map_err(wrong)?.iter().map(str::to_owned).collect();
         check_header(&header)?;
         let mut tasks = BTreeMap::new();
@@ -44,6 +58,7 @@ impl Board {
             });
             let task = task.map_err(|reason| ImportError::at(line, reason))?;
             let id = id.unwrap_or_else(|| format!("row-{row}"));
+            let task = owning_its_dependencies(task, &id);
             if tasks.insert(TaskId(id.clone()), task).is_some() {
                 return Err(ImportError::at(line, format!("there is a task {id:?} further up already")));
             }
@@ -72,25 +87,43 @@ impl Board {
 
     /// What a table has no cells for.
     fn left_out(&self) -> Vec<String> {
-        let count = |of: fn(&Task) -> usize| self.tasks.values().map(of).sum::<usize>();
+        let count = |of: &dyn Fn(&TaskId, &Task) -> usize| {
+            self.tasks.iter().map(|(id, task)| of(id, task)).sum::<usize>()
+        };
+        let untyped = |task: &Task| {
+            task.other.iter().filter(|(name, value)| !means_something(name) && !is_cell(value)).count()
+        };
+        let further =
+            |id: &TaskId, task: &Task| task.dependencies.values().filter(|link| says_more(link, id)).count();
         let counts = [
-            (count(|task| task.comments.len()), "comments"),
+            (count(&|_, task| task.comments.len()), "comments"),
+            (count(&further), "dependencies' further fields"),
             (
-                count(|task| task.dependencies.values().filter(|link| says_more(link)).count()),
-                "dependencies' further fields",
-            ),
-            (
-                count(|task| task.other.keys().filter(|name| means_something(name)).count()),
+                count(&|_, task| task.other.keys().filter(|name| means_something(name)).count()),
                 "fields whose names mean something else here",
             ),
+            (count(&|_, task| untyped(task)), "fields' types: they are read again as text"),
+            (count(&|id, _| usize::from(id.0.is_empty())), "empty ids"),
         ];
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
     }
 }
 
-/// Whether more is known of a dependency than that it is there, and whose it is.
-fn says_more(dependency: &Dependency) -> bool {
-    dependency.other.keys().any(|name| name != ISSUE_ID)
+/// Whether more is known of a dependency than that it is there, and whose it is, which is what one made here says.
+fn says_more(dependency: &Dependency, of: &TaskId) -> bool {
+    dependency.other.iter().any(|(name, value)| name != ISSUE_ID || *value != of.0.as_str().into())
+}
+
+/// Whether a value comes back from a cell as it is.
+fn is_cell(value: &Value) -> bool {
+    matches!(value, Value::String(text) if !text.is_empty())
+}
+
+fn owning_its_dependencies(mut task: Task, id: &str) -> Task {
+    for dependency in task.dependencies.values_mut() {
+        dependency.other.insert(ISSUE_ID.to_owned(), id.into());
+    }
+    task
 }
 
 fn means_something(name: &str) -> bool {
@@ -100,6 +133,34 @@ fn means_something(name: &str) -> bool {
 fn wrong(error: csv::Error) -> ImportError {
     let line = error.position().map(|position| position.line() as usize);
     ImportError { line, reason: format!("this is not a table of comma-separated values: {error}") }
+}
+
+/// The library takes what ends within quotes, or goes on behind them, for something that it might have been.
+fn check_quotes(text: &str) -> Result<(), ImportError> {
+    let (mut line, mut opened, mut cell) = (1, 1, Cell::Empty);
+    for character in text.chars() {
+        cell = match (cell, character) {
+            (Cell::Empty, QUOTE) => {
+                opened = line;
+                Cell::Quoted
+            }
+            (Cell::Quoted, QUOTE) => Cell::Closed,
+            (Cell::Quoted, _) | (Cell::Closed, QUOTE) => Cell::Quoted,
+            (Cell::Closed | Cell::Plain | Cell::Empty, ',' | '\r' | '\n') => Cell::Empty,
+            (Cell::Closed, _) => {
+                return Err(ImportError::at(line, "there is something behind the closing quote of a cell"));
+            }
+            (Cell::Plain, QUOTE) => {
+                return Err(ImportError::at(line, "there is a quote within a cell that has none around it"));
+            }
+            (Cell::Plain | Cell::Empty, _) => Cell::Plain,
+        };
+        line += usize::from(character == '\n');
+    }
+    match cell {
+        Cell::Quoted => Err(ImportError::at(opened, "the cell that begins with a quote here does not end")),
+        Cell::Empty | Cell::Plain | Cell::Closed => Ok(()),
+    }
 }
 
 fn check_header(header: &[String]) -> Result<(), ImportError> {

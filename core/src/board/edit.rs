@@ -22,14 +22,17 @@ impl Edit<'_, '_, Board> {
         self.add(task)
     }
 
-    /// Adds a whole task under a new name. Without a place it goes to the bottom of its column.
+    /// Adds a whole task under a new name. Without a place it goes to the bottom of its column; unless it tells, it was
+    /// made now.
     pub fn add(&mut self, mut task: Task) -> Result<TaskId, EditError> {
         let id = TaskId(self.editor().fresh_name());
         if task.place.is_none() {
             task.place = Some(self.place(&id, &task.status, Place::Last)?);
         }
         let now = self.editor().time().rfc3339();
-        task.other.extend(now.map(|now| (CREATED_AT.to_owned(), now.into())));
+        if let Some(now) = now {
+            task.other.entry(CREATED_AT.to_owned()).or_insert_with(|| now.into());
+        }
         self.perform(&BoardOperation::Add { id: id.clone(), task: Box::new(task) })?;
         Ok(id)
     }

@@ -1,8 +1,8 @@
 //! What can be done to a board, on a document and on plain data.
 
 use super::record::{
-    ASSIGNEE, COMMENTS, DEPENDENCIES, DESCRIPTION, DUE, LABELS, NOTES, ORDER, PRIORITY, STATUS, TITLE,
-    comment_value, dependency_value, label_value, link_key, other_path, task_path, write_task,
+    ASSIGNEE, COMMENTS, DEPENDENCIES, DESCRIPTION, DUE, KEPT, LABELS, NOTES, ORDER, PRIORITY, STATUS, TITLE,
+    comment_value, dependency_value, is_mistaken, is_reserved, label_value, link_key, task_path, write_task,
 };
 use super::{Board, Comment, Dependency, Label, Link, Task, TaskId};
 use crate::crdt::Crdt;
@@ -179,7 +179,7 @@ impl BoardOperation {
 impl Field {
     fn lower(&self, id: &TaskId, document: &dyn Crdt) -> Vec<Operation> {
         let task = task_path(id);
-        let scalar = |key, value: Option<Value>| set(document, task.child(key), value);
+        let scalar = |key: &str, value: Option<Value>| set(document, task.child(key), value);
         match self {
             Self::Title(title) => vec![put(task.child(TITLE), title.as_str().into())],
             Self::Assignee(name) => scalar(ASSIGNEE, name.as_deref().map(Value::from)),
@@ -195,7 +195,13 @@ impl Field {
             Self::Comment(comment, said) => {
                 inside(document, task.child(COMMENTS), comment, said.as_ref().map(comment_value))
             }
-            Self::Other(name, value) => set(document, other_path(id, name), value.clone()),
+            Self::Other(name, value) if is_reserved(name) => {
+                let kept = inside(document, task.child(KEPT), name, value.clone());
+                // Another program may have written there what it means by it.
+                let stray = value.is_none() && is_mistaken(document, id, name);
+                kept.into_iter().chain(stray.then(|| Operation::Remove { path: task.child(name) })).collect()
+            }
+            Self::Other(name, value) => scalar(name, value.clone()),
         }
     }
 

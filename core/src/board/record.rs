@@ -37,10 +37,16 @@ pub(super) fn task_path(id: &TaskId) -> Path {
     Path::from_iter([TASKS_KEY, &id.0])
 }
 
-/// Where a field of another program is kept: under its name, unless that means something here.
-pub(super) fn other_path(id: &TaskId, name: &str) -> Path {
-    let task = task_path(id);
-    if RESERVED.contains(&name) { task.child(KEPT).child(name) } else { task.child(name) }
+/// Whether a field's name means something here, so that one of another program is kept apart.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// Whether a task has something under a name that means something else here.
+pub(super) fn is_mistaken(document: &dyn Crdt, id: &TaskId, name: &str) -> bool {
+    let Some(Value::Map(mut fields)) = document.value(&task_path(id)) else { return false };
+    fields.remove(KEPT);
+    read_task(fields).other.contains_key(name)
 }
 
 /// The key of a dependency in its map.
@@ -141,7 +147,7 @@ fn read_comments(comments: Fields) -> BTreeMap<String, Comment> {
 /// of them at the same time later.
 pub(super) fn write_task(task: &Task) -> Value {
     let (kept, mut fields): (Fields, Fields) =
-        task.other.clone().into_iter().partition(|(name, _)| RESERVED.contains(&name.as_str()));
+        task.other.clone().into_iter().partition(|(name, _)| is_reserved(name));
     let order = task.place.iter().map(|place| (task.status.clone(), place.as_str().into())).collect();
     let containers = [
         (DESCRIPTION, Value::Text(task.description.clone())),

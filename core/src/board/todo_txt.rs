@@ -11,6 +11,7 @@
 use super::{Board, CREATED_AT, Label, Task, TaskId, in_order};
 use crate::fractional_index::FractionalIndex;
 use crate::import::{ExportError, Exported, ImportError, lines, text};
+use crate::time;
 use crate::value::Value;
 
 /// The column of tasks that are done, and that of all others.
@@ -21,6 +22,9 @@ const TODO: &str = "todo";
 const CLOSED_AT: &str = "closed_at";
 
 const DUE: &str = "due:";
+
+/// What stands between words. Any other white space is part of one.
+const BLANK: char = ' ';
 
 /// Priorities are capital letters.
 const LETTERS: std::ops::RangeInclusive<char> = 'A'..='Z';
@@ -52,7 +56,7 @@ impl Board {
 
 /// Whatever a line says is a task, if only its title.
 fn read(line: &str) -> Task {
-    let mut rest = line.trim();
+    let mut rest = line.trim_matches(BLANK);
     let mut task = Task { status: TODO.to_owned(), ..Task::default() };
     if let Some(done) = rest.strip_prefix("x ") {
         (task.status, rest) = (DONE.to_owned(), done);
@@ -65,7 +69,7 @@ fn read(line: &str) -> Task {
     }
     rest = date(&mut task, CREATED_AT, rest);
     rest = priority(&mut task, rest);
-    let title = tags(&mut task, rest.trim()).to_owned();
+    let title = tags(&mut task, rest.trim_matches(BLANK)).to_owned();
     Task { title, ..task }
 }
 
@@ -91,11 +95,9 @@ fn date<'a>(task: &mut Task, field: &str, rest: &'a str) -> &'a str {
     }
 }
 
+/// Whether it is a day; a moment is none.
 fn is_date(word: &str) -> bool {
-    let digits = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit());
-    let among = |part: &str, from: &str, to: &str| digits(part, 2) && (from..=to).contains(&part);
-    let parts: Vec<&str> = word.split('-').collect();
-    matches!(parts[..], [year, month, day] if digits(year, 4) && among(month, "01", "12") && among(day, "01", "31"))
+    word.len() == "2026-12-24".len() && time::is_date(word)
 }
 
 /// Takes labels and the date off the end of a line; the rest is the title.
@@ -107,7 +109,7 @@ fn tags<'a>(task: &mut Task, mut rest: &'a str) -> &'a str {
             None if is_label(word) && !labels.contains(&word) => labels.push(word),
             Some(_) | None => break,
         }
-        rest = before.trim_end();
+        rest = before.trim_end_matches(BLANK);
     }
     let places = FractionalIndex::sequence();
     let labels = labels.into_iter().rev().zip(places);
@@ -142,6 +144,9 @@ fn written(task: &Task) -> Result<String, String> {
     let line = words.join(" ");
     let read = read(&line);
     let same = (&read.title, &read.due, read.status == DONE) == (&task.title, &task.due, done);
+    if line.trim().is_empty() {
+        return Err("it has no title, and an empty line is no task".to_owned());
+    }
     match (line.contains(['\n', '\r']), same && read.labels.len() == task.labels.len()) {
         (true, _) => Err("there is a line break in it".to_owned()),
         (false, false) => Err(format!("{line:?} would be read as something else")),

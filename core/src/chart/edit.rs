@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::operation::parents;
 use super::record::element_path;
-use super::vega_lite::{self, Form, form};
+use super::vega_lite::{self, Form, VALUES, form, is_dataset, is_kind};
 use super::{Chart, ChartOperation, Content, Element, ElementId, MAX_ELEMENT_DEPTH, Position};
 use crate::fractional_index::{CROWDED, FractionalIndex, Spot};
 use crate::operation::EditError;
@@ -26,20 +26,26 @@ impl Edit<'_, '_, Chart> {
         name: Option<&str>,
         content: &Value,
     ) -> Result<ElementId, EditError> {
-        let chart = self.state();
-        let properties = match chart.elements.get(parent).map(|element| &element.content) {
-            None if parent.is_chart() => Some(&chart.properties),
-            Some(Content::Properties(properties)) => Some(properties),
-            Some(Content::Value(_)) => None,
-            None => return Err(not_found(parent)),
-        };
-        let listed = form(kind, name.is_some()) == Form::Listed;
-        let taken = chart.parts(parent, kind).iter().any(|(_, part)| !listed && part.name.as_deref() == name);
-        // What is no list of elements, such as data as one text, would be lost behind them.
-        let property = properties.and_then(|properties| properties.get(kind));
-        if taken || property.is_some_and(|property| !property.is_empty_container()) {
+        if !is_kind(kind) {
+            let reason = format!("{kind:?} is no kind of element; what it would be is a property to update");
+            return Err(EditError::Unsupported { reason });
+        }
+        let mut chart = self.state();
+        let form = form(kind, name.is_some());
+        let has_room = has_room(&chart, parent, kind)?;
+        let taken = chart.parts(parent, kind).iter().any(|(_, part)| match form {
+            Form::Single => true,
+            Form::Named => part.name.as_deref() == name,
+            Form::Listed => false,
+        });
+        if taken || !has_room {
             return Err(EditError::Exists { path: element_path(parent).child(kind).to_string() });
         }
+        if (form == Form::Named) != name.is_some() {
+            let needs = if form == Form::Named { "needs" } else { "has no" };
+            return Err(EditError::Unsupported { reason: format!("what is of kind {kind:?} {needs} name") });
+        }
+        let listed = form == Form::Listed;
         let id = match name {
             _ if listed => ElementId(format!("{kind}-{}", self.editor().fresh_name())),
             name => part_id(parent, name.unwrap_or(kind)),
@@ -52,15 +58,14 @@ impl Edit<'_, '_, Chart> {
         }
         let parts = vega_lite::parts(id.clone(), element, content.to_json());
         let parts = parts.map_err(|error| EditError::Unsupported { reason: error.reason })?;
-        let names: Vec<ElementId> = parts.keys().cloned().collect();
+        chart.elements.extend(parts.clone());
+        if parts.values().any(|part| chart.depth(part) > MAX_ELEMENT_DEPTH) {
+            return Err(EditError::Limit { what: "the nesting of elements", limit: MAX_ELEMENT_DEPTH });
+        }
         for (id, element) in parts {
             self.perform(&ChartOperation::Add { id, element: Box::new(element) })?;
         }
-        let elements = self.state().elements;
-        match names.iter().all(|id| elements.contains_key(id)) {
-            true => Ok(id),
-            false => Err(EditError::Limit { what: "the nesting of elements", limit: MAX_ELEMENT_DEPTH }),
-        }
+        Ok(id)
     }
 
     /// The name, or another one like it where it is taken, or where something is still part of an earlier element of that
@@ -79,8 +84,15 @@ impl Edit<'_, '_, Chart> {
         self.perform(&ChartOperation::Remove { id: id.clone() })
     }
 
-    /// Gives a property of an element, or something inside of one, a value; without one, takes it away.
+    /// Gives a property of an element, or something inside of one, a value; without one, takes it away. What is an element of
+    /// its own, such as the mark of a layer, is no property.
     pub fn update(&mut self, id: &ElementId, path: Path, value: Option<Value>) -> Result<(), EditError> {
+        if let Some(kind) = path.tokens().first().filter(|kind| is_kind(kind) && value.is_some())
+            && let Some((part, _)) = self.state().parts(id, kind).first()
+        {
+            let reason = format!("{kind:?} is the element {:?}: update that", part.0);
+            return Err(EditError::Unsupported { reason });
+        }
         self.perform(&ChartOperation::Update { id: id.clone(), path, value })
     }
 
@@ -114,6 +126,21 @@ impl Edit<'_, '_, Chart> {
         let taken = others.clone().filter_map(|(_, other)| other.place.as_ref());
         FractionalIndex::at(taken, spot, self.editor().fresh_number()).ok_or(CROWDED)
     }
+}
+
+/// Whether parts of a kind would be the only thing under that name: behind data that are one text they would be lost.
+fn has_room(chart: &Chart, parent: &ElementId, kind: &str) -> Result<bool, EditError> {
+    let properties = match chart.elements.get(parent).map(|element| (&element.content, &element.kind)) {
+        None if parent.is_chart() => &chart.properties,
+        None => return Err(not_found(parent)),
+        Some((Content::Properties(properties), _)) => properties,
+        Some((Content::Value(Value::List(_)), of)) if is_dataset(of) && kind == VALUES => return Ok(true),
+        Some((Content::Value(_), _)) => {
+            let reason = format!("the element {:?} is one value, it has no parts", parent.0);
+            return Err(EditError::Unsupported { reason });
+        }
+    };
+    Ok(properties.get(kind).is_none_or(Value::is_empty_container))
 }
 
 /// How a part is named of which its parent has only one.

@@ -30,10 +30,11 @@ pub const MAX_IMPORTED_ELEMENTS: usize = 200_000;
 const MARK: &str = "mark";
 const TYPE: &str = "type";
 const DATASETS: &str = "datasets";
-const VALUES: &str = "values";
+pub(super) const VALUES: &str = "values";
 const USERMETA: &str = "usermeta";
 const OURS: &str = "syncline";
 const POSITIONS: &str = "positions";
+const POSITIONS_POINTER: &str = "/syncline/positions";
 
 /// How elements of a kind stand in their parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,16 @@ pub(super) fn form(kind: &str, has_name: bool) -> Form {
         _ if has_name => Form::Named,
         _ => Form::Listed,
     }
+}
+
+/// Whether elements of a kind stand somewhere in a specification.
+pub(super) fn is_kind(kind: &str) -> bool {
+    kind == VALUES || PARTS_OF_VIEWS.contains(&kind)
+}
+
+/// Whether an element of a kind may be a bare list, whose points are its parts.
+pub(super) fn is_dataset(kind: &str) -> bool {
+    kind == DATASETS
 }
 
 /// The keys of a view that hold elements.
@@ -106,19 +117,17 @@ impl Chart {
                           no mark, layer or other view either";
             return Err(ImportError::whole(reason));
         }
-        let positions = take_positions(&mut object);
+        let mut usermeta = object.remove(USERMETA);
         let mut reader = Reader { elements: BTreeMap::new(), pointers: BTreeMap::new() };
-        let properties = reader.object(object, &ElementId::chart(), &PARTS_OF_VIEWS, &Path::root())?;
-        let Reader { mut elements, pointers } = reader;
-        for (pointer, position) in positions {
-            if let Some(element) = pointers.get(&pointer).and_then(|id| elements.get_mut(id)) {
-                element.position = Some(position);
-            }
+        let mut properties = reader.object(object, &ElementId::chart(), &PARTS_OF_VIEWS, &Path::root())?;
+        usermeta = usermeta.and_then(|usermeta| reader.positions(usermeta));
+        if let Some(usermeta) = usermeta {
+            properties.insert(USERMETA.to_owned(), value(&usermeta, &Path::root().child(USERMETA))?);
         }
-        Ok(Self { properties, elements })
+        Ok(Self { properties, elements: reader.elements })
     }
 
-    /// The specification.
+    /// The specification. Positions are left out where `usermeta`, or the part of it that is ours, holds something else.
     #[must_use]
     pub fn to_vega_lite(&self) -> Json {
         let mut parts: BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> = BTreeMap::new();
@@ -129,35 +138,14 @@ impl Chart {
         let mut whole = object_of(&self.properties);
         writer.fill(&mut whole, &ElementId::chart(), &Path::root());
         if !writer.positions.is_empty() {
-            let usermeta = whole.entry(USERMETA).or_insert_with(|| json!({}));
-            if let Json::Object(usermeta) = usermeta {
-                let ours = container(usermeta, OURS, json!({}));
-                ours[POSITIONS] = Json::Object(writer.positions);
-            }
+            let ours = whole.entry(USERMETA).or_insert_with(|| json!({})).as_object_mut();
+            let ours = ours.and_then(|ours| ours.entry(OURS).or_insert_with(|| json!({})).as_object_mut());
+            let ours =
+                ours.and_then(|ours| ours.entry(POSITIONS).or_insert_with(|| json!({})).as_object_mut());
+            ours.into_iter().for_each(|ours| ours.extend(std::mem::take(&mut writer.positions)));
         }
         Json::Object(whole)
     }
-}
-
-/// Positions that an export of ours left in the specification.
-fn take_positions(object: &mut Map<String, Json>) -> BTreeMap<String, Position> {
-    let Some(Json::Object(usermeta)) = object.get_mut(USERMETA) else { return BTreeMap::new() };
-    let Some(Json::Object(positions)) = usermeta.get(OURS).and_then(|ours| ours.get(POSITIONS)) else {
-        return BTreeMap::new();
-    };
-    let position = |(pointer, point): (&String, &Json)| {
-        let number = |axis| point.get(axis)?.as_f64();
-        Some((pointer.clone(), Position { x: number("x")?, y: number("y")? }))
-    };
-    let positions: BTreeMap<String, Position> = positions.iter().filter_map(position).collect();
-    if let (Some(Json::Object(ours)), false) = (usermeta.get_mut(OURS), positions.is_empty()) {
-        ours.remove(POSITIONS);
-    }
-    usermeta.retain(|key, ours| key != OURS || *ours != json!({}) || positions.is_empty());
-    if usermeta.is_empty() && !positions.is_empty() {
-        object.remove(USERMETA);
-    }
-    positions
 }
 
 /// Takes a specification apart.
@@ -168,6 +156,26 @@ struct Reader {
 }
 
 impl Reader {
+    /// Gives elements the positions that an export of ours left. What is left of `usermeta` without them is a property, and
+    /// so is anything in it that is no position of an element.
+    fn positions(&mut self, mut usermeta: Json) -> Option<Json> {
+        let positions = usermeta.pointer_mut(POSITIONS_POINTER).and_then(Json::as_object_mut);
+        let Some(positions) = positions.filter(|positions| !positions.is_empty()) else {
+            return Some(usermeta);
+        };
+        positions.retain(|pointer, point| {
+            let element = self.pointers.get(pointer).and_then(|id| self.elements.get_mut(id));
+            let placed =
+                element.zip(position(point)).map(|(element, position)| element.position = Some(position));
+            placed.is_none()
+        });
+        for (parent, key) in [("/syncline", POSITIONS), ("", OURS)] {
+            let parent = usermeta.pointer_mut(parent).and_then(Json::as_object_mut);
+            parent.filter(|parent| parent.get(key) == Some(&json!({}))).and_then(|parent| parent.remove(key));
+        }
+        Some(usermeta).filter(|usermeta| *usermeta != json!({}))
+    }
+
     /// Makes elements of what stands under `parts`; the rest are the properties.
     fn object(
         &mut self,
@@ -274,6 +282,13 @@ impl Reader {
         let mut ids = std::iter::once(id.clone()).chain(ids);
         ids.find(|id| !id.is_chart() && !self.elements.contains_key(id)).expect("numbers do not end")
     }
+}
+
+/// A point as exports of ours write it, and nothing beside it.
+fn position(point: &Json) -> Option<Position> {
+    let number = |axis| point.get(axis)?.as_f64();
+    let (x, y) = (number("x")?, number("y")?);
+    (point.as_object()?.len() == 2).then_some(Position { x, y })
 }
 
 fn empty(parent: &ElementId, kind: &str) -> Element {

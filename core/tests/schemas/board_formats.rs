@@ -159,6 +159,9 @@ fn tables_name_their_columns() {
         ("id,title\nt,a\nu\n", "line 3: this is not a table"),
         ("title,dependencies\na,b\n", "line 2: a dependency is a kind and a task"),
         ("title,labels\na,b;b\n", "line 2: \"b\" is there twice"),
+        ("id,title\nt,a\nu,\"half a te", "line 3: the cell that begins with a quote here does not end"),
+        ("id,title\nt,\"a\"b\n", "line 2: there is something behind the closing quote"),
+        ("id,title\nt,a \"b\"\n", "line 2: there is a quote within a cell"),
     ] {
         let refused = Board::from_csv(table.as_bytes()).unwrap_err().to_string();
         assert!(refused.contains(said), "{refused}");
@@ -178,6 +181,10 @@ fn tables_hold_tasks_without_a_title_and_say_what_they_leave_out() {
         exported.left_out,
         ["1 dependencies' further fields", "1 fields whose names mean something else here"]
     );
+    let typed =
+        Board::from_json_lines(br#"{"id":"","title":"x","number":1,"nothing":"","text":"y"}"#).unwrap();
+    let said = typed.to_csv().unwrap().left_out;
+    assert_eq!(said, ["2 fields' types: they are read again as text", "1 empty ids"]);
     let read = Board::from_csv(exported.text.as_bytes()).unwrap();
     assert_eq!((read.tasks[&TaskId("a".into())].title.as_str(), read.tasks.len()), ("", 2));
 }

@@ -128,6 +128,29 @@ fn positions_survive_in_what_vega_lite_ignores() {
 }
 
 #[test]
+fn what_is_no_position_stays_where_it_is() {
+    for (usermeta, left) in [
+        (json!({"syncline": {"positions": {"/mark": {"x": 1.5, "y": 2.0}}}}), None),
+        (
+            json!({"syncline": {"positions": {"/mark": {"x": 1.5, "y": 2.0}, "/layer/0": {"x": 1.5, "y": 1.5}}}}),
+            Some(json!({"syncline": {"positions": {"/layer/0": {"x": 1.5, "y": 1.5}}}})),
+        ),
+        (
+            json!({"syncline": {"positions": {"/mark": {"x": 1.5, "y": 2.5, "z": 3}}}, "own": 1}),
+            Some(json!({"syncline": {"positions": {"/mark": {"x": 1.5, "y": 2.5, "z": 3}}}, "own": 1})),
+        ),
+        (json!({"syncline": "text"}), Some(json!({"syncline": "text"}))),
+        (json!(7), Some(json!(7))),
+        (json!({}), Some(json!({}))),
+    ] {
+        let specification = json!({"mark": "bar", "usermeta": usermeta});
+        check(&specification);
+        let chart = Chart::from_vega_lite(specification.to_string().as_bytes()).unwrap();
+        assert_eq!(chart.properties.get("usermeta").map(|usermeta| usermeta.to_json()), left);
+    }
+}
+
+#[test]
 fn what_is_no_specification_is_refused_with_the_reason() {
     for (text, said) in [
         ("", "line 1: this is not JSON"),
@@ -163,7 +186,6 @@ fn views_are_nested_up_to_a_depth() {
     assert!(Chart::from_vega_lite(specs.to_string().as_bytes()).is_err());
 }
 
-/// JSON with the keys and shapes of specifications, right and wrong.
 /// Elements are counted over the whole specification, whatever they are.
 #[test]
 fn a_chart_has_no_more_elements_than_may_be_imported() {
@@ -177,6 +199,7 @@ fn a_chart_has_no_more_elements_than_may_be_imported() {
     assert!(refused.contains("the chart has more than 200000 elements"), "{refused}");
 }
 
+/// JSON with the keys and shapes of specifications, right and wrong.
 fn random_view(random: &mut Random, depth: usize) -> Json {
     const KEYS: [&str; 12] = [
         "mark", "data", "spec", "encoding", "datasets", "layer", "hconcat", "params", "values", "type", "x",

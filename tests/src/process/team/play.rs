@@ -12,6 +12,9 @@ use super::{Team, together};
 /// Operations that a member draws from one look at the document.
 const BATCH: usize = 20;
 
+/// Of how many operations one may be overtaken at most: a game in which little was done would show little.
+const MAX_OVERTAKEN: usize = 10;
+
 /// How likely a member loses the relay before a batch, and how likely one that lost it finds it again.
 const LEAVES: f64 = 0.1;
 const RETURNS: f64 = 0.3;
@@ -68,6 +71,11 @@ pub async fn play<S: Judged>(play: Play, imported: &S) -> String {
     team.members.iter().for_each(super::Member::come_back);
     let end = together(&documents).await;
     let compared = judge.check(&documents[0].state().expect("an open document"));
+    assert!(
+        overtaken * MAX_OVERTAKEN < play.members * play.operations,
+        "{overtaken} operations were overtaken"
+    );
+    assert!(compared > 0, "there was nothing to compare");
 
     drop(documents);
     let last = play.members - 1;
