@@ -270,7 +270,8 @@ pub enum Command {
     },
     /// Make a document of a file: a chart of a Vega-Lite specification, a board of tasks.
     ///
-    /// All of it is there afterwards, or nothing but an empty document, into which it can be imported again. What neither charts nor boards know is kept and exported again.
+    /// All of it is there afterwards, or nothing but an empty document, into which it can be imported again. What neither
+    /// charts nor boards know is kept and exported again.
     Import {
         doc: String,
         /// The file; `-` for standard input.

@@ -23,8 +23,8 @@
 //! - Remove and anything else: the element is removed, and with it all that is part of it or is made part of it
 //!   at the same time.
 //! - Move and move: the element is there once, at one of the two places. Elements that others move keep theirs.
-//! - Two elements that can be there only once, such as two encodings of one channel: what one of
-//!   the two says, with the parts of both.
+//! - Two elements that can be there only once, such as two encodings of one channel: what one of the two
+//!   says, with the parts of both.
 
 mod difference;
 mod edit;

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// The relay of the README.
 const RELAY: &str = "ws://127.0.0.1:4455/sync";
 
+/// Stands for the end of a line that goes on behind `> `.
+const CONTINUED: &str = "\u{1}";
+
 /// What a terminal shows: what was typed, and what came.
 struct Console {
     typed: Vec<String>,
@@ -29,13 +32,20 @@ impl Console {
     }
 
     fn read(block: &str) -> Self {
+        let block = block.replace("\n> ", CONTINUED);
         let (typed, printed): (Vec<&str>, Vec<&str>) = block.lines().partition(|line| line.starts_with("$ "));
-        let typed = typed.iter().map(|line| line["$ ".len()..].to_owned()).collect();
+        let typed = typed.iter().map(|line| line["$ ".len()..].replace(CONTINUED, "\n")).collect();
         Self { typed, printed: printed.concat() }
     }
 
-    /// Types everything but what builds and what names the relay.
+    /// Types it, and sees what it says printed.
     fn run(&self, folder: &Path, relay: &Relay) {
+        let printed: String = self.printed(folder, relay).lines().collect();
+        assert_eq!(without_sizes(&printed), without_sizes(&self.printed), "{:#?}", self.typed);
+    }
+
+    /// Types everything but what builds and what names the relay.
+    fn printed(&self, folder: &Path, relay: &Relay) -> String {
         let is_building = |line: &&String| line.starts_with("cargo ") || line.starts_with("export ");
         let script: Vec<&str> =
             self.typed.iter().filter(|line| !is_building(line)).map(String::as_str).collect();
@@ -46,9 +56,7 @@ impl Console {
         let output = shell.env("PATH", path).env("SYNCLINE_RELAY", relay.url()).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script:#?}: {errors}");
-        let printed = String::from_utf8(output.stdout).unwrap().replace(&relay.url(), RELAY);
-        let printed: String = printed.lines().collect();
-        assert_eq!(without_sizes(&printed), without_sizes(&self.printed), "{script:#?}: {errors}");
+        String::from_utf8(output.stdout).unwrap().replace(&relay.url(), RELAY)
     }
 }
 
@@ -64,7 +72,9 @@ fn without_sizes(text: &str) -> String {
 fn the_five_minutes_work_as_printed() {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let consoles = Console::all(&std::fs::read_to_string(readme).unwrap());
-    let [start, ada, ben, apart, together, ..] = &consoles[..] else { panic!("the README has another walk") };
+    let [start, ada, ben, apart, together, formats, ..] = &consoles[..] else {
+        panic!("the README has another walk")
+    };
     assert_eq!(start.typed, ["cargo run --release --bin sync-server"]);
     let folder = TempDir::new().unwrap();
     let mut relay = Relay::start();
@@ -74,4 +84,7 @@ fn the_five_minutes_work_as_printed() {
     apart.run(folder.path(), &relay);
     relay.restart();
     together.run(folder.path(), &relay);
+    // The ids of what is new are new every time, and the export is at its end.
+    assert!(formats.printed(folder.path(), &relay).contains("\"type\": \"line\""));
+    assert!(std::fs::read_to_string(folder.path().join("sales.svg")).unwrap().contains("<svg"));
 }

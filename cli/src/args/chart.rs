@@ -18,7 +18,7 @@ pub struct ChartArgs {
     /// The chart to draw: bars, lines, areas, points, pies and layers of them; of others it is said what they ask for.
     #[arg(required = true)]
     pub doc: Option<String>,
-    /// The picture to write, instead of what may be there.
+    /// The picture to write, instead of what may be there; `-` for standard output.
     #[arg(long, value_name = "FILE", required = true)]
     pub svg: Option<PathBuf>,
 }
