@@ -85,6 +85,6 @@ fn the_five_minutes_work_as_printed() {
     relay.restart();
     together.run(folder.path(), &relay);
     // The ids of what is new are new every time, and the export is at its end.
-    assert!(formats.printed(folder.path(), &relay).contains("\"type\": \"line\""));
+    assert!(formats.printed(folder.path(), &relay).contains("\"mark\": \"line\""));
     assert!(std::fs::read_to_string(folder.path().join("sales.svg")).unwrap().contains("<svg"));
 }
