@@ -15,7 +15,8 @@ use syncline::{Compression, Durability, Encoding, Family, Kind};
 /// Edit documents that merge: offline in a local store, and with everybody else through a relay.
 ///
 /// Documents are trees of maps, lists, texts and counters. PATH is a JSON Pointer such as /tasks/0/title, VALUE
-/// is JSON. Every edit is durable in the store when the command returns; `sync` brings it to the relay.
+/// is JSON. Every edit is durable in the store when the command returns; with a relay that can be reached it is there
+/// too, and `sync` brings what was made without one.
 #[derive(Parser)]
 #[command(name = "syncline", version, after_help = EXIT_CODES)]
 pub struct Arguments {
@@ -44,7 +45,7 @@ const NOBODY: &str = "anonymous";
 /// What every command understands, before or after its name.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// The store: one file, made by the first `create`, `sync`, `watch` or `replay`.
+    /// The store: one file, made by the first `create`, `import`, `sync`, `watch` or `replay`.
     #[arg(long, global = true, value_name = "FILE", default_value = "syncline.db", env = "SYNCLINE_STORE")]
     pub store: PathBuf,
     /// A relay, as in ws://127.0.0.1:4455/sync; several, in order of preference, with commas or several times.

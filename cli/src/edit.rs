@@ -72,7 +72,9 @@ pub fn one_of<'a>(
     match (names.into_iter().any(|name| name == wanted), &alike[..]) {
         (true, _) => Ok(wanted.to_owned()),
         (false, [only]) => Ok((*only).to_owned()),
-        (false, []) => Err(Failure::Edit(format!("there is no {what} {wanted:?}; `list` shows their ids"))),
+        (false, []) => Err(Failure::Edit(format!(
+            "there is no {what} {wanted:?}; `list DOC` of the same command shows their ids"
+        ))),
         (false, [first, second, ..]) => {
             let reason = format!("{wanted:?} may be {first:?} or {second:?}; say more of the id");
             Err(Failure::Ambiguous(reason))

@@ -29,7 +29,9 @@ pub enum Failure {
     Edit(String),
     #[error("VALUE is not JSON: {0}; quote strings twice, as in '\"text\"'")]
     Json(#[from] serde_json::Error),
-    #[error("there is no document {0:?} in this store; make it with `create`, or fetch it with `sync`")]
+    #[error(
+        "there is no document {0:?} in this store; make it with `create` (a board or chart with `--kind`), or fetch it with `sync`"
+    )]
     NoDocument(String),
     #[error("neither this store nor the relay has a document {0:?}; make it with `create`")]
     NotAtRelay(String),
@@ -39,7 +41,7 @@ pub enum Failure {
     NoBoard(String),
     #[error("the board is drawn on a terminal, and standard output is none; `show DOC` prints what it holds")]
     NoTerminal,
-    #[error("there is no store {}; name another one with --store, or make it with `create DOC` or `sync DOC`", .0.display())]
+    #[error("there is no store {}; name another one with --store, or make it with `create DOC` (a board or chart with `--kind`) or `sync DOC`", .0.display())]
     NoStore(PathBuf),
     #[error("there is a document {0:?} already")]
     Exists(String),

@@ -39,6 +39,12 @@ async fn every_change_is_told_in_the_terms_of_the_board() {
         board
             .edit(|board| {
                 board.move_task(&second, "todo", Place::Before(&first))?;
+                for (next_to, column, said) in
+                    [(&first, "done", "is in the column \"todo\""), (&second, "todo", "to itself")]
+                {
+                    let refused = board.move_task(&second, column, Place::After(next_to)).unwrap_err();
+                    assert!(refused.to_string().contains(said), "{refused}");
+                }
                 board.write(&first, TaskText::Notes, "some words")
             })
             .unwrap();

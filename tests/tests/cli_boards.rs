@@ -225,10 +225,13 @@ fn wrong_commands_say_what_would_be_right() {
     terminal.ok(["import", "c", "chart.vl.json"]);
     let cases: [(&[&str], &str); 13] = [
         (&["task", "rm", "b", "t"], "\"t\" may be \"t-1\" or \"t-2\"; say more of the id"),
-        (&["task", "rm", "b", "u"], "there is no task \"u\"; `list` shows their ids"),
+        (&["task", "rm", "b", "u"], "there is no task \"u\"; `list DOC` of the same command shows their ids"),
         (&["task", "edit", "b", "t-1", "--due", "soon"], "\"soon\" is no date such as 2026-12-24"),
         (&["task", "edit", "b", "t-1", "--priority", "high"], "--priority is a whole number"),
-        (&["task", "move", "b", "t-1", "open", "--after", "t-2"], "there is nothing at \"/tasks/t-2\""),
+        (
+            &["task", "move", "b", "t-1", "open", "--after", "t-2"],
+            "the task \"t-2\" is in the column \"closed\", not in \"open\"",
+        ),
         (&["task", "list", "c"], "yjs chart"),
         (&["chart", "list", "b"], "yjs board"),
         (&["chart", "rm", "c", "chart"], "cannot be replaced"),

@@ -13,9 +13,6 @@ use tempfile::TempDir;
 /// The relay of the README.
 const RELAY: &str = "ws://127.0.0.1:4455/sync";
 
-/// Stands for the end of a line that goes on behind `> `.
-const CONTINUED: &str = "\u{1}";
-
 /// What a terminal shows: what was typed, and what came.
 struct Console {
     typed: Vec<String>,
@@ -32,9 +29,8 @@ impl Console {
     }
 
     fn read(block: &str) -> Self {
-        let block = block.replace("\n> ", CONTINUED);
         let (typed, printed): (Vec<&str>, Vec<&str>) = block.lines().partition(|line| line.starts_with("$ "));
-        let typed = typed.iter().map(|line| line["$ ".len()..].replace(CONTINUED, "\n")).collect();
+        let typed = typed.iter().map(|line| line["$ ".len()..].to_owned()).collect();
         Self { typed, printed: printed.concat() }
     }
 
@@ -85,6 +81,6 @@ fn the_five_minutes_work_as_printed() {
     relay.restart();
     together.run(folder.path(), &relay);
     // The ids of what is new are new every time, and the export is at its end.
-    assert!(formats.printed(folder.path(), &relay).contains("\"mark\": \"line\""));
+    assert!(formats.printed(folder.path(), &relay).contains("\"color\": \"teal\""));
     assert!(std::fs::read_to_string(folder.path().join("sales.svg")).unwrap().contains("<svg"));
 }

@@ -28,9 +28,9 @@ pub struct ChartArgs {
 pub enum ChartCommand {
     /// Add an element with all its parts; prints its id.
     ///
-    /// For example `chart add team/sales layer '{"mark": "line", "encoding": {"y": {"field": "b"}}}'` adds a series,
-    /// `chart add team/sales encoding --name color '{"field": "region"}'` a colour, and
-    /// `chart add team/sales values --in data '{"a": "C", "b": 43}'` a data point.
+    /// For example `chart add team/sales encoding --name color '{"field": "region"}'` adds a colour,
+    /// `chart add team/sales values --in data '{"a": "C", "b": 43}'` a data point, and, to a chart that is made of layers,
+    /// `chart add team/sales layer '{"mark": "line", "encoding": {"y": {"field": "b"}}}'` a series.
     Add {
         doc: String,
         /// What it is, as Vega-Lite calls it: mark, encoding, layer, params, transform, data, values, …

@@ -87,9 +87,7 @@ impl Edit<'_, '_, Board> {
     /// `blocks`, and has no spaces.
     pub fn depend(&mut self, id: &TaskId, kind: &str, on: &TaskId) -> Result<(), EditError> {
         if kind.contains(' ') {
-            return Err(EditError::Unsupported {
-                reason: format!("a kind of dependency has no spaces: {kind:?}"),
-            });
+            return Err(unsupported(format!("a kind of dependency has no spaces: {kind:?}")));
         }
         let dependencies = self.task(id)?.dependencies;
         if dependencies.contains_key(&Link { kind: kind.to_owned(), on: on.clone() }) {
@@ -109,8 +107,16 @@ impl Edit<'_, '_, Board> {
     fn place(&mut self, id: &TaskId, status: &str, place: Place<'_>) -> Result<FractionalIndex, EditError> {
         let mut others = column(self.document(), status);
         others.remove(id);
+        let elsewhere = |other: &TaskId| match task_at(self.document(), other) {
+            Some(_) if other == id => unsupported(format!("the task {:?} cannot stand next to itself", id.0)),
+            Some(task) => unsupported(format!(
+                "the task {:?} is in the column {:?}, not in {status:?}",
+                other.0, task.status
+            )),
+            None => not_found(other),
+        };
         let neighbour =
-            |other: &TaskId| others.get(other).map(Option::as_ref).ok_or_else(|| not_found(other));
+            |other: &TaskId| others.get(other).map(Option::as_ref).ok_or_else(|| elsewhere(other));
         let spot = place.among_places(neighbour)?;
         let taken = others.values().flatten();
         FractionalIndex::at(taken, spot, self.editor().fresh_number()).ok_or(CROWDED)
@@ -124,6 +130,10 @@ impl Edit<'_, '_, Board> {
         let taken = things.values().filter_map(|thing| place(thing).as_ref());
         FractionalIndex::at(taken, Spot::Last, self.editor().fresh_number()).ok_or(CROWDED)
     }
+}
+
+const fn unsupported(reason: String) -> EditError {
+    EditError::Unsupported { reason }
 }
 
 fn not_found(id: &TaskId) -> EditError {
