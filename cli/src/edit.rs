@@ -84,7 +84,7 @@ pub fn one_of<'a>(
 
 /// Waits until what was edited is durable here, gives a relay that can be reached a moment to take it, and closes.
 pub async fn settle(engine: &Engine, document: &Document) -> Result<(), Failure> {
-    let saved = session::unless_full(engine, async { Ok(document.saved(Saved::Local).await?) }).await;
+    let saved = stored(engine, document).await;
     let taken = if saved.is_ok() { taken(engine, document).await } else { Taken::NotAwaited };
     session::close(engine).await?;
     saved?;
@@ -97,6 +97,11 @@ pub async fn settle(engine: &Engine, document: &Document) -> Result<(), Failure>
     }
     // A relay that was quick enough may have refused it meanwhile.
     document.loss().map_or(Ok(()), |loss| Err(SaveError::refused(document.id(), &loss).into()))
+}
+
+/// Waits until what was edited is durable here; a full disk is an error, not a wait.
+pub async fn stored(engine: &Engine, document: &Document) -> Result<(), Failure> {
+    session::unless_full(engine, async { Ok(document.saved(Saved::Local).await?) }).await
 }
 
 /// Whether a relay takes what was edited.

@@ -6,10 +6,10 @@ use std::path::Path;
 use syncline::board::Board;
 use syncline::chart::{Chart, looks_like_vega_lite};
 use syncline::import::{ImportError, MAX_IMPORT_BYTES, text};
-use syncline::{Family, Saved, Schema, Typed};
+use syncline::{Family, Schema, Typed};
 
 use crate::args::{Global, ImportFormat};
-use crate::edit::settle;
+use crate::edit::{settle, stored};
 use crate::failure::Failure;
 use crate::session;
 
@@ -103,8 +103,7 @@ async fn fill<S: Schema>(
     }
     let imported = document.import(state).map_err(|error| refused(ImportError::whole(error.to_string())));
     // A full disk may have had room for an empty document.
-    let stored = session::unless_full(&engine, async { Ok(document.saved(Saved::Local).await?) });
-    let imported = if imported.is_ok() { stored.await } else { imported };
+    let imported = if imported.is_ok() { stored(&engine, &document).await } else { imported };
     if let Err(failure) = imported {
         if is_new {
             engine.delete(doc)?;

@@ -146,14 +146,18 @@ impl Chart {
     /// order.
     #[must_use]
     pub fn parts_of_all(&self) -> BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> {
+        let mut all = self.by_parent();
+        all.values_mut().for_each(|parts| parts.sort_by_key(|(_, part)| (part.place.is_some(), &part.kind)));
+        all
+    }
+
+    /// What each element is made of, in the order of the places.
+    fn by_parent(&self) -> BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> {
         let mut all: BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> = BTreeMap::new();
         for (id, element) in &self.elements {
             all.entry(&element.parent).or_default().push((id, element));
         }
-        for parts in all.values_mut() {
-            *parts = in_order(std::mem::take(parts));
-            parts.sort_by_key(|(_, part)| (part.place.is_some(), &part.kind));
-        }
+        all.values_mut().for_each(|parts| *parts = in_order(std::mem::take(parts)));
         all
     }
 

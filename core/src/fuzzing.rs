@@ -11,7 +11,7 @@ mod yjs;
 
 pub use crate::crdt::automerge::fuzzing::{Verdict, automerge_change};
 pub use choices::Choices;
-pub use files::imported_files;
+pub use files::{alike, imported_files};
 pub use replica::{commit, replica_inputs};
 pub use seeds::{TARGETS, seeds};
 pub use yjs::{Tally, yjs_update, yjs_updates};

@@ -10,6 +10,7 @@ mod chart;
 use std::collections::BTreeMap;
 
 use crate::entry::Kind;
+use crate::fractional_index::{FractionalIndex, Spot};
 use crate::model::Model;
 use crate::operation::Operation;
 use crate::path::Path;
@@ -55,6 +56,18 @@ const TEXTS: [&str; 18] = [
     "\u{fffd}\u{ffff}\u{10ffff}\u{e000}",
     "𐀀\u{d7ff}\u{e000}",
 ];
+
+/// A place at a spot among those that are taken, or behind all: where one is taken twice there is none between the two.
+fn free_place(
+    random: &mut Random,
+    taken: &[&FractionalIndex],
+    spot: Spot<&FractionalIndex>,
+) -> FractionalIndex {
+    let taken = taken.iter().copied();
+    FractionalIndex::at(taken.clone(), spot, random.next_u64())
+        .or_else(|| FractionalIndex::at(taken, Spot::Last, random.next_u64()))
+        .expect("behind all others there is a place")
+}
 
 /// What a script may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

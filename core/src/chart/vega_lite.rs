@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json, json};
 
 use super::edit::part_id;
-use super::{Chart, Content, Element, ElementId, MAX_ELEMENT_DEPTH, Position, in_order};
+use super::{Chart, Content, Element, ElementId, MAX_ELEMENT_DEPTH, Position};
 use crate::fractional_index::FractionalIndex;
 use crate::import::{self, ImportError, sort, text};
 use crate::path::Path;
@@ -130,11 +130,7 @@ impl Chart {
     /// The specification. Positions are left out where `usermeta`, or the part of it that is ours, holds something else.
     #[must_use]
     pub fn to_vega_lite(&self) -> Json {
-        let mut parts: BTreeMap<&ElementId, Vec<(&ElementId, &Element)>> = BTreeMap::new();
-        for (id, element) in &self.elements {
-            parts.entry(&element.parent).or_default().push((id, element));
-        }
-        let mut writer = Writer { parts, positions: Map::new() };
+        let mut writer = Writer { parts: self.by_parent(), positions: Map::new() };
         let mut whole = object_of(&self.properties);
         writer.fill(&mut whole, &ElementId::chart(), &Path::root());
         if !writer.positions.is_empty() {
@@ -323,6 +319,7 @@ fn object_of(properties: &BTreeMap<String, Value>) -> Map<String, Json> {
 
 /// Puts a specification together.
 struct Writer<'a> {
+    /// What is not written yet; every element is written once.
     parts: BTreeMap<&'a ElementId, Vec<(&'a ElementId, &'a Element)>>,
     positions: Map<String, Json>,
 }
@@ -332,7 +329,7 @@ impl Writer<'_> {
     /// the first stands.
     fn fill(&mut self, object: &mut Map<String, Json>, id: &ElementId, at: &Path) {
         let mut single = BTreeSet::new();
-        for (part, element) in in_order(self.parts.get(id).cloned().unwrap_or_default()) {
+        for (part, element) in self.parts.remove(id).unwrap_or_default() {
             let here = at.child(&element.kind);
             match (form(&element.kind, element.name.is_some()), &element.name) {
                 (Form::Single, _) | (Form::Named, None) => {
@@ -374,8 +371,8 @@ impl Writer<'_> {
                 }
             }
             Content::Value(Value::List(list)) if element.kind == DATASETS => {
-                let points = in_order(self.parts.get(id).cloned().unwrap_or_default());
-                let points = points.into_iter().filter(|(_, point)| point.kind == VALUES).enumerate();
+                let points = self.parts.remove(id).unwrap_or_default().into_iter();
+                let points = points.filter(|(_, point)| point.kind == VALUES).enumerate();
                 let points = points.map(|(index, (id, point))| self.element(id, point, &at.child(index)));
                 list.iter().map(Value::to_json).chain(points.collect::<Vec<_>>()).collect()
             }

@@ -69,7 +69,8 @@ fn unplaced(board: &Board) -> Vec<(TaskId, Task)> {
 }
 
 /// Equal as JSON values: of numbers only what they amount to counts, as `1.0` is `1`.
-fn alike(one: &Json, other: &Json) -> bool {
+#[must_use]
+pub fn alike(one: &Json, other: &Json) -> bool {
     match (one, other) {
         (Json::Number(one), Json::Number(other)) => one.as_f64() == other.as_f64(),
         (Json::Array(one), Json::Array(other)) => {

@@ -3,7 +3,7 @@
 use crate::board::{Board, BoardOperation, Comment, Dependency, Field, Label, Link, Task, TaskId, TaskText};
 use crate::fractional_index::{FractionalIndex, Spot};
 use crate::random::Random;
-use crate::scripts::TEXTS;
+use crate::scripts::{TEXTS, free_place};
 use crate::value::Value;
 
 const STATUSES: [&str; 5] = ["todo", "doing", "done", "", "größer als / ~ \"x\""];
@@ -64,11 +64,7 @@ fn place(random: &mut Random, board: &Board, status: &str) -> FractionalIndex {
         (Some(_), _) => Spot::First,
         (None, _) => Spot::Last,
     };
-    let taken = column.iter().copied();
-    // Where a place is taken twice there is none between the two.
-    FractionalIndex::at(taken.clone(), spot, random.next_u64())
-        .or_else(|| FractionalIndex::at(taken, Spot::Last, random.next_u64()))
-        .expect("behind all others there is a place")
+    free_place(random, &column, spot)
 }
 
 fn splice(random: &mut Random, id: TaskId, board: &Board) -> BoardOperation {

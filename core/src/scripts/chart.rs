@@ -6,7 +6,7 @@ use crate::chart::{Chart, ChartOperation, Content, Element, ElementId, Position}
 use crate::fractional_index::{FractionalIndex, Spot};
 use crate::path::Path;
 use crate::random::Random;
-use crate::scripts::TEXTS;
+use crate::scripts::{TEXTS, free_place};
 use crate::value::Value;
 
 const CHANNELS: [&str; 5] = ["x", "y", "color", "tooltip", "größe/~"];
@@ -72,11 +72,7 @@ fn place(random: &mut Random, chart: &Chart, parent: &ElementId, kind: &str) -> 
         Some(next) if random.chance(0.7) => Spot::Before(next),
         Some(_) | None => Spot::Last,
     };
-    let taken = places.iter().copied();
-    // Where a place is taken twice there is none between the two.
-    FractionalIndex::at(taken.clone(), spot, random.next_u64())
-        .or_else(|| FractionalIndex::at(taken, Spot::Last, random.next_u64()))
-        .expect("behind all others there is a place")
+    free_place(random, &places, spot)
 }
 
 fn position(random: &mut Random, id: ElementId) -> ChartOperation {
