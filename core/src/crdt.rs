@@ -6,14 +6,17 @@
 //! outside is applied that its gate has not admitted.
 
 pub mod automerge;
+mod exchange;
 pub mod toy;
 pub mod yjs;
+
+pub use exchange::{Exchange, ReceiveError};
 
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::entry::{Family, Spec};
-use crate::id::ReplicaId;
+use crate::id::{Have, ReplicaId};
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
 use crate::value::{NodeKind, Value};
@@ -56,6 +59,11 @@ pub trait Crdt: Gate {
 
     /// The keys of the map at a path, in order.
     fn keys(&self, path: &Path) -> Option<Vec<String>>;
+
+    /// The document as clients of other protocols know it; `None` if its family has none.
+    fn exchange(&mut self) -> Option<&mut dyn Exchange> {
+        None
+    }
 }
 
 /// Admits or refuses updates before a CRDT sees them, and remembers what it admitted. On its own (see
@@ -63,7 +71,7 @@ pub trait Crdt: Gate {
 pub trait Gate: Send {
     /// Checks an update of `writer` against what was admitted before; if it may be applied, takes note of it.
     /// A refused update leaves the gate as it was.
-    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError>;
+    fn admit(&mut self, writer: &Writer<'_>, update: &[u8]) -> Result<(), GateError>;
 
     /// Checks a snapshot made by somebody else and, if it may be merged, takes note of what it holds.
     fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError>;
@@ -74,11 +82,17 @@ pub trait Gate: Send {
 
 /// On whose behalf an update comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
+pub enum Writer<'a> {
     /// A Syncline replica, which writes only under the client or actor id derived from its id.
     Replica(ReplicaId),
-    /// An unmodified Yjs or Automerge client behind a relay: any id, merged updates of others included.
-    Foreign,
+    /// An unmodified Yjs or Automerge client behind a relay: anything new is under ids that are not those of these replicas;
+    /// merged updates of others are included.
+    Foreign(&'a Have),
+}
+
+impl Writer<'static> {
+    /// A client of another protocol where no replica has written.
+    pub const STRANGER: Self = Self::Foreign(Have::NONE);
 }
 
 /// The update must not be applied. Always the fault of whoever made it.

@@ -127,8 +127,8 @@ impl Entry {
     #[must_use]
     pub fn cost(&self) -> usize {
         const FIXED: usize = 96;
-        let Body::Update(bytes) = &self.body else { return FIXED };
-        FIXED + bytes.len() + self.touched.iter().map(Touch::cost).sum::<usize>()
+        let update = self.body.update().map_or(0, Bytes::len);
+        FIXED + update + self.touched.iter().map(Touch::cost).sum::<usize>()
     }
 }
 
@@ -140,6 +140,20 @@ pub enum Body {
     Update(#[serde(with = "crate::wire::base64")] Bytes),
     /// The named entry cannot be applied by anybody and is skipped by everybody.
     Void(EntryId),
+    /// An update that a relay took from a client of another protocol: written under any client ids or actors but those of
+    /// replicas, and perhaps held already, in part or as a whole.
+    Foreign(#[serde(with = "crate::wire::base64")] Bytes),
+}
+
+impl Body {
+    /// The Yjs update or Automerge changes, if it brings any.
+    #[must_use]
+    pub const fn update(&self) -> Option<&Bytes> {
+        match self {
+            Self::Update(update) | Self::Foreign(update) => Some(update),
+            Self::Void(_) => None,
+        }
+    }
 }
 
 /// The causal context of an entry; the author's own earlier entries are implied.

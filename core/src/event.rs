@@ -121,6 +121,18 @@ pub enum Event {
         /// Which.
         doc: DocId,
     },
+    /// The answer to [`Replica::host`](crate::replica::Replica::host): a document can be used by clients of other protocols.
+    Hosted {
+        /// Which.
+        doc: DocId,
+    },
+    /// More of the log of a hosted document is on disk.
+    Durable {
+        /// Which document.
+        doc: DocId,
+        /// Up to where.
+        offset: u64,
+    },
     /// A document could not be opened, or had to be closed.
     Failed {
         /// Which.

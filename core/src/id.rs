@@ -217,12 +217,17 @@ pub struct ConnectionId(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriteId(pub u64);
 
+static NOTHING: Have = Have(BTreeMap::new());
+
 /// Which entries a log contains: per replica, the highest counter. Dense counters make that exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Have(BTreeMap<ReplicaId, u64>);
 
 impl Have {
+    /// Nothing.
+    pub const NONE: &'static Self = &NOTHING;
+
     /// The highest counter held of `replica`; zero if none.
     #[must_use]
     pub fn counter(&self, replica: &ReplicaId) -> u64 {
@@ -251,18 +256,21 @@ impl Have {
         Self(other.0.iter().filter_map(both).collect())
     }
 
-    /// Another replica that would write as the same Yjs client. Those lie together: the client is made of the first
-    /// bytes of the id.
+    /// Another replica that would write as the same Yjs client.
     #[must_use]
     pub fn same_yjs_client(&self, replica: &ReplicaId) -> Option<ReplicaId> {
+        self.yjs_writers(replica.yjs_client()).find(|other| other != replica)
+    }
+
+    /// The replicas that write as a Yjs client. Those lie together: the client is made of the first bytes of the id.
+    pub fn yjs_writers(&self, client: u64) -> impl Iterator<Item = ReplicaId> + '_ {
         const CERTAIN_BYTES: usize = 6;
         let (mut first, mut last) = ([0; 16], [u8::MAX; 16]);
         for bound in [&mut first, &mut last] {
-            bound[..CERTAIN_BYTES].copy_from_slice(&replica.0[..CERTAIN_BYTES]);
+            bound[..CERTAIN_BYTES].copy_from_slice(&client.to_le_bytes()[..CERTAIN_BYTES]);
         }
-        let near = self.0.range(ReplicaId(first)..=ReplicaId(last)).map(|(near, _)| near);
-        let same = |near: &&ReplicaId| *near != replica && near.yjs_client() == replica.yjs_client();
-        near.copied().find(|near| same(&near))
+        let near = self.0.range(ReplicaId(first)..=ReplicaId(last)).map(|(near, _)| *near);
+        near.filter(move |near| near.yjs_client() == client)
     }
 
     /// Notes that the entry, and so every earlier one of its replica, is held.

@@ -19,6 +19,7 @@ mod content;
 mod context;
 mod document;
 mod edit;
+mod hosting;
 mod intake;
 mod live;
 mod memory;
@@ -37,6 +38,7 @@ pub use backoff::{Backoff, FIRST_WAIT, LONGEST_WAIT};
 pub use compaction::{Merge, Merged};
 pub use connection::{ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, RETRY_WAIT};
 pub use edit::{EditFailure, Edited, Editor, FRESH_NAME_CHARS};
+pub use hosting::{ContributeError, Contributed, Guest};
 pub use memory::{LOADED_BYTES, MAX_LOADS};
 pub use outbound::{Batching, FULL_FRAME_BYTES, MAX_FULL_FRAME_BYTES};
 

@@ -85,7 +85,7 @@ fn empty_roots(document: &Library) -> Vec<(String, Json)> {
 fn gate_knows(name: &str, gate: &mut AutomergeGate, snapshot: &[u8]) {
     let changes = Library::load(snapshot).unwrap().get_changes(&[]);
     for change in changes {
-        assert_eq!(gate.admit(&Writer::Foreign, change.raw_bytes()), Ok(()), "{name}");
+        assert_eq!(gate.admit(&Writer::STRANGER, change.raw_bytes()), Ok(()), "{name}");
     }
 }
 
@@ -120,8 +120,8 @@ fn changes_of_real_documents_are_all_admitted() {
         for batch in changes.chunks(BATCH) {
             let update: Vec<u8> =
                 batch.iter().flat_map(|change| change.clone().bytes().into_owned()).collect();
-            assert_eq!(gate.admit(&Writer::Foreign, &update), Ok(()), "{name}");
-            assert_eq!(merged.admit(&Writer::Foreign, &update), Ok(()), "{name}");
+            assert_eq!(gate.admit(&Writer::STRANGER, &update), Ok(()), "{name}");
+            assert_eq!(merged.admit(&Writer::STRANGER, &update), Ok(()), "{name}");
             merged.apply(&[&update]).unwrap();
         }
         let expected: Vec<_> = document.get_heads().iter().map(|hash| hex(&hash.0)).collect();
@@ -143,12 +143,12 @@ fn a_real_session_of_two_is_merged_as_recorded() {
     while let Some((header, after)) = rest.split_at_checked(12) {
         let len = u32::from_le_bytes(header[8..].try_into().unwrap()) as usize;
         let (change, after) = after.split_at(len);
-        gate.admit(&Writer::Foreign, change).unwrap();
+        gate.admit(&Writer::STRANGER, change).unwrap();
         update.extend(change);
         count += 1;
         rest = after;
         if count % BATCH == 0 || rest.is_empty() {
-            document.admit(&Writer::Foreign, &update).unwrap();
+            document.admit(&Writer::STRANGER, &update).unwrap();
             document.apply(&[&update]).unwrap();
             update.clear();
         }
@@ -174,7 +174,7 @@ fn hostile_inputs_are_refused() {
 
 fn refuse(name: &str, bytes: &[u8]) {
     let (mut gate, mut document) = (AutomergeGate::new(Kind::Tree), Automerge::create(Kind::Tree));
-    let as_update = [gate.admit(&Writer::Foreign, bytes), document.admit(&Writer::Foreign, bytes)];
+    let as_update = [gate.admit(&Writer::STRANGER, bytes), document.admit(&Writer::STRANGER, bytes)];
     let as_snapshot = [gate.admit_snapshot(bytes), document.admit_snapshot(bytes)];
     for result in as_update.iter().chain(&as_snapshot) {
         assert!(

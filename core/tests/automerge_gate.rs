@@ -55,7 +55,7 @@ fn join(changes: &[Change]) -> Vec<u8> {
 }
 
 /// Sends updates to a gate and to a document, which must agree; gives the answer to the last one.
-fn admit(updates: &[(Writer, &[u8])]) -> Result<(), GateError> {
+fn admit(updates: &[(Writer<'_>, &[u8])]) -> Result<(), GateError> {
     let (mut gate, mut document) = (AutomergeGate::new(Kind::Tree), Automerge::create(Kind::Tree));
     let mut answer = Ok(());
     for (writer, update) in updates {
@@ -69,7 +69,7 @@ fn admit(updates: &[(Writer, &[u8])]) -> Result<(), GateError> {
 }
 
 fn admit_foreign(update: &[u8]) -> Result<(), GateError> {
-    admit(&[(Writer::Foreign, update)])
+    admit(&[(Writer::STRANGER, update)])
 }
 
 fn malformed(answer: Result<(), GateError>) -> bool {
@@ -99,7 +99,7 @@ fn changes_are_admitted_after_those_they_depend_on() {
     let changes = foreign(1, &["a", "b", "c"]);
     assert_eq!(admit_foreign(&join(&changes)), Ok(()));
     let (first, second) = (changes[0].raw_bytes(), changes[1].raw_bytes());
-    assert_eq!(admit(&[(Writer::Foreign, first), (Writer::Foreign, second)]), Ok(()));
+    assert_eq!(admit(&[(Writer::STRANGER, first), (Writer::STRANGER, second)]), Ok(()));
     assert!(gap(admit_foreign(second)));
     assert!(gap(admit_foreign(&[second, first].concat())), "not even within one update");
 }
@@ -108,7 +108,10 @@ fn changes_are_admitted_after_those_they_depend_on() {
 fn known_changes_may_come_again() {
     let changes = foreign(1, &["a", "b"]);
     let (all, first) = (join(&changes), changes[0].raw_bytes());
-    assert_eq!(admit(&[(Writer::Foreign, &all), (Writer::Foreign, &all), (Writer::Foreign, first)]), Ok(()));
+    assert_eq!(
+        admit(&[(Writer::STRANGER, &all), (Writer::STRANGER, &all), (Writer::STRANGER, first)]),
+        Ok(())
+    );
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn a_deflated_change_is_the_same_change() {
     let mut change = foreign(1, &[&"long key ".repeat(100)]).remove(0);
     let deflated = change.bytes().into_owned();
     assert!(deflated.len() < change.raw_bytes().len());
-    assert_eq!(admit(&[(Writer::Foreign, &deflated), (Writer::Foreign, change.raw_bytes())]), Ok(()));
+    assert_eq!(admit(&[(Writer::STRANGER, &deflated), (Writer::STRANGER, change.raw_bytes())]), Ok(()));
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn nobody_makes_a_top_level_container_in_another_way() {
 #[test]
 fn two_changes_of_one_number_are_not_both_admitted() {
     let (one, other) = (foreign(1, &["a"]), foreign(1, &["b"]));
-    let answer = admit(&[(Writer::Foreign, &join(&one)), (Writer::Foreign, &join(&other))]);
+    let answer = admit(&[(Writer::STRANGER, &join(&one)), (Writer::STRANGER, &join(&other))]);
     assert!(malformed(answer));
 }
 
@@ -191,9 +194,9 @@ fn a_refused_update_leaves_no_trace() {
     let (mut gate, mut document) = (AutomergeGate::new(Kind::Tree), document(9));
     let half = [mine[0].raw_bytes(), other[1].raw_bytes()].concat();
     for gate in [&mut gate as &mut dyn Gate, &mut document] {
-        assert!(gap(gate.admit(&Writer::Foreign, &half)));
-        assert!(gap(gate.admit(&Writer::Foreign, mine[1].raw_bytes())), "the first change was not noted");
-        assert_eq!(gate.admit(&Writer::Foreign, mine[0].raw_bytes()), Ok(()));
+        assert!(gap(gate.admit(&Writer::STRANGER, &half)));
+        assert!(gap(gate.admit(&Writer::STRANGER, mine[1].raw_bytes())), "the first change was not noted");
+        assert_eq!(gate.admit(&Writer::STRANGER, mine[0].raw_bytes()), Ok(()));
     }
 }
 
@@ -202,7 +205,7 @@ fn what_was_admitted_counts_before_it_is_applied() {
     let changes = foreign(1, &["a", "b"]);
     let mut document = document(9);
     for change in &changes {
-        assert_eq!(document.admit(&Writer::Foreign, change.raw_bytes()), Ok(()));
+        assert_eq!(document.admit(&Writer::STRANGER, change.raw_bytes()), Ok(()));
     }
     changes.iter().for_each(|change| document.apply(&[change.raw_bytes()]).unwrap());
     assert_eq!(document.keys(&Path::root()), Some(vec!["a".to_owned(), "b".to_owned()]));
@@ -215,9 +218,9 @@ fn a_snapshot_teaches_a_gate_what_a_document_knows() {
     let snapshot = source.snapshot().unwrap();
     let after = edit(&mut source, &[put("/m/b", 2), splice("/t", "more ")]);
     let mut gate = AutomergeGate::new(Kind::Tree);
-    assert!(gap(gate.admit(&Writer::Foreign, &after)));
+    assert!(gap(gate.admit(&Writer::STRANGER, &after)));
     assert_eq!(gate.admit_snapshot(&snapshot), Ok(()));
-    assert_eq!(gate.admit(&Writer::Foreign, &before), Ok(()), "it is known");
+    assert_eq!(gate.admit(&Writer::STRANGER, &before), Ok(()), "it is known");
     assert_eq!(gate.admit(&Writer::Replica(replica(1)), &after), Ok(()));
 }
 
@@ -232,7 +235,7 @@ fn a_text_document_starts_from_one_text() {
     let mut gate = AutomergeGate::new(spec);
     assert_eq!(gate.admit(&Writer::Replica(replica(1)), &first), Ok(()));
     assert_eq!(gate.admit(&Writer::Replica(replica(2)), &second), Ok(()));
-    assert!(gap(AutomergeGate::new(Kind::Tree).admit(&Writer::Foreign, &first)), "a tree has no such text");
+    assert!(gap(AutomergeGate::new(Kind::Tree).admit(&Writer::STRANGER, &first)), "a tree has no such text");
 }
 
 #[test]
@@ -240,12 +243,12 @@ fn edits_in_progress_survive_what_comes_in_between() {
     let mut document = document(1);
     document.perform(&put("/a", 1)).unwrap();
     let other = join(&foreign(2, &["b"]));
-    document.admit(&Writer::Foreign, &other).unwrap();
+    document.admit(&Writer::STRANGER, &other).unwrap();
     document.apply(&[&other]).unwrap();
     document.perform(&put("/c", 3)).unwrap();
     let update = document.take_local().unwrap().unwrap();
     assert_eq!(document.take_local(), Ok(None));
-    assert_eq!(admit(&[(Writer::Foreign, &other), (Writer::Replica(replica(1)), &update)]), Ok(()));
+    assert_eq!(admit(&[(Writer::STRANGER, &other), (Writer::Replica(replica(1)), &update)]), Ok(()));
     assert_eq!(document.keys(&Path::root()).unwrap(), ["a", "b", "c"]);
 }
 
@@ -265,7 +268,7 @@ fn admit_altered(alter: impl Fn(&mut Op)) -> Result<(), GateError> {
     let (before, mut change) = list_and_put();
     alter(&mut change.operations[0]);
     let change = Change::from(change);
-    admit(&[(Writer::Foreign, &before), (Writer::Foreign, change.raw_bytes())])
+    admit(&[(Writer::STRANGER, &before), (Writer::STRANGER, change.raw_bytes())])
 }
 
 fn op_id(counter: u64) -> OpId {
@@ -299,9 +302,9 @@ fn what_only_the_document_can_tell_is_contained() {
     change.operations[0].key = Key::Seq(ElementId::Id(op_id(1)));
     let change = Change::from(change);
     let mut document = document(2);
-    document.admit(&Writer::Foreign, &before).unwrap();
+    document.admit(&Writer::STRANGER, &before).unwrap();
     document.apply(&[&before]).unwrap();
-    if document.admit(&Writer::Foreign, change.raw_bytes()).is_ok() {
+    if document.admit(&Writer::STRANGER, change.raw_bytes()).is_ok() {
         assert!(document.apply(&[change.raw_bytes()]).is_err(), "the list itself is none of its elements");
         assert_eq!(document.value(&Path::root()), None, "the document is lost");
         assert!(matches!(document.perform(&put("/a", 1)), Err(EditError::Damaged(_))));

@@ -51,7 +51,7 @@ fn update(doc: &Doc, since: &StateVector) -> Vec<u8> {
 
 /// Gives a document what another program wrote.
 fn receive(document: &mut Yjs, update: &[u8]) {
-    document.admit(&Writer::Foreign, update).unwrap();
+    document.admit(&Writer::STRANGER, update).unwrap();
     document.apply(&[update]).unwrap();
 }
 

@@ -73,6 +73,7 @@ enum Touch {
 enum Body {
     Update(Vec<u8>),
     Void(EntryId),
+    Foreign(Vec<u8>),
 }
 
 #[derive(Encode)]
@@ -157,6 +158,7 @@ fn entry(entry: &entry::Entry) -> Entry {
         body: match &entry.body {
             entry::Body::Update(bytes) => Body::Update(bytes.to_vec()),
             entry::Body::Void(void) => Body::Void(id(void)),
+            entry::Body::Foreign(bytes) => Body::Foreign(bytes.to_vec()),
         },
     }
 }

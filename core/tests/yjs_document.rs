@@ -104,7 +104,7 @@ quickcheck! {
             reader.admit(&Writer::Replica(replica(1)), &update).unwrap();
             reader.apply(&[&update]).unwrap();
             let before = (root_of(&reader), reader.snapshot().unwrap());
-            reader.admit(&Writer::Foreign, &update).unwrap();
+            reader.admit(&Writer::STRANGER, &update).unwrap();
             reader.apply(&[&update]).unwrap();
             assert_eq!((root_of(&reader), reader.snapshot().unwrap()), before);
         }

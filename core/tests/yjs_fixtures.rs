@@ -78,7 +78,7 @@ impl<'a> Lib0<'a> {
 }
 
 fn foreign(document: &mut Yjs, update: &[u8]) {
-    assert_eq!(document.admit(&Writer::Foreign, update), Ok(()), "{update:?}");
+    assert_eq!(document.admit(&Writer::STRANGER, update), Ok(()), "{update:?}");
     document.apply(&[update]).unwrap();
 }
 
@@ -198,7 +198,7 @@ fn payloads_pass_in_the_first_encoding_and_not_in_the_second() {
                 assert_eq!(shown(&document), expected["json"], "{payload}");
             }
             None => {
-                let verdict = YjsGate::new().admit(&Writer::Foreign, &update);
+                let verdict = YjsGate::new().admit(&Writer::STRANGER, &update);
                 assert!(matches!(verdict, Err(GateError::Malformed { .. })), "{payload}");
             }
         }
@@ -217,7 +217,7 @@ fn everything_hostile_is_refused() {
         let name = file.file_name().into_string().unwrap();
         if name.starts_with("y1-") || name.starts_with("y2-") {
             let bytes = std::fs::read(file.path()).unwrap();
-            assert!(YjsGate::new().admit(&Writer::Foreign, &bytes).is_err(), "{name}");
+            assert!(YjsGate::new().admit(&Writer::STRANGER, &bytes).is_err(), "{name}");
             assert!(YjsGate::new().admit_snapshot(&bytes).is_err(), "{name}");
             files += 1;
         }

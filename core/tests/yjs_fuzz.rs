@@ -31,11 +31,11 @@ fn generated_updates_do_no_harm() {
 #[test]
 fn nothing_goes_on_where_nothing_is_left() {
     let mut gate = YjsGate::new();
-    gate.admit(&Writer::Foreign, &[1, 1, 1, 0, 0, 4, 0]).unwrap();
+    gate.admit(&Writer::STRANGER, &[1, 1, 1, 0, 0, 4, 0]).unwrap();
     let text = |clock| [1, 1, 1, clock, 4, 1, 1, b't', 2, b'a', b'b', 0];
-    assert!(matches!(gate.admit(&Writer::Foreign, &text(3)), Err(GateError::Malformed { .. })));
-    assert_eq!(gate.clone().admit(&Writer::Foreign, &[1, 1, 1, 3, 0, 4, 0]), Ok(()));
-    assert_eq!(gate.admit(&Writer::Foreign, &text(4)), Ok(()));
+    assert!(matches!(gate.admit(&Writer::STRANGER, &text(3)), Err(GateError::Malformed { .. })));
+    assert_eq!(gate.clone().admit(&Writer::STRANGER, &[1, 1, 1, 3, 0, 4, 0]), Ok(()));
+    assert_eq!(gate.admit(&Writer::STRANGER, &text(4)), Ok(()));
 }
 
 /// yrs reads memory that it has freed when a container goes with a document in it; only a sanitizer sees it.
@@ -45,7 +45,7 @@ fn a_container_is_deleted_with_a_document_in_it() {
     let inner = [1, 2, 1, 0, 7, 1, 1, b'm', 1, 0x29, 0, 1, 0, 1, b'k', 1, b'g', 118, 0, 0];
     let deleted = [0, 1, 1, 1, 0, 1];
     for update in [&inner[..], &deleted] {
-        assert_eq!(document.admit(&Writer::Foreign, update), Ok(()));
+        assert_eq!(document.admit(&Writer::STRANGER, update), Ok(()));
         document.apply(&[update]).unwrap();
     }
     assert_eq!(document.value(&Path::root()).unwrap().to_json().to_string(), "{}");

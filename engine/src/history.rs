@@ -57,9 +57,13 @@ impl History {
             time: stored.entry.time,
             deed: match (&stored.entry.body, &stored.operations) {
                 (Body::Void(id), _) => Deed::Void(*id),
-                (Body::Update(update), Some(operations)) => decode_operations(operations)
-                    .map_or_else(|_| Deed::update(update.len(), &stored.entry.touched), Deed::Operations),
-                (Body::Update(update), None) => Deed::update(update.len(), &stored.entry.touched),
+                (Body::Update(update) | Body::Foreign(update), Some(operations)) => {
+                    decode_operations(operations)
+                        .map_or_else(|_| Deed::update(update.len(), &stored.entry.touched), Deed::Operations)
+                }
+                (Body::Update(update) | Body::Foreign(update), None) => {
+                    Deed::update(update.len(), &stored.entry.touched)
+                }
             },
         });
         Self { merged, edits: edits.collect() }

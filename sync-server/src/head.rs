@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use syncline::transports::websocket::SUBPROTOCOL;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::guests::Endpoint;
 
 /// Largest request head.
 pub const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -27,10 +28,20 @@ pub struct Head {
 /// What to do with a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wants {
-    /// Speak the native protocol over a WebSocket; `length` bytes of the request are read.
-    Sync { key: Vec<u8>, offers_subprotocol: bool, length: usize },
+    /// Speak over a WebSocket; `length` bytes of the request are read.
+    WebSocket { target: String, upgrade: Upgrade, length: usize },
     /// Serve HTTP, from the first byte.
     Http,
+}
+
+/// How a client asks for a WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    pub key: Vec<u8>,
+    /// What it would speak, best first.
+    pub subprotocols: Vec<String>,
+    /// The token that it shows in a header, as `Authorization: Bearer`.
+    pub token: Option<String>,
 }
 
 /// The connection is dropped.
@@ -76,16 +87,34 @@ fn parse(bytes: &[u8]) -> Result<Option<Wants>, HeadError> {
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(HeadError::Malformed("its head cannot be read")),
     };
-    let path = request.path.unwrap_or_default().split('?').next().unwrap_or_default();
+    let target = request.path.unwrap_or_default().to_owned();
     let key = field(&request, "sec-websocket-key").filter(|_| is_upgrade(&request));
     Ok(Some(match key {
-        Some(key) if path == "/sync" && request.method == Some("GET") => Wants::Sync {
-            key: key.to_vec(),
-            offers_subprotocol: contains(&request, "sec-websocket-protocol", SUBPROTOCOL),
-            length,
-        },
+        Some(key) if speaks(&target) && request.method == Some("GET") => {
+            let subprotocols = items(&request, "sec-websocket-protocol")
+                .filter_map(|item| std::str::from_utf8(item).ok().map(ToOwned::to_owned));
+            let (key, subprotocols) = (key.to_vec(), subprotocols.collect());
+            let upgrade = Upgrade { key, subprotocols, token: token(&request) };
+            Wants::WebSocket { target, upgrade, length }
+        }
         _ => Wants::Http,
     }))
+}
+
+/// The path of replicas.
+pub const SYNC_PATH: &str = "/sync";
+
+/// Whether somebody answers there who speaks over WebSockets.
+fn speaks(target: &str) -> bool {
+    target.split('?').next() == Some(SYNC_PATH) || Endpoint::of(target).is_some()
+}
+
+/// RFC 6750, section 2.1.
+fn token(request: &httparse::Request<'_, '_>) -> Option<String> {
+    const SCHEME: &str = "bearer ";
+    let field = std::str::from_utf8(field(request, "authorization")?).ok()?.trim();
+    let (scheme, token) = field.split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim().to_owned())
 }
 
 /// RFC 6455, section 4.2.1.
@@ -101,24 +130,28 @@ fn field<'b>(request: &httparse::Request<'_, 'b>, name: &str) -> Option<&'b [u8]
 
 /// Whether a comma-separated field has an item, in any case.
 fn contains(request: &httparse::Request<'_, '_>, name: &str, item: &str) -> bool {
-    let fields = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
-    let mut items = fields.flat_map(|field| field.value.split(|byte| *byte == b','));
-    items.any(|found| found.trim_ascii().eq_ignore_ascii_case(item.as_bytes()))
+    items(request, name).any(|found| found.eq_ignore_ascii_case(item.as_bytes()))
+}
+
+/// The items of a comma-separated field.
+fn items<'b>(request: &httparse::Request<'_, 'b>, name: &str) -> impl Iterator<Item = &'b [u8]> {
+    let fields = request.headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
+    fields.flat_map(|field| field.value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 /// Answers `101 Switching Protocols`.
 pub async fn accept_upgrade(
     stream: &mut TcpStream,
     key: &[u8],
-    offers_subprotocol: bool,
+    subprotocol: Option<&str>,
 ) -> std::io::Result<()> {
     let mut answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-accept: {}\r\n",
         derive_accept_key(key)
     );
-    if offers_subprotocol {
-        answer += &format!("sec-websocket-protocol: {SUBPROTOCOL}\r\n");
+    if let Some(subprotocol) = subprotocol {
+        answer += &format!("sec-websocket-protocol: {subprotocol}\r\n");
     }
     answer += "\r\n";
     stream.write_all(answer.as_bytes()).await
@@ -130,13 +163,18 @@ mod tests {
 
     const UPGRADE: &str = "GET /sync?x=1 HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\n\
         Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-        Sec-WebSocket-Protocol: other, syncline\r\n\r\n";
+        Sec-WebSocket-Protocol: other, syncline\r\nAuthorization: bearer t0ken\r\n\r\n";
 
     #[test]
     fn an_upgrade_of_the_sync_path_is_recognised() {
         let wants = parse(UPGRADE.as_bytes()).unwrap();
-        let key = b"dGhlIHNhbXBsZSBub25jZQ==".to_vec();
-        assert_eq!(wants, Some(Wants::Sync { key, offers_subprotocol: true, length: UPGRADE.len() }));
+        let upgrade = Upgrade {
+            key: b"dGhlIHNhbXBsZSBub25jZQ==".to_vec(),
+            subprotocols: vec!["other".to_owned(), "syncline".to_owned()],
+            token: Some("t0ken".to_owned()),
+        };
+        let (target, length) = ("/sync?x=1".to_owned(), UPGRADE.len());
+        assert_eq!(wants, Some(Wants::WebSocket { target, upgrade, length }));
     }
 
     #[test]

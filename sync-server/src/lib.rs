@@ -1,16 +1,21 @@
 //! The relay: the replica of `syncline-core` under the policy that connects everybody, over sockets.
 //!
 //! ```text
-//! socket ──► head ──┬─ upgrade of /sync ──► WebSocket link ──► node (the engine's driver loop)
-//!                   └─ anything else ─────► HTTP: /, /healthz, /status.json
+//! socket ──► head ──┬─ upgrade of /sync ───► WebSocket link ──► node (the engine's driver loop)
+//!                   ├─ upgrade of /yjs/… ──► WebSocket link ──► guests ──► rooms ──► node
+//!                   └─ anything else ──────► HTTP: /, /healthz, /status.json
 //! ```
 //!
 //! A request is recognised at the socket, before any HTTP machinery exists for it, so an idle WebSocket
 //! connection holds a socket, a lean buffer and nothing else.
 
+mod auth;
+mod guests;
 mod head;
 mod http;
 mod listing;
 mod relay;
+mod rooms;
 
+pub use auth::{Auth, AuthError, make_token};
 pub use relay::{Relay, RelayError, Settings};

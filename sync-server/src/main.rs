@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use syncline::Durability;
+use syncline::{Durability, Principal};
 use syncline_core::replica::LOADED_BYTES;
-use syncline_server::{Relay, RelayError, Settings};
+use syncline_server::{Auth, Relay, RelayError, Settings, make_token};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +31,18 @@ struct Arguments {
 enum Command {
     /// Run the relay; the same as no command at all.
     Serve,
+    /// Make a token: it is printed once, and what the file of --auth must say of it.
+    Token {
+        /// Whose it is.
+        #[arg(value_parser = Principal::new)]
+        name: Principal,
+        /// Documents it may read: a name, or the beginning of names with a * behind it.
+        #[arg(long, value_name = "DOCUMENTS")]
+        read: Vec<String>,
+        /// Documents it may read and write.
+        #[arg(long, value_name = "DOCUMENTS")]
+        write: Vec<String>,
+    },
 }
 
 /// Understood before and after the command.
@@ -67,6 +79,10 @@ struct Serve {
         env = "SYNCLINE_MEMORY"
     )]
     memory: usize,
+    /// Tokens that clients must show, as `sync-server token` makes them. Without it everybody may read and write everything,
+    /// and only this machine can connect.
+    #[arg(long, global = true, value_name = "FILE", env = "SYNCLINE_AUTH")]
+    auth: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -78,7 +94,10 @@ enum Kept {
 }
 
 fn main() -> ExitCode {
-    let Arguments { command: None | Some(Command::Serve), serve } = Arguments::parse();
+    let Arguments { command, serve } = Arguments::parse();
+    if let Some(Command::Token { name, read, write }) = command {
+        return print_token(&name, &read, &write);
+    }
     let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Where the log cannot be written, as on a full disk, complaining about that would end whoever has something to say.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -89,6 +108,18 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(serve)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Prints a new token, and the lines for the file of tokens on standard output alone, so that they can be appended to it.
+fn print_token(name: &Principal, read: &[String], write: &[String]) -> ExitCode {
+    match make_token(name, read, write) {
+        Ok((token, entry)) => {
+            _ = writeln!(std::io::stderr(), "the token of {name}, which is shown only now: {token}");
+            say(entry.trim_end());
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(&error.to_string()),
     }
 }
@@ -112,7 +143,8 @@ async fn run(serve: Serve) -> Result<(), RelayError> {
     let mut stops = Stops::listen();
     let loaded_bytes = serve.memory.saturating_mul(MEBIBYTE);
     let data = serve.data.clone();
-    let relay = Relay::start(Settings { listen: serve.listen, data, durability, loaded_bytes }).await?;
+    let auth = serve.auth.as_deref().map_or_else(|| Ok(Auth::open()), Auth::read)?;
+    let relay = Relay::start(Settings { listen: serve.listen, data, durability, loaded_bytes, auth }).await?;
     let address = relay.address();
     say(&format!("Syncline relay {}", env!("CARGO_PKG_VERSION")));
     say(&format!("  clients  ws://{address}/sync"));

@@ -3,14 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use syncline::node::Node;
 use syncline::storage::{self, StorageError};
 use syncline::transports::Link;
-use syncline::transports::websocket::{self, WebSocketSettings};
+use syncline::transports::websocket::{self, SUBPROTOCOL, WebSocketSettings};
 use syncline::{Compression, DocId, Durability, Encoding, Family, Principal, Spec, SqliteStorage};
 use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::replica::{Config, Policy};
@@ -20,9 +20,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::auth::{Auth, AuthError};
+use crate::guests::{Endpoint, Guests, MAX_MESSAGE_BYTES};
 use crate::head::{self, Wants};
 use crate::http;
 use crate::listing::Listings;
+use crate::rooms::{Room, Rooms};
 
 /// Most connections at once, whatever the open-file limit allows.
 pub const MAX_CONNECTIONS: usize = 100_000;
@@ -43,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const STORE_FILE: &str = "relay.db";
 
 /// How to run a relay.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Settings {
     /// Where to listen; port 0 takes any free one.
     pub listen: SocketAddr,
@@ -53,6 +56,8 @@ pub struct Settings {
     pub durability: Durability,
     /// How much memory documents may take, in bytes, roughly.
     pub loaded_bytes: usize,
+    /// Who may do what.
+    pub auth: Auth,
 }
 
 /// The relay cannot run.
@@ -81,6 +86,9 @@ pub enum RelayError {
     /// The operating system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
+    /// There is something wrong with who may do what.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
 }
 
 /// A running relay.
@@ -93,6 +101,7 @@ pub struct Relay {
 /// What every connection of a relay needs.
 pub(crate) struct Shared {
     pub node: Node,
+    guests: Guests,
     pub durability: Durability,
     pub data: PathBuf,
     /// Entries taken in since the start.
@@ -108,6 +117,9 @@ impl Relay {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(settings: Settings) -> Result<Self, RelayError> {
+        if settings.auth.is_open() && !settings.listen.ip().is_loopback() {
+            return Err(AuthError::Open { address: settings.listen }.into());
+        }
         let folder = settings.data.clone();
         std::fs::create_dir_all(&folder).map_err(|error| RelayError::Folder { folder, error })?;
         let options = storage::Options { durability: settings.durability, ..storage::Options::default() };
@@ -117,13 +129,22 @@ impl Relay {
         let address = listener.local_addr().map_err(cannot)?;
         let updates = Arc::new(AtomicU64::new(0));
         let counted = updates.clone();
+        let rooms = Arc::new(OnceLock::<Arc<Rooms>>::new());
+        let told = rooms.clone();
         let node = Node::start(
             Box::new(store),
             config(settings.loaded_bytes)?,
-            Box::new(move |_, event| on_event(&counted, &event)),
+            Box::new(move |_, event| {
+                if let Some(rooms) = told.get() {
+                    tell_rooms(rooms, &event);
+                }
+                on_event(&counted, &event);
+            }),
         )?;
+        let rooms = rooms.get_or_init(|| Rooms::new(node.clone())).clone();
         let shared = Arc::new(Shared {
             node,
+            guests: Guests::new(rooms, Arc::new(settings.auth)),
             durability: settings.durability,
             data: settings.data,
             updates,
@@ -143,6 +164,7 @@ impl Relay {
     /// Asks every client to come back, and stops once everything accepted is written.
     pub async fn shutdown(self) {
         self.accepting.abort();
+        self.shared.guests.stop();
         self.shared.node.with(|replica, _| replica.goodbye(RETRY_AFTER));
         // Clients that have heard go by themselves or are closed now; nothing is lost either way.
         let _late = tokio::time::timeout(GOODBYE_TIME, self.shared.node.drained()).await;
@@ -166,6 +188,18 @@ fn serves(_: &DocId, spec: Spec) -> Result<(), String> {
     match spec.family {
         Family::Yjs | Family::Automerge => Ok(()),
         Family::Toy => Err(format!("this relay has no {} documents", spec.family)),
+    }
+}
+
+/// Rooms hear what concerns their documents.
+fn tell_rooms(rooms: &Rooms, event: &Event) {
+    match event {
+        Event::Hosted { doc } => rooms.tell(doc, Room::open),
+        Event::Changed { doc, .. } => rooms.tell(doc, Room::follow),
+        Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),
+        Event::Failed { doc, error } => rooms.fail(doc, error),
+        Event::Store { fault: Some(fault) } => rooms.fail_all(fault),
+        _ => {}
     }
 }
 
@@ -195,6 +229,8 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         // Behind a skipped one; all of them are voided when the log is compacted.
         Event::Waiting { doc, id } => tracing::debug!(%doc, %id, "an entry waits for what it builds on"),
         Event::Opened { .. }
+        | Event::Hosted { .. }
+        | Event::Durable { .. }
         | Event::Saved { .. }
         | Event::WaitedEnough { .. }
         | Event::Refused { .. }
@@ -242,12 +278,25 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
     };
     match head.wants {
         Wants::Http => http::serve(shared, stream, head.bytes).await,
-        Wants::Sync { key, offers_subprotocol, length } => {
-            if head::accept_upgrade(&mut stream, &key, offers_subprotocol).await.is_ok() {
-                let leftover = head.bytes.get(length..).unwrap_or_default().to_vec();
-                let settings = WebSocketSettings::default().max_frame_bytes(MAX_FRAME_BYTES);
-                let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
-                run(&shared.node, link).await;
+        Wants::WebSocket { target, upgrade, length } => {
+            let leftover = head.bytes.get(length..).unwrap_or_default().to_vec();
+            drop(head.bytes);
+            let endpoint = Endpoint::of(&target);
+            let subprotocol = match &endpoint {
+                None => upgrade.subprotocols.iter().find(|offered| *offered == SUBPROTOCOL),
+                // Clients give up that offer some and are answered with none.
+                Some(_) => upgrade.subprotocols.first(),
+            };
+            if head::accept_upgrade(&mut stream, &upgrade.key, subprotocol.map(String::as_str)).await.is_err()
+            {
+                return;
+            }
+            let most = if endpoint.is_some() { MAX_MESSAGE_BYTES } else { MAX_FRAME_BYTES };
+            let settings = WebSocketSettings::default().max_frame_bytes(most);
+            let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+            match endpoint {
+                None => run(&shared.node, link).await,
+                Some(endpoint) => shared.guests.serve(endpoint, link, upgrade.token).await,
             }
         }
     }

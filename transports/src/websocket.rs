@@ -9,11 +9,13 @@
 //! slow connection that moves is never given up, and a peer that stops reading does not hold its sender
 //! for ever.
 //!
-//! Buffers are small from the start and bounded, but they do not shrink: a link that has carried a frame of
-//! 1 MiB keeps buffers of that size. Owners that care cut what they send into frames of some 64 KiB.
+//! Buffers are small from the start and bounded, but they do not shrink: a link that has received a frame of
+//! 1 MiB keeps a buffer of that size. Owners that care cut what they send into frames of some 64 KiB. What is sent
+//! takes no more than that: a larger frame leaves in pieces.
 
 mod client;
 mod heartbeat;
+mod outgoing;
 mod socket;
 mod tls;
 
@@ -48,7 +50,10 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a socket read at once, allocated for every link.
 pub const READ_BUFFER_BYTES: usize = 4096;
 
-/// What a write buffer holds beyond one largest frame: control frames.
+/// Largest piece of a frame that is copied into the write buffer of a link; a larger frame leaves in several.
+pub const FRAGMENT_BYTES: usize = 64 << 10;
+
+/// What a write buffer holds beyond one largest piece: control frames.
 pub const WRITE_BUFFER_SLACK_BYTES: usize = 64 << 10;
 
 /// What both sides of a WebSocket can be told.
@@ -90,7 +95,7 @@ impl WebSocketSettings {
         WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
-            .max_write_buffer_size(self.max_frame_bytes + WRITE_BUFFER_SLACK_BYTES)
+            .max_write_buffer_size(FRAGMENT_BYTES + WRITE_BUFFER_SLACK_BYTES)
             .max_message_size(Some(self.max_frame_bytes))
             .max_frame_size(Some(self.max_frame_bytes))
     }

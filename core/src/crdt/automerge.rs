@@ -6,6 +6,7 @@ mod column;
 mod contain;
 mod document;
 mod edit;
+mod exchange;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
@@ -16,6 +17,8 @@ mod read;
 mod reader;
 mod roots;
 mod snapshot;
+mod sync;
 
 pub use document::Automerge;
 pub use gate::AutomergeGate;
+pub use sync::{Conversation, Heard};

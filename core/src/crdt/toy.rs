@@ -76,7 +76,7 @@ impl ToyGate {
         Self::default()
     }
 
-    fn check(&self, writer: &Writer, update: &Update) -> Result<(), GateError> {
+    fn check(&self, writer: &Writer<'_>, update: &Update) -> Result<(), GateError> {
         if let Writer::Replica(replica) = writer
             && *replica != update.id.replica
         {
@@ -100,7 +100,7 @@ impl ToyGate {
 }
 
 impl Gate for ToyGate {
-    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+    fn admit(&mut self, writer: &Writer<'_>, update: &[u8]) -> Result<(), GateError> {
         let update: Update = parse(update)?;
         self.check(writer, &update)?;
         self.admitted.insert(update.id);
@@ -238,7 +238,7 @@ impl Toy {
 }
 
 impl Gate for Toy {
-    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+    fn admit(&mut self, writer: &Writer<'_>, update: &[u8]) -> Result<(), GateError> {
         self.state.gate.admit(writer, update)?;
         self.fresh.insert(parse::<Update>(update)?.id);
         Ok(())
@@ -373,7 +373,7 @@ mod tests {
     }
 
     fn receive(toy: &mut Toy, update: &[u8]) {
-        toy.admit(&Writer::Foreign, update).unwrap();
+        toy.admit(&Writer::STRANGER, update).unwrap();
         toy.apply(&[update]).unwrap();
     }
 
@@ -398,7 +398,7 @@ mod tests {
         bob.merge(&snapshot).unwrap();
         assert_eq!(bob.get("k"), None);
         let after = put(&mut bob, "k", 3);
-        assert!(matches!(toy(ALICE).admit(&Writer::Foreign, &after), Err(GateError::Gap { .. })));
+        assert!(matches!(toy(ALICE).admit(&Writer::STRANGER, &after), Err(GateError::Gap { .. })));
         let mut loaded = Toy::load(&snapshot).unwrap();
         receive(&mut loaded, &after);
         assert_eq!(loaded.get("k"), Some(Value::Int(3)));
@@ -413,7 +413,7 @@ mod tests {
         receive(&mut bob, &first);
         assert!(gap(gate.admit(&Writer::Replica(BOB), &put(&mut bob, "l", 1))));
         assert!(matches!(gate.admit(&Writer::Replica(BOB), &first), Err(GateError::Impostor { .. })));
-        assert!(matches!(gate.admit(&Writer::Foreign, b"{"), Err(GateError::Malformed { .. })));
+        assert!(matches!(gate.admit(&Writer::STRANGER, b"{"), Err(GateError::Malformed { .. })));
         assert_eq!(gate.admit(&Writer::Replica(ALICE), &first), Ok(()));
         assert_eq!(gate.admit(&Writer::Replica(ALICE), &second), Ok(()));
     }
@@ -423,7 +423,7 @@ mod tests {
         let changes = vec![Change::Write("k".into(), MAX_CLOCK + 1, Content::Tombstone)];
         let id = EntryId { replica: ALICE, counter: 1 };
         let update = encode(&Update { id, after: Have::default(), changes }).unwrap();
-        assert!(matches!(ToyGate::new().admit(&Writer::Foreign, &update), Err(GateError::Limit { .. })));
+        assert!(matches!(ToyGate::new().admit(&Writer::STRANGER, &update), Err(GateError::Limit { .. })));
     }
 
     #[test]

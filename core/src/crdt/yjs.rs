@@ -7,6 +7,7 @@
 mod block;
 mod document;
 mod edit;
+mod exchange;
 mod gate;
 mod known;
 mod node;

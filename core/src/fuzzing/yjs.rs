@@ -87,7 +87,7 @@ pub fn yjs_update(data: &[u8]) {
     }
     let history = history();
     let step = &history[usize::from(first / 2) % history.len()];
-    for writer in [Writer::Foreign, Writer::Replica(step.writer)] {
+    for writer in [Writer::STRANGER, Writer::Replica(step.writer)] {
         let mut world = World::before(step);
         if world.send(&writer, rest, &mut Tally::default()) {
             world.check();
@@ -120,7 +120,7 @@ fn send_drafts(choices: &mut Choices<'_>, tally: &mut Tally) {
         }
         let writer = match draft.sections.first() {
             Some(section) if choices.once_in(4) => Writer::Replica(replica_of(section.client)),
-            _ => Writer::Foreign,
+            _ => Writer::STRANGER,
         };
         if world.send(&writer, &update, tally) {
             written = after;
@@ -147,10 +147,10 @@ fn send_injured(choices: &mut Choices<'_>, tally: &mut Tally) {
         for _ in 0..=choices.below(INJURIES) {
             injure(choices, &mut update);
         }
-        world.send(&choices.one_of(&[Writer::Foreign, Writer::Replica(step.writer)]), &update, tally);
+        world.send(&choices.one_of(&[Writer::STRANGER, Writer::Replica(step.writer)]), &update, tally);
     }
     for step in &history[at..history.len().min(at + 4)] {
-        world.send(&Writer::Foreign, &step.update, tally);
+        world.send(&Writer::STRANGER, &step.update, tally);
     }
     world.edit(choices);
     world.check();
@@ -194,8 +194,8 @@ impl World {
     }
 
     /// Whether the update is admitted; then it is also merged.
-    fn send(&mut self, writer: &Writer, update: &[u8], tally: &mut Tally) -> bool {
-        if matches!(writer, Writer::Foreign) {
+    fn send(&mut self, writer: &Writer<'_>, update: &[u8], tally: &mut Tally) -> bool {
+        if matches!(writer, Writer::Foreign(_)) {
             self.ask_in_company(update);
         }
         let verdict = self.gate.admit(writer, update);
@@ -211,7 +211,8 @@ impl World {
     fn ask_in_company(&self, update: &[u8]) {
         if let Some((1, rest)) = update.split_first() {
             let company = [&[2], BYSTANDER, rest].concat();
-            let verdicts = [update, &company].map(|update| self.gate.clone().admit(&Writer::Foreign, update));
+            let verdicts =
+                [update, &company].map(|update| self.gate.clone().admit(&Writer::STRANGER, update));
             let admitted = verdicts.each_ref().map(Result::is_ok);
             assert_eq!(admitted[0], admitted[1], "{verdicts:?} on {update:?}");
         }

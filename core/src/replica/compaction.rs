@@ -4,6 +4,7 @@
 //! [`Merge`] beside everything else, and takes the result in if the log still begins with what was merged.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ const LEAST_GROWTH_OF_LONG: u64 = 8;
 /// The beginning of a log, to be merged by [`Merge::run`]. Cheap to clone: it shares what it holds with the log.
 #[derive(Clone, Debug)]
 pub struct Merge {
+    purpose: Purpose,
     doc: DocId,
     spec: Spec,
     base: Option<Arc<Snapshot>>,
@@ -42,14 +44,40 @@ pub struct Merge {
     digest: Digest,
 }
 
+/// What is made of the beginning of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A snapshot, to take its place.
+    Compact,
+    /// A document, for clients of other protocols.
+    Host,
+}
+
 /// What became of a [`Merge`]: something for [`Input::Merged`](crate::event::Input::Merged).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Merged {
-    merge: Merge,
-    /// `None` if what was saved does not load as what it was made of.
-    snapshot: Option<Arc<Snapshot>>,
+    pub(super) merge: Merge,
+    pub(super) product: Product,
     /// Entries that turned out to be poison.
-    poison: Vec<EntryId>,
+    pub(super) poison: Vec<EntryId>,
+}
+
+/// What a merge has made.
+pub(super) enum Product {
+    Snapshot(Arc<Snapshot>),
+    Document(Content),
+    /// What was saved does not load as what it was made of, or there was nothing to be made.
+    Nothing,
+}
+
+impl fmt::Debug for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Snapshot(_) => "a snapshot",
+            Self::Document(_) => "a document",
+            Self::Nothing => "nothing",
+        })
+    }
 }
 
 /// Whether a document is being compacted, and who waits for it.
@@ -66,27 +94,39 @@ pub(super) struct Compacting {
 }
 
 impl Merge {
-    /// Merges, saves, and loads again what was saved, to see whether it is the same. Takes about as long as loading
-    /// the document twice; touches nothing but memory. Never panics: the document waits for the answer.
+    /// Merges. A snapshot is loaded again, to see whether it is the same. Takes about as long as loading the document, for a
+    /// snapshot twice; touches nothing but memory. Never panics: the document waits for the answer.
     #[must_use]
     pub fn run(self) -> Merged {
         let barred = self.skip.clone();
         let before = Skipped { barred, ..Skipped::default() };
         let mut skipped = before.clone();
-        let state = answered(|| self.state(&mut skipped));
-        let snapshot = state.map(|state| {
-            let (offset, digest, covers) = (self.end(), self.digest, self.covers());
-            Arc::new(Snapshot { offset, digest, covers, state })
-        });
+        let product = match self.purpose {
+            Purpose::Compact => answered(|| self.state(&mut skipped))
+                .map(|state| Product::Snapshot(Arc::new(self.snapshot(state)))),
+            Purpose::Host => answered(|| self.replay(&mut skipped).map(Some)).map(Product::Document),
+        };
         let poison = skipped.beyond(&before).collect();
-        Merged { merge: self, snapshot, poison }
+        Merged { merge: self, product: product.unwrap_or(Product::Nothing), poison }
+    }
+
+    fn snapshot(&self, state: Bytes) -> Snapshot {
+        Snapshot { offset: self.end(), digest: self.digest, covers: self.covers(), state }
+    }
+
+    /// Whether a log still begins with what was merged, of which the same is skipped.
+    pub(super) fn is_beginning_of(&self, live: &Live) -> bool {
+        live.log.base_offset() == self.base_offset()
+            && live.log.digest(self.end()) == Some(self.digest)
+            && live.skipped.barred == self.skip
     }
 
     fn base_offset(&self) -> u64 {
         self.base.as_ref().map_or(0, |base| base.offset)
     }
 
-    fn end(&self) -> u64 {
+    /// Where in the log it ends.
+    pub(super) fn end(&self) -> u64 {
         self.base_offset() + self.entries.len() as u64
     }
 
@@ -99,9 +139,14 @@ impl Merge {
     /// The document in memory is not asked: edits made here got into it another way than they get into everybody
     /// else's.
     fn state(&self, skipped: &mut Skipped) -> Result<Option<Bytes>, Damaged> {
+        self.replay(skipped)?.document().map_or(Ok(None), |document| verified(self.spec, document))
+    }
+}
+
+impl Merge {
+    fn replay(&self, skipped: &mut Skipped) -> Result<Content, Damaged> {
         let entries: Vec<&Entry> = self.entries.iter().map(|entry| &**entry).collect();
-        let content = Content::replay(self.spec, true, self.base.as_deref(), &entries, skipped)?;
-        content.document().map_or(Ok(None), |document| verified(self.spec, document))
+        Content::replay(self.spec, true, self.base.as_deref(), &entries, skipped)
     }
 }
 
@@ -148,9 +193,15 @@ impl Live {
                 return None;
             }
         }
-        let digest = self.log.digest(end).filter(|_| end > self.log.base_offset())?;
+        if end > self.log.base_offset() { self.beginning(end, Purpose::Compact) } else { None }
+    }
+
+    /// The log up to an offset.
+    pub(super) fn beginning(&self, end: u64, purpose: Purpose) -> Option<Merge> {
+        let digest = self.log.digest(end)?;
         let entries = self.log.after(self.log.base_offset()).take_while(|stored| stored.offset <= end);
         Some(Merge {
+            purpose,
             doc: self.doc.clone(),
             spec: self.spec,
             base: self.log.base().cloned(),
@@ -175,14 +226,21 @@ impl Live {
 
     /// A merge is done. What it made is of no use if the log was rewritten meanwhile, or other entries are skipped.
     pub(super) fn on_merged(&mut self, context: &mut Context, merged: Merged) {
-        let Merged { merge, snapshot, poison } = merged;
+        match merged.merge.purpose {
+            Purpose::Compact => self.on_compacted(context, merged),
+            Purpose::Host => self.on_built(context, merged),
+        }
+    }
+
+    fn on_compacted(&mut self, context: &mut Context, merged: Merged) {
+        let Merged { merge, product, poison } = merged;
         self.compacting.running = false;
-        let same_log = self.log.base_offset() == merge.base_offset()
-            && self.log.digest(merge.end()) == Some(merge.digest);
-        if same_log && self.skipped.barred == merge.skip {
-            match snapshot {
-                Some(snapshot) => self.install_merged(context, snapshot, poison),
-                None => self.compacting.not_before = 2 * merge.entries.len() as u64,
+        if merge.is_beginning_of(self) {
+            match product {
+                Product::Snapshot(snapshot) => self.install_merged(context, snapshot, poison),
+                Product::Document(_) | Product::Nothing => {
+                    self.compacting.not_before = 2 * merge.entries.len() as u64;
+                }
             }
         }
         match std::mem::take(&mut self.compacting.again) {

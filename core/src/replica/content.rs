@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::crdt::{self, Crdt, Damaged, Gate, GateError, Writer};
 use crate::entry::{Body, Entry, Spec};
 use crate::event::Snapshot;
-use crate::id::EntryId;
+use crate::id::{EntryId, Have};
 use crate::log::Log;
 
 /// How many entries are merged in one go when a log is replayed.
@@ -92,6 +92,14 @@ impl Content {
         }
     }
 
+    /// Takes in entries that were appended while this was built; false if one of them cannot be applied that is not
+    /// skipped.
+    pub fn catch_up(&mut self, entries: &[&Entry], skipped: &Skipped) -> bool {
+        let applied = entries.iter().copied().filter(|entry| !skipped.contains(&entry.id));
+        let mut waiting = BTreeSet::new();
+        self.take(&applied.collect::<Vec<_>>(), &mut waiting).is_ok() && waiting.is_empty()
+    }
+
     /// Merges what the gate admits of entries. Of what it does not admit it took no note.
     fn take(&mut self, entries: &[&Entry], waiting: &mut BTreeSet<EntryId>) -> Result<(), Poison> {
         let mut admitted = Vec::with_capacity(entries.len());
@@ -107,23 +115,30 @@ impl Content {
         })
     }
 
-    /// Asks the gate whether the entry may be applied, and lets it take note.
+    /// Asks the gate whether the entry of a log may be applied, and lets it take note.
     pub fn admit(&mut self, entry: &Entry) -> Result<(), GateError> {
-        let Body::Update(update) = &entry.body else { return Ok(()) };
+        self.admit_among(entry, Have::NONE)
+    }
+
+    /// The same for an entry that comes to a log: what a client of another protocol has written must not be written as one
+    /// of the log's replicas.
+    pub fn admit_among(&mut self, entry: &Entry, replicas: &Have) -> Result<(), GateError> {
+        let (writer, update) = match &entry.body {
+            Body::Update(update) => (Writer::Replica(entry.id.replica), update),
+            Body::Foreign(update) => (Writer::Foreign(replicas), update),
+            Body::Void(_) => return Ok(()),
+        };
         let gate: &mut dyn Gate = match self {
             Self::Gated(gate) => &mut **gate,
             Self::Built(document) => &mut **document,
         };
-        gate.admit(&Writer::Replica(entry.id.replica), update)
+        gate.admit(&writer, update)
     }
 
     /// Merges admitted entries, in the order in which they were admitted. After an error the content is worthless.
     pub fn merge(&mut self, entries: &[&Entry]) -> Result<(), Damaged> {
         let Self::Built(document) = self else { return Ok(()) };
-        let updates = entries.iter().filter_map(|entry| match &entry.body {
-            Body::Update(update) => Some(&**update),
-            Body::Void(_) => None,
-        });
+        let updates = entries.iter().filter_map(|entry| entry.body.update()).map(|update| &**update);
         document.apply(&updates.collect::<Vec<_>>())
     }
 

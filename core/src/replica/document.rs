@@ -27,6 +27,8 @@ pub(super) struct Document {
     phase: Phase,
     /// Whether the application has it open; otherwise only peers do.
     wanted: bool,
+    /// Whether guests use it.
+    pub hosted: bool,
     /// Whether it is to be compacted as soon as it is in memory again.
     compacts: bool,
     /// What it adds to what may be unloaded.
@@ -65,6 +67,7 @@ impl Document {
             doc: doc.clone(),
             phase: Phase::loading(spec, Peers::new()),
             wanted,
+            hosted: false,
             compacts: false,
             share: None,
         }
@@ -81,7 +84,7 @@ impl Document {
     /// Leaves the document to the disk, if nothing of it is under way; false if something is.
     pub fn rest(&mut self) -> bool {
         let Phase::Live(live) = &mut self.phase else { return false };
-        if self.wanted || !live.may_rest() {
+        if self.wanted || self.hosted || !live.may_rest() {
             return false;
         }
         let (peers, head) = (std::mem::take(&mut live.peers), live.log().head());
@@ -92,7 +95,7 @@ impl Document {
     /// What memory the document takes, if that may be given back; in bytes, roughly.
     pub fn unloadable_bytes(&mut self) -> Option<usize> {
         match &mut self.phase {
-            Phase::Live(live) if !self.wanted => Some(live.bytes()),
+            Phase::Live(live) if !self.wanted && !self.hosted => Some(live.bytes()),
             Phase::Live(_) | Phase::Loading { .. } | Phase::Resting { .. } => None,
         }
     }
@@ -104,7 +107,7 @@ impl Document {
         match &mut self.phase {
             // It has just been woken.
             Phase::Resting { .. } => {}
-            Phase::Loading { spec, .. } => *spec = spec.or(wanted),
+            Phase::Loading { .. } => self.want(wanted),
             Phase::Live(live) => {
                 let doc = self.doc.clone();
                 context.tell(match check_spec(&self.doc, wanted, live.spec()) {
@@ -112,6 +115,13 @@ impl Document {
                     Err(error) => Event::Failed { doc, error },
                 });
             }
+        }
+    }
+
+    /// Makes it such a document if the store has none.
+    pub fn want(&mut self, wanted: Option<Spec>) {
+        if let Phase::Loading { spec, .. } = &mut self.phase {
+            *spec = spec.or(wanted);
         }
     }
 
@@ -128,6 +138,9 @@ impl Document {
                 live.peers = std::mem::take(peers);
                 if std::mem::take(&mut self.compacts) {
                     live.compact(context, true);
+                }
+                if self.hosted {
+                    live.host(context);
                 }
                 self.phase = Phase::Live(Box::new(live));
                 if self.wanted {
@@ -278,7 +291,7 @@ impl Document {
             Phase::Live(live) => live.is_idle(),
             Phase::Resting { peers, .. } => peers.is_empty(),
         };
-        !self.wanted && done
+        !self.wanted && !self.hosted && done
     }
 
     pub fn on_written(&mut self, context: &mut Context, write: WriteId) {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::compaction::Compacting;
 use super::content::{Content, Skipped};
 use super::context::Context;
+use super::hosting::Hosting;
 use super::peer::{Peer, Portion};
 use super::pending::Pending;
 use super::skipping::voided;
@@ -43,6 +44,7 @@ pub(super) struct Live {
     /// Entries of others that no relay's durable cursor is known to cover: the highest of each replica.
     pub(super) recent: BTreeMap<ReplicaId, u64>,
     pub(super) compacting: Compacting,
+    pub(super) hosting: Hosting,
     /// Why nothing can be made of the log. The base was verified when it was made; where the library can no longer load
     /// it, the document is closed rather than shown as it is not.
     pub(super) damaged: Option<Damaged>,
@@ -95,6 +97,7 @@ impl Live {
             writer: None,
             recent: BTreeMap::new(),
             compacting: Compacting::default(),
+            hosting: Hosting::default(),
             damaged: None,
             unmerged: Vec::new(),
             content_bytes: (0, 0),
@@ -266,7 +269,7 @@ impl Live {
         (context.config.policy.accepts)(&self.doc, entry).map_err(Refusal::Policy)?;
         self.check_void(context, entry)?;
         self.check_writer(entry.id)?;
-        Ok(self.content.admit(entry)?)
+        Ok(self.content.admit_among(entry, self.log.have())?)
     }
 
     /// A relay finds by itself what nobody can apply. Taken from others, that would be a way to have everybody skip
@@ -276,7 +279,7 @@ impl Live {
             Body::Void(id) if context.config.policy.relay && !self.skipped.contains(&id) => {
                 Err(Refusal::Policy(format!("entry {id} is sound; only a relay voids entries")))
             }
-            Body::Void(_) | Body::Update(_) => Ok(()),
+            Body::Void(_) | Body::Update(_) | Body::Foreign(_) => Ok(()),
         }
     }
 
@@ -317,9 +320,14 @@ impl Live {
 
     /// Makes the content anew from the log. What it was in memory is dropped, damaged or not.
     pub fn rebuild(&mut self, context: &mut Context) {
+        self.rebuild_as(context, self.content.is_built());
+    }
+
+    /// The same, held as a document from now on or only as a gate.
+    pub fn rebuild_as(&mut self, context: &mut Context, built: bool) {
         let before = self.skipped.clone();
         self.unmerged.clear();
-        match Content::build(self.spec, self.content.is_built(), &self.log, &mut self.skipped) {
+        match Content::build(self.spec, built, &self.log, &mut self.skipped) {
             Ok(content) => self.content = content,
             Err(damaged) => self.damaged = Some(damaged),
         }
@@ -367,6 +375,9 @@ impl Live {
             self.tell_progress(context);
         }
         self.wake_peers(context);
+        if self.is_hosting() {
+            context.tell(Event::Durable { doc: self.doc.clone(), offset: self.log.durable() });
+        }
         self.compact(context, false);
     }
 

@@ -100,11 +100,14 @@ impl Live {
             queues.entry(stored.entry.id.replica).or_default().push_back(stored.entry.clone());
         }
         let mut queues: Vec<_> = queues.into_values().collect();
+        let have = self.log.have();
         let (mut ready, mut tries) = (Vec::new(), MAX_TRIED_IN_VAIN);
         loop {
             let before = ready.len();
             for queue in queues.iter_mut().take(tries) {
-                while let Some(entry) = queue.pop_front_if(|entry| self.content.admit(entry).is_ok()) {
+                while let Some(entry) =
+                    queue.pop_front_if(|entry| self.content.admit_among(entry, have).is_ok())
+                {
                     ready.push(entry);
                 }
             }
@@ -148,7 +151,7 @@ impl Live {
 pub(super) fn voided(log: &Log) -> impl Iterator<Item = (EntryId, EntryId)> {
     let void = |entry: &Entry| match entry.body {
         Body::Void(id) => Some((entry.id, id)),
-        Body::Update(_) => None,
+        Body::Update(_) | Body::Foreign(_) => None,
     };
     log.after(log.base_offset()).filter_map(move |stored| void(&stored.entry))
 }

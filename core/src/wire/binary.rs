@@ -128,6 +128,10 @@ impl Layout for Body {
                 1u32.write(out);
                 id.write(out);
             }
+            Self::Foreign(bytes) => {
+                2u32.write(out);
+                bytes.write(out);
+            }
         }
     }
 
@@ -135,6 +139,7 @@ impl Layout for Body {
         match u32::read(input)? {
             0 => Ok(Self::Update(Layout::read(input)?)),
             1 => Ok(Self::Void(Layout::read(input)?)),
+            2 => Ok(Self::Foreign(Layout::read(input)?)),
             number => Err(unknown("Body", number)),
         }
     }

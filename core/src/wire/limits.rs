@@ -129,7 +129,7 @@ impl Entry {
         let paths = self.touched.iter().map(Touch::cost).sum();
         at_most("the paths of touched registers", paths, MAX_TOUCHED_BYTES)?;
         match &self.body {
-            Body::Update(bytes) => at_most("an update", bytes.len(), MAX_UPDATE_BYTES),
+            Body::Update(bytes) | Body::Foreign(bytes) => at_most("an update", bytes.len(), MAX_UPDATE_BYTES),
             Body::Void(id) => check_id(id),
         }
     }

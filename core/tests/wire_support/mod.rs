@@ -112,7 +112,15 @@ pub fn entry(g: &mut Gen) -> Entry {
         time: Time(u64::arbitrary(g)),
         seen: Seen { cursor: maybe(g, cursor), beyond: several(g, MAX_SEEN_BEYOND, entry_id) },
         touched: several(g, MAX_TOUCHED, touch),
-        body: if bool::arbitrary(g) { Body::Update(blob(g)) } else { Body::Void(entry_id(g)) },
+        body: body(g),
+    }
+}
+
+fn body(g: &mut Gen) -> Body {
+    match below(g, 4) {
+        0 => Body::Void(entry_id(g)),
+        1 => Body::Foreign(blob(g)),
+        _ => Body::Update(blob(g)),
     }
 }
 

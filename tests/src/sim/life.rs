@@ -173,6 +173,8 @@ impl World {
             Event::InSync { .. }
             | Event::Compacted { .. }
             | Event::Described { .. }
+            | Event::Hosted { .. }
+            | Event::Durable { .. }
             | Event::GaveUp { .. }
             | Event::Store { .. } => Ok(()),
         }

@@ -26,6 +26,7 @@ use tokio_tungstenite::{
 use super::{
     CLOSE_TIMEOUT, WebSocketSettings,
     heartbeat::{Beat, Heartbeat, Moved},
+    outgoing::Outgoing,
 };
 use crate::{Close, Frame, LinkError, Wire};
 
@@ -39,6 +40,9 @@ pub(super) struct SocketWire<S> {
     phase: Phase,
     /// Read, but not yet received by the owner.
     ahead: Option<Frame>,
+    /// What is left of a frame whose beginning was handed over, and the goodbye behind it.
+    outgoing: Option<Outgoing>,
+    goodbye: Option<CloseFrame>,
     /// Something that was handed over may not have left yet.
     unflushed: bool,
     /// The sending half waits for that to leave.
@@ -64,6 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
             heartbeat: Heartbeat::new(settings),
             phase: Phase::Open,
             ahead: None,
+            outgoing: None,
+            goodbye: None,
             unflushed: false,
             sender_waits: false,
             write_error: None,
@@ -141,16 +147,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
         if !self.unflushed {
             return;
         }
-        match self.socket.poll_flush_unpin(cx) {
-            Poll::Ready(Ok(())) => {
-                self.unflushed = false;
-                self.heartbeat.note(self.socket.get_ref().moved, false);
+        loop {
+            match self.socket.poll_flush_unpin(cx) {
+                Poll::Ready(Ok(())) if self.go_on() => {}
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    return self.heartbeat.note(self.socket.get_ref().moved, false);
+                }
+                Poll::Ready(Err(error)) => {
+                    self.write_error.get_or_insert(LinkError::lost(error));
+                    return;
+                }
+                Poll::Pending => return self.heartbeat.note(self.socket.get_ref().moved, true),
             }
-            Poll::Ready(Err(error)) => {
-                self.write_error.get_or_insert(LinkError::lost(error));
-            }
-            Poll::Pending => self.heartbeat.note(self.socket.get_ref().moved, true),
         }
+    }
+
+    /// Hands over the next piece of a frame, or the goodbye behind it; false if nothing is left.
+    fn go_on(&mut self) -> bool {
+        if let Some(outgoing) = self.outgoing.take() {
+            let (piece, rest) = outgoing.next();
+            self.outgoing = rest;
+            self.write(piece);
+        } else if let Some(goodbye) = self.goodbye.take() {
+            self.write(Message::Close(Some(goodbye)));
+        } else {
+            return false;
+        }
+        self.write_error.is_none()
     }
 
     fn end(&mut self, cx: &mut Context<'_>, ending: Ending) -> Poll<LinkError> {
@@ -162,6 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
                 self.ended(end)
             }
             (_, Ending::Expel { end, close }) => {
+                self.outgoing = None;
                 self.write(Message::Close(Some(close_frame(close))));
                 self.heartbeat.expire_at(Instant::now() + CLOSE_TIMEOUT);
                 self.phase = Phase::Expelling(end);
@@ -220,10 +245,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
             Phase::Closing(close) => return Err(LinkError::Closed(close.clone())),
             Phase::Expelling(end) | Phase::Ended(end) => return Err(end.clone()),
         }
-        self.write(match frame {
-            Frame::Binary(bytes) => Message::Binary(bytes),
-            Frame::Text(text) => Message::Text(text),
-        });
+        let (piece, rest) = Outgoing::begin(frame);
+        self.outgoing = rest;
+        self.write(piece);
         self.write_error.clone().map_or(Ok(()), Err)
     }
 
@@ -245,7 +269,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
 
     fn close(&mut self, close: Close) {
         if matches!(self.phase, Phase::Open) {
-            self.write(Message::Close(Some(close_frame(close.clone()))));
+            self.goodbye = Some(close_frame(close.clone()));
+            if self.outgoing.is_none() {
+                self.go_on();
+            }
             self.heartbeat.expire_at(Instant::now() + CLOSE_TIMEOUT);
             self.phase = Phase::Closing(close);
         }

@@ -4,6 +4,7 @@
 //! each of them would cost a hundred bytes and several microseconds more. Whatever needs the document itself
 //! (merging, judging, saving) closes the transaction first.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::transaction::{OwnedTransaction, Transactable};
@@ -15,7 +16,7 @@ use super::contain::{contained, damaged, new_document, read_document};
 use super::inflate::Budget;
 use super::known::{Knowledge, Known, Layered, ObjectKind, OpId, Progress};
 use super::{edit, gate, read, roots, snapshot};
-use crate::crdt::{Crdt, Damaged, Gate, GateError, Writer};
+use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, Writer};
 use crate::entry::Kind;
 use crate::id::ReplicaId;
 use crate::operation::{EditError, Operation};
@@ -35,7 +36,7 @@ pub struct Automerge {
     local_ops: usize,
     /// How far each actor has come; made when it is first asked for.
     actors: Option<Actors>,
-    admitted: Known,
+    pub(super) admitted: Known,
     /// The snapshot admitted last, and the hash of its bytes: it is about to be merged.
     snapshot: Option<(Hash, Library)>,
 }
@@ -92,13 +93,22 @@ impl Automerge {
     }
 
     /// The document, all edits committed.
-    fn committed(&mut self) -> Result<&mut Library, Damaged> {
+    pub(super) fn committed(&mut self) -> Result<&mut Library, Damaged> {
         if matches!(self.state, State::Editing(_)) {
             self.commit()?;
         }
         match &mut self.state {
             State::Committed(document) => Ok(document),
             State::Editing(_) | State::Lost => Err(lost()),
+        }
+    }
+
+    /// Reads the document, all edits committed.
+    pub(super) fn read_committed<T>(&self, read: impl FnOnce(&Library) -> T) -> Result<T, Damaged> {
+        match &self.state {
+            State::Committed(document) => contained(|| Ok(read(document))),
+            State::Editing(_) => Err(damaged("local edits were not taken before it was read by others")),
+            State::Lost => Err(lost()),
         }
     }
 
@@ -116,6 +126,11 @@ impl Automerge {
         }
     }
 
+    /// Drops a document that the library failed on.
+    pub(super) fn lose(&mut self) {
+        self.state = State::Lost;
+    }
+
     /// Closes the transaction; what it changed can be taken.
     fn commit(&mut self) -> Result<(), Damaged> {
         let State::Editing(transaction) = std::mem::replace(&mut self.state, State::Lost) else {
@@ -130,10 +145,7 @@ impl Automerge {
         if let Some(mut change) = change {
             self.note(&change);
             self.local_ops += change.len();
-            match change.raw_bytes().len() {
-                ..DEFLATED_FROM_BYTES => self.local.extend(change.raw_bytes()),
-                _ => self.local.extend(&*change.bytes()),
-            }
+            self.local.extend(&*as_sent(&mut change));
         }
         Ok(())
     }
@@ -234,7 +246,15 @@ fn is_kept(document: &Library, before: &[ChangeHash], changes: &[ChangeHash]) ->
     kept && document.get_missing_deps(&[]).is_empty()
 }
 
-fn has(document: &Library, hash: &Hash) -> bool {
+/// A change as it is sent: deflated if it is large.
+pub(super) fn as_sent(change: &mut LibraryChange) -> Cow<'_, [u8]> {
+    match change.raw_bytes().len() {
+        ..DEFLATED_FROM_BYTES => Cow::Borrowed(change.raw_bytes()),
+        _ => change.bytes(),
+    }
+}
+
+pub(super) fn has(document: &Library, hash: &Hash) -> bool {
     document.get_change_meta_by_hash(&ChangeHash(*hash)).is_some()
 }
 
@@ -288,7 +308,7 @@ impl Knowledge for Held<'_> {
 }
 
 impl Gate for Automerge {
-    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+    fn admit(&mut self, writer: &Writer<'_>, update: &[u8]) -> Result<(), GateError> {
         let above = std::mem::take(&mut self.admitted);
         let held = self.knowledge().map_err(|error| super::reader::malformed(error.to_string()))?;
         let layers = Layered { below: &held, above };
@@ -381,5 +401,9 @@ impl Crdt for Automerge {
 
     fn keys(&self, path: &Path) -> Option<Vec<String>> {
         reading!(self, document => read::keys(document, path))
+    }
+
+    fn exchange(&mut self) -> Option<&mut dyn Exchange> {
+        Some(self)
     }
 }

@@ -72,7 +72,7 @@ fn judge(step: &Step, update: &[u8]) -> Verdict {
     let mut gate = step.gate.clone();
     let mut document = Automerge::load(Kind::Tree, &step.before).expect("it was saved by the library");
     let (alone, with_document) =
-        (gate.admit(&Writer::Foreign, update), document.admit(&Writer::Foreign, update));
+        (gate.admit(&Writer::STRANGER, update), document.admit(&Writer::STRANGER, update));
     assert_eq!(kind(&alone), kind(&with_document), "a gate and a document judge alike");
     let by_author = step.gate.clone().admit(&Writer::Replica(step.author), update);
     assert!(alone.is_ok() || by_author.is_err(), "a replica may do no more than others: {by_author:?}");
@@ -126,7 +126,7 @@ static HISTORY: LazyLock<Vec<Step>> = LazyLock::new(|| {
         let bytes = change.raw_bytes().to_vec();
         let (before, gate_before) = (document.save(), gate.clone());
         let author = change.actor_id().to_bytes().try_into().expect("people have ids of replicas");
-        gate.admit(&Writer::Foreign, &bytes).expect("real changes are admitted");
+        gate.admit(&Writer::STRANGER, &bytes).expect("real changes are admitted");
         document.apply_changes([change]).expect("real changes are merged");
         let (change, document) = (Parts::of(&bytes), Parts::of(&document.save_nocompress()));
         steps.push(Step { before, gate: gate_before, change, author: ReplicaId::new(author), document });

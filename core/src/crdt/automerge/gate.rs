@@ -28,14 +28,14 @@ impl AutomergeGate {
     pub fn new(kind: Kind) -> Self {
         let mut gate = Self { known: Known::default() };
         if let Some(genesis) = genesis(kind) {
-            gate.admit(&Writer::Foreign, &genesis).expect("the genesis is well-formed");
+            gate.admit(&Writer::STRANGER, &genesis).expect("the genesis is well-formed");
         }
         gate
     }
 }
 
 impl Gate for AutomergeGate {
-    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+    fn admit(&mut self, writer: &Writer<'_>, update: &[u8]) -> Result<(), GateError> {
         let new = admit(&self.known, writer, update)?;
         self.known.merge(new);
         Ok(())
@@ -63,7 +63,7 @@ pub fn genesis(kind: Kind) -> Option<Vec<u8>> {
 }
 
 /// Judges an update on top of what is `known`; what it adds is returned.
-pub fn admit(known: &dyn Knowledge, writer: &Writer, update: &[u8]) -> Result<Known, GateError> {
+pub fn admit(known: &dyn Knowledge, writer: &Writer<'_>, update: &[u8]) -> Result<Known, GateError> {
     if update.len() > MAX_UPDATE_BYTES {
         return Err(GateError::Limit { what: "the update", limit: MAX_UPDATE_BYTES as u64 });
     }
@@ -82,10 +82,8 @@ pub fn admit(known: &dyn Knowledge, writer: &Writer, update: &[u8]) -> Result<Kn
         }
         let change = Change::parse(&chunk.body)?;
         let creates_root = roots::check(&change, &chunk.body)?;
-        if let Writer::Replica(replica) = writer
-            && !creates_root
-        {
-            check_actor(&change, replica)?;
+        if !creates_root {
+            check_actor(&change, writer)?;
         }
         let admitted = judge(chunk.hash, change, &layers)?;
         ops += admitted.ops as usize;
@@ -97,9 +95,16 @@ pub fn admit(known: &dyn Knowledge, writer: &Writer, update: &[u8]) -> Result<Kn
     Ok(layers.above)
 }
 
-fn check_actor(change: &Change<'_>, replica: &ReplicaId) -> Result<(), GateError> {
-    if change.actor() == replica.as_bytes() {
-        return Ok(());
-    }
-    Err(GateError::Impostor { reason: format!("a change of another actor than {replica}") })
+fn check_actor(change: &Change<'_>, writer: &Writer<'_>) -> Result<(), GateError> {
+    let actor = <[u8; 16]>::try_from(change.actor()).map(ReplicaId::new).ok();
+    let reason = match (writer, actor) {
+        (Writer::Replica(replica), actor) if actor != Some(*replica) => {
+            format!("a change of another actor than {replica}")
+        }
+        (Writer::Foreign(replicas), Some(actor)) if replicas.counter(&actor) > 0 => {
+            format!("a change of replica {actor}, by somebody else")
+        }
+        (Writer::Replica(_) | Writer::Foreign(_), _) => return Ok(()),
+    };
+    Err(GateError::Impostor { reason })
 }

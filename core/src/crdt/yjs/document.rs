@@ -23,7 +23,7 @@ use super::edit::Edit;
 use super::gate::Brought;
 use super::node::{Context, Node};
 use super::shape::Shapes;
-use crate::crdt::{Crdt, Damaged, Gate, GateError, Writer};
+use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, Writer};
 use crate::entry::{Family, Kind};
 use crate::id::ReplicaId;
 use crate::operation::{EditError, Operation};
@@ -39,7 +39,7 @@ const NOBODY: u64 = 0;
 /// A Yjs document, with its gate.
 pub struct Yjs {
     kind: Kind,
-    doc: Doc,
+    pub(super) doc: Doc,
     /// The client id that `doc` writes under.
     client: u64,
     /// Whether what is deleted is freed by a second transaction.
@@ -81,6 +81,15 @@ impl Yjs {
     }
 
     fn integrate(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
+        self.integrate_and(updates, |_| ())
+    }
+
+    /// Merges admitted updates, and looks at the transaction that did so.
+    pub(super) fn integrate_and<T>(
+        &mut self,
+        updates: &[&[u8]],
+        look: impl FnOnce(&TransactionMut<'_>) -> T,
+    ) -> Result<T, Damaged> {
         if self.gate.holds_documents() && !self.frees_later {
             self.frees_later = true;
             let coming = self.coming.take();
@@ -91,6 +100,7 @@ impl Yjs {
             Some(brought) => self.shapes.get_mut().keep(brought),
             None => *self.shapes.get_mut() = Shapes::default(),
         }
+        let mut seen = None;
         self.change(REMOTE, |txn| {
             for update in updates {
                 let update = Update::decode_v1(update).map_err(|error| damaged(error.to_string()))?;
@@ -99,8 +109,10 @@ impl Yjs {
             if txn.has_missing_updates() {
                 return Err(damaged("an update depends on something that is missing".to_owned()));
             }
+            seen = Some(look(txn));
             Ok(())
-        })
+        })?;
+        seen.ok_or_else(|| damaged("a transaction ended before it was looked at".to_owned()))
     }
 
     /// Runs one transaction. If anything goes wrong in it, the document is lost.
@@ -138,7 +150,7 @@ impl Yjs {
         error
     }
 
-    fn check_alive(&self) -> Result<(), Damaged> {
+    pub(super) fn check_alive(&self) -> Result<(), Damaged> {
         self.damaged.clone().map_or(Ok(()), Err)
     }
 
@@ -216,7 +228,7 @@ impl Yjs {
 }
 
 impl Gate for Yjs {
-    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+    fn admit(&mut self, writer: &Writer<'_>, update: &[u8]) -> Result<(), GateError> {
         self.gate.admit(writer, update)?;
         self.coming.get_or_insert_default().join(self.gate.brought());
         Ok(())
@@ -254,7 +266,7 @@ impl Crdt for Yjs {
     fn take_local(&mut self) -> Result<Option<Bytes>, Damaged> {
         self.check_alive()?;
         let Some(update) = self.take_merged()? else { return Ok(None) };
-        let writer = self.writer.map_or(Writer::Foreign, Writer::Replica);
+        let writer = self.writer.map_or(Writer::STRANGER, Writer::Replica);
         self.gate.admit(&writer, &update).map_err(|error| self.give_up(damaged(error.to_string())))?;
         Ok(Some(update.into()))
     }
@@ -292,6 +304,10 @@ impl Crdt for Yjs {
         };
         keys.map(|keys| keys.into_iter().collect())
     }
+
+    fn exchange(&mut self) -> Option<&mut dyn Exchange> {
+        Some(self)
+    }
 }
 
 fn new_doc(client: u64, skip_gc: bool) -> Doc {
@@ -307,7 +323,7 @@ fn new_doc(client: u64, skip_gc: bool) -> Doc {
     })
 }
 
-fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Damaged> {
+pub(super) fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Damaged> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
         let text = panic
             .downcast_ref::<String>()

@@ -18,6 +18,7 @@ use super::known::{Container, Known, MAX_TYPE_DEPTH, Mark, Place, Roots, Runs};
 use super::reader::{Id, MAX_CLOCK, Reader, malformed};
 use crate::crdt::{Gate, GateError, Writer};
 use crate::entry::MAX_UPDATE_BYTES;
+use crate::id::Have;
 
 /// The shortest section of one client: number of blocks, client, clock and a block.
 const MIN_SECTION_BYTES: usize = 3 + MIN_BLOCK_BYTES;
@@ -173,13 +174,24 @@ impl YjsGate {
     }
 
     /// Checks an update and takes note of it, or leaves everything as it was.
-    fn take(&mut self, author: Option<u64>, update: &[u8]) -> Result<(), GateError> {
-        let verdict = self.check(author, update);
+    fn take(&mut self, author: Option<u64>, replicas: &Have, update: &[u8]) -> Result<(), GateError> {
+        let verdict = self.check(author, update).and_then(|()| self.check_strangers(replicas));
         self.roots.settle(verdict.is_ok());
         if verdict.is_ok() {
             self.note();
         }
         verdict
+    }
+
+    /// Nobody but a replica itself brings what is new under its client id.
+    fn check_strangers(&self, replicas: &Have) -> Result<(), GateError> {
+        let new = self.sections.iter().filter(|section| section.end > section.new_from);
+        match new.filter_map(|section| replicas.yjs_writers(section.client).next()).next() {
+            None => Ok(()),
+            Some(replica) => {
+                Err(GateError::Impostor { reason: format!("a block of replica {replica}, by somebody else") })
+            }
+        }
     }
 
     fn note(&mut self) {
@@ -503,19 +515,18 @@ fn check_entry(block: &Block<'_>, place: Option<Place>) -> Result<(), GateError>
 }
 
 impl Gate for YjsGate {
-    fn admit(&mut self, writer: &Writer, update: &[u8]) -> Result<(), GateError> {
+    fn admit(&mut self, writer: &Writer<'_>, update: &[u8]) -> Result<(), GateError> {
         if update.len() > MAX_UPDATE_BYTES {
             return Err(GateError::Limit { what: "an update", limit: MAX_UPDATE_BYTES as u64 });
         }
-        let author = match writer {
-            Writer::Replica(replica) => Some(replica.yjs_client()),
-            Writer::Foreign => None,
-        };
-        self.take(author, update)
+        match writer {
+            Writer::Replica(replica) => self.take(Some(replica.yjs_client()), Have::NONE, update),
+            Writer::Foreign(replicas) => self.take(None, replicas, update),
+        }
     }
 
     fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError> {
-        self.take(None, snapshot)
+        self.take(None, Have::NONE, snapshot)
     }
 
     fn bytes(&self) -> usize {

@@ -1,0 +1,168 @@
+//! Automerge's sync protocol, as its clients speak it with a relay.
+//!
+//! The library would apply the changes of a message by itself. Here they go through the gate first, like all others, and the
+//! library then hears the rest of the message. What it thinks of a peer is a [`Conversation`].
+
+use automerge::Automerge as Library;
+use automerge::sync::{ChunkList, Message, State, SyncDoc};
+use bytes::Bytes;
+
+use super::Automerge;
+use super::contain::contained;
+use super::reader::{Reader, malformed};
+use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
+use crate::crdt::{Damaged, Exchange, GateError, ReceiveError};
+use crate::id::Have;
+
+/// Most bits for a change in a filter, and most of them that are looked at. All clients have 10 and 7.
+const MAX_FILTER_BITS: u64 = 64;
+const MAX_FILTER_PROBES: u64 = 32;
+
+const HASH_BYTES: usize = 32;
+
+/// The types of a message: with changes, or with a whole document.
+const MESSAGE_TYPES: [u8; 2] = [0x42, 0x43];
+
+/// What is known of one peer and one document, for as long as they are connected.
+#[derive(Clone, Debug, Default)]
+pub struct Conversation {
+    state: State,
+    /// Something the peer sent was not taken, so it is told to send everything again.
+    starts_again: bool,
+}
+
+/// What came of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// What was not held before, as entries hold it.
+    pub updates: Vec<Bytes>,
+    /// Whether the peer holds exactly what is held here.
+    pub in_sync: bool,
+}
+
+impl Conversation {
+    /// A conversation with a peer that may read and not write: what it sends is passed over, and it is told so.
+    #[must_use]
+    pub fn read_only() -> Self {
+        Self { state: State::new_read_only(), starts_again: false }
+    }
+
+    /// The hashes of the heads that the peer named last, if it has said anything.
+    pub fn their_heads(&self) -> Option<impl Iterator<Item = &[u8; 32]>> {
+        self.state.their_heads.as_ref().map(|heads| heads.iter().map(|head| &head.0))
+    }
+
+    /// Makes the next message ask the peer to send again whatever it has sent.
+    pub const fn start_again(&mut self) {
+        self.starts_again = true;
+    }
+}
+
+impl Automerge {
+    /// Takes in a message. If its changes are refused nothing of it counts, but that the peer was heard.
+    pub fn hear(
+        &mut self,
+        conversation: &mut Conversation,
+        replicas: &Have,
+        message: &[u8],
+    ) -> Result<Heard, ReceiveError> {
+        let mut message = decode(message)?;
+        let changes = std::mem::replace(&mut message.changes, ChunkList::empty());
+        let mut updates = Vec::new();
+        if !conversation.state.read_only && !changes.is_empty() {
+            let bytes: Vec<u8> = changes.iter().flatten().copied().collect();
+            updates = self.receive(replicas, &bytes)?;
+        }
+        let state = &mut conversation.state;
+        let last_sent = state.last_sent_heads.clone();
+        let in_sync = self.with_committed(|document| {
+            document.receive_sync_message(state, message)?;
+            Ok(state.their_heads.as_ref() == Some(&document.get_heads()))
+        })?;
+        // The library takes a message without changes from a peer with our heads for one that needs no answer. The answer
+        // to changes is what tells the peer that they have arrived.
+        if !changes.is_empty() {
+            state.last_sent_heads = last_sent;
+        }
+        Ok(Heard { updates, in_sync })
+    }
+
+    /// The next message to the peer; `None` if there is nothing to say, or it has to answer first.
+    pub fn speak(&self, conversation: &mut Conversation) -> Result<Option<Bytes>, Damaged> {
+        let Conversation { state, starts_again } = conversation;
+        if std::mem::take(starts_again) {
+            state.needs_reset = true;
+            state.in_flight = false;
+            state.have_responded = false;
+        }
+        let message = self.read_committed(|document| document.generate_sync_message(state))?;
+        Ok(message.map(|message| message.encode().into()))
+    }
+
+    /// Whether a change is held.
+    #[must_use]
+    pub fn holds(&self, hash: &[u8; 32]) -> bool {
+        self.read_committed(|document| super::document::has(document, hash)).unwrap_or(false)
+    }
+
+    fn with_committed<T>(
+        &mut self,
+        work: impl FnOnce(&mut Library) -> Result<T, automerge::AutomergeError>,
+    ) -> Result<T, Damaged> {
+        let document = self.committed()?;
+        contained(|| work(document)).inspect_err(|_| self.lose())
+    }
+}
+
+/// Reads a message whose form has been checked: the library divides by what filters claim, and reserves what lists claim.
+fn decode(bytes: &[u8]) -> Result<Message, ReceiveError> {
+    check(bytes)?;
+    let message = contained(|| Ok(Message::decode(bytes))).map_err(|error| malformed(error.reason))?;
+    Ok(message.map_err(|error| malformed(error.to_string()))?)
+}
+
+fn check(bytes: &[u8]) -> Result<(), GateError> {
+    if bytes.len() > MAX_FOREIGN_UPDATE_BYTES {
+        return Err(GateError::Limit { what: "a sync message", limit: MAX_FOREIGN_UPDATE_BYTES as u64 });
+    }
+    let mut reader = Reader::new(bytes);
+    if !MESSAGE_TYPES.contains(&reader.byte()?) {
+        return Err(malformed("this is no sync message"));
+    }
+    skip_hashes(&mut reader)?;
+    skip_hashes(&mut reader)?;
+    for _ in 0..reader.length()? {
+        skip_hashes(&mut reader)?;
+        check_filter(reader.bytes()?)?;
+    }
+    for _ in 0..reader.length()? {
+        reader.bytes()?;
+    }
+    if !reader.is_empty() {
+        reader.bytes()?;
+    }
+    Ok(())
+}
+
+fn skip_hashes(reader: &mut Reader<'_>) -> Result<(), GateError> {
+    for _ in 0..reader.length()? {
+        reader.array::<HASH_BYTES>()?;
+    }
+    Ok(())
+}
+
+/// A filter is empty, or as large as it says.
+fn check_filter(filter: &[u8]) -> Result<(), GateError> {
+    if filter.is_empty() {
+        return Ok(());
+    }
+    let mut reader = Reader::new(filter);
+    let (entries, bits, probes) = (reader.unsigned()?, reader.unsigned()?, reader.unsigned()?);
+    let bytes = entries.checked_mul(bits).map(|bits| bits.div_ceil(8));
+    let sound =
+        entries > 0 && (1..=MAX_FILTER_BITS).contains(&bits) && (1..=MAX_FILTER_PROBES).contains(&probes);
+    if sound && bytes == Some(reader.rest().len() as u64) {
+        return Ok(());
+    }
+    Err(malformed("a filter that no Automerge would make"))
+}

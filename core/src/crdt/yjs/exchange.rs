@@ -1,0 +1,52 @@
+//! A Yjs document as Yjs clients know it: by state vectors, and updates that may repeat what is held.
+
+use bytes::Bytes;
+use yrs::updates::encoder::Encode;
+use yrs::{ClientID, ReadTxn, StateVector, Transact, TransactionMut};
+
+use super::Yjs;
+use super::document::caught;
+use super::reader::Reader;
+use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
+use crate::crdt::{Damaged, Exchange, Gate, GateError, ReceiveError, Writer};
+use crate::id::Have;
+
+/// The shortest entry of a state vector: client and clock.
+const MIN_VECTOR_ENTRY_BYTES: usize = 2;
+
+impl Exchange for Yjs {
+    fn receive(&mut self, replicas: &Have, update: &[u8]) -> Result<Vec<Bytes>, ReceiveError> {
+        if update.len() > MAX_FOREIGN_UPDATE_BYTES {
+            let limit = MAX_FOREIGN_UPDATE_BYTES as u64;
+            return Err(GateError::Limit { what: "an update", limit }.into());
+        }
+        self.admit(&Writer::Foreign(replicas), update)?;
+        let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
+        Ok(self.integrate_and(&[update], new)?.map(Bytes::from).into_iter().collect())
+    }
+
+    fn version(&self) -> Result<Bytes, Damaged> {
+        self.check_alive()?;
+        caught(|| self.doc.transact().state_vector().encode_v1().into())
+    }
+
+    fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError> {
+        let version = state_vector(version)?;
+        self.check_alive()?;
+        Ok(caught(|| self.doc.transact().encode_diff_v1(&version).into())?)
+    }
+}
+
+/// Reads a state vector. The library reserves memory for as many entries as it claims to have.
+fn state_vector(bytes: &[u8]) -> Result<StateVector, GateError> {
+    let mut vector = StateVector::default();
+    if bytes.is_empty() {
+        return Ok(vector);
+    }
+    let mut reader = Reader::new(bytes, 0);
+    for _ in 0..reader.count(MIN_VECTOR_ENTRY_BYTES)? {
+        let id = reader.id()?;
+        vector.set_max(ClientID::new(id.client), id.clock);
+    }
+    Ok(vector)
+}

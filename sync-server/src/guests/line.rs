@@ -1,0 +1,140 @@
+//! The connection of a guest: frames out, how it ends, and what every session waits for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use syncline::transports::{Close, Frame, Link, LinkError, LinkReceiver, LinkSender};
+use syncline_core::crdt::{Damaged, ReceiveError};
+use syncline_core::event::DocumentError;
+use syncline_core::replica::ContributeError;
+use tokio::time::Instant;
+
+use super::lib0::Malformed;
+use crate::rooms::EnterError;
+
+/// How long a client may take to answer a goodbye.
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// What a client is told that does not keep to its protocol, or may not do what it does. y-websocket clients do not come
+/// back after codes from 4400 to 4499.
+pub(crate) const BAD_MESSAGE: u16 = 4400;
+pub(crate) const UNAUTHORIZED: u16 = 4401;
+pub(crate) const FORBIDDEN: u16 = 4403;
+
+/// The relay stops, and will be there again (RFC 6455 registry: "service restart").
+pub(crate) const RESTART: u16 = 1012;
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client has gone, or the network has.
+    Gone,
+    /// The relay ends it, and tells the client why.
+    Closed(Close),
+}
+
+impl End {
+    pub(crate) fn closed(code: u16, reason: impl Into<String>) -> Self {
+        Self::Closed(Close::new(code, reason))
+    }
+}
+
+impl From<LinkError> for End {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::TooLarge { bytes, limit } => {
+                let reason = format!("the document takes {bytes} bytes, and a message {limit} at most");
+                Self::closed(Close::TOO_LARGE, reason)
+            }
+            _ => Self::Gone,
+        }
+    }
+}
+
+impl From<Malformed> for End {
+    fn from(malformed: Malformed) -> Self {
+        Self::closed(BAD_MESSAGE, malformed.to_string())
+    }
+}
+
+impl From<EnterError> for End {
+    fn from(error: EnterError) -> Self {
+        let code = match &error {
+            EnterError::OtherFamily { .. } => FORBIDDEN,
+            EnterError::Document(DocumentError::SpecMismatch { .. }) => FORBIDDEN,
+            EnterError::Document(_) => Close::FAILED,
+        };
+        Self::closed(code, error.to_string())
+    }
+}
+
+impl From<DocumentError> for End {
+    fn from(error: DocumentError) -> Self {
+        Self::closed(Close::FAILED, error.to_string())
+    }
+}
+
+impl From<Damaged> for End {
+    fn from(damaged: Damaged) -> Self {
+        Self::closed(Close::FAILED, damaged.to_string())
+    }
+}
+
+impl From<ReceiveError> for End {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Refused(refused) => Self::closed(BAD_MESSAGE, refused.to_string()),
+            ReceiveError::Damaged(damaged) => damaged.into(),
+            _ => Self::closed(Close::FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<ContributeError> for End {
+    fn from(error: ContributeError) -> Self {
+        let code = match &error {
+            ContributeError::Refused(_) => BAD_MESSAGE,
+            ContributeError::TooManyWriters => FORBIDDEN,
+            ContributeError::Stopped(_) | ContributeError::Busy => Close::TRY_LATER,
+            _ => Close::FAILED,
+        };
+        Self::closed(code, error.to_string())
+    }
+}
+
+/// The sending half of a guest's connection.
+pub(crate) struct Line {
+    sender: LinkSender,
+    /// When something was sent last.
+    last: Instant,
+}
+
+impl Line {
+    /// Takes a link apart.
+    pub(crate) fn new(link: Link) -> (Self, LinkReceiver) {
+        let (sender, receiver) = link.split();
+        (Self { sender, last: Instant::now() }, receiver)
+    }
+
+    /// Sends a message, when the client has taken what it was sent before.
+    pub(crate) async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), End> {
+        self.last = Instant::now();
+        Ok(self.sender.send(Frame::Binary(message.into())).await?)
+    }
+
+    /// When the client has heard nothing for so long.
+    pub(crate) fn silent_for(&self, time: Duration) -> Instant {
+        self.last + time
+    }
+
+    /// Ends the connection, and waits until the client has heard why.
+    pub(crate) async fn close(mut self, mut receiver: LinkReceiver, end: End) {
+        if let End::Closed(close) = end {
+            let goodbye = async {
+                self.sender.close(close).await;
+                while let Ok(Some(_)) = receiver.receive().await {}
+            };
+            let _late = tokio::time::timeout(GOODBYE_TIME, goodbye).await;
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Clients of y-websocket, at `/yjs/{room}`.
+//!
+//! One document a connection, one message a frame. Both sides say what they hold and answer with what the other lacks;
+//! from then on each update is passed on as it comes. The client believes a connection dead on which it hears nothing for
+//! half a minute, so it hears something in between.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use syncline::transports::{Frame, LinkReceiver};
+use syncline_core::replica::ContributeError;
+use tokio::time::{Instant, sleep_until};
+
+use super::Visit;
+use super::line::{End, Line};
+use super::protocol::{Message, Sync, write_awareness, write_denied};
+use crate::rooms::{Inbox, Seat, Sent, is_gap};
+
+/// After this long without a message the client hears one: it gives up after 30 s.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(25);
+
+/// How often the states of the client may reach others, and those of others the client.
+pub(crate) const PRESENCE_TICK: Duration = Duration::from_millis(50);
+
+/// How often it is seen to it that the client is still present.
+pub(crate) const EXPIRY_TICK: Duration = Duration::from_secs(1);
+
+/// Most questions of a client that wait for the disk.
+const MAX_QUESTIONS: usize = 64;
+
+/// An awareness message that tells of nobody.
+const NOBODY: &[u8] = &[1, 1, 0];
+
+/// What y-sweet adds: its clients ask whether what they have sent has arrived.
+const SYNC_STATUS: u64 = 102;
+
+/// A question whether all has arrived, to be answered when the log is on disk up to an offset.
+struct Question {
+    offset: u64,
+    frame: Bytes,
+}
+
+/// One client and its document.
+pub(crate) struct Session<'a> {
+    visit: &'a Visit,
+    line: &'a mut Line,
+    seat: Seat,
+    /// Up to where in the log what the client has sent goes.
+    sent: u64,
+    questions: Vec<Question>,
+    /// When the client may be told next who is present, if it is to be.
+    presence_due: Option<Instant>,
+    last_presence: Instant,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(visit: &'a Visit, line: &'a mut Line, seat: Seat) -> Self {
+        let last_presence = Instant::now();
+        Self { visit, line, seat, sent: 0, questions: Vec::new(), presence_due: None, last_presence }
+    }
+
+    /// Serves the client until one of both ends it.
+    pub(crate) async fn run(mut self, inbox: &Inbox, receiver: &mut LinkReceiver) -> End {
+        match self.serve(inbox, receiver).await {
+            Ok(()) => End::Gone,
+            Err(end) => end,
+        }
+    }
+
+    async fn serve(&mut self, inbox: &Inbox, receiver: &mut LinkReceiver) -> Result<(), End> {
+        self.greet().await?;
+        let mut expiry = tokio::time::interval(EXPIRY_TICK);
+        let room = self.seat.room().clone();
+        loop {
+            let silence = self.line.silent_for(KEEPALIVE);
+            tokio::select! {
+                frame = receiver.receive() => match frame? {
+                    Some(frame) => self.on_frame(&frame).await?,
+                    None => return Ok(()),
+                },
+                _ = inbox.news() => self.on_news().await?,
+                () = sleep_until(self.presence_due.unwrap_or(silence)), if self.presence_due.is_some() => {
+                    self.tell_presence().await?;
+                }
+                () = sleep_until(silence) => self.line.send(NOBODY).await?,
+                _ = expiry.tick() => self.seat.expire(),
+                error = room.failed() => return Err(error.into()),
+                () = self.visit.stopping() => return Err(End::closed(super::line::RESTART, "the relay restarts")),
+            }
+        }
+    }
+
+    /// Asks what the client holds that is not here, and tells who is present.
+    async fn greet(&mut self) -> Result<(), End> {
+        self.ask().await?;
+        let present = self.seat.all_present();
+        self.send_presence(present).await
+    }
+
+    async fn ask(&mut self) -> Result<(), End> {
+        let vector = self.seat.room().version()?;
+        self.send(&Sync::Step1 { vector: &vector }).await
+    }
+
+    async fn on_frame(&mut self, frame: &Frame) -> Result<(), End> {
+        match Message::read(frame.as_bytes())? {
+            Message::Sync(Sync::Step1 { vector }) => self.on_vector(vector).await,
+            Message::Sync(Sync::Step2 { update } | Sync::Update { update }) => self.on_update(update).await,
+            Message::Awareness(states) => {
+                let heard = self.seat.hear(states)?;
+                match heard.nudge {
+                    Some(nudge) => self.send_presence(Some(nudge)).await,
+                    None => Ok(()),
+                }
+            }
+            Message::QueryAwareness => {
+                let present = self.seat.all_present();
+                self.send_presence(present).await
+            }
+            Message::Other(SYNC_STATUS, _) if self.visit.answers_status => {
+                let offset = self.sent;
+                self.questions.push(Question { offset, frame: frame.as_bytes().to_vec().into() });
+                // The answer to a later one tells as much.
+                if self.questions.len() > MAX_QUESTIONS {
+                    self.questions.remove(0);
+                }
+                self.answer().await
+            }
+            // A message of a later version of the protocol, or of some client's own.
+            Message::Other(..) => Ok(()),
+        }
+    }
+
+    /// The client says what it holds. Others hear of an update before it is on disk; what the client is told here it is told
+    /// for good, so that it takes nothing for arrived that is lost if the relay falls over.
+    async fn on_vector(&mut self, vector: &[u8]) -> Result<(), End> {
+        let missing = self.seat.join(vector)?;
+        self.seat.room().durable_at(missing.offset).await;
+        self.line.send(missing.answer).await
+    }
+
+    async fn on_update(&mut self, update: &[u8]) -> Result<(), End> {
+        if !self.visit.may_write {
+            return self.deny(update).await;
+        }
+        match self.seat.contribute(update) {
+            Ok(contributed) => {
+                self.sent = contributed.offset;
+                Ok(())
+            }
+            // The client has not been told what is here, or the relay lost what it was once sent.
+            Err(error) if is_gap(&error) => self.ask().await,
+            Err(error @ ContributeError::Refused(_)) => {
+                self.visit.note_refusal(self.seat.room().doc(), &error);
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells a client that it may only read, unless it has written nothing: it answers the question what it holds.
+    async fn deny(&mut self, update: &[u8]) -> Result<(), End> {
+        if update.first() == Some(&0) {
+            return Ok(());
+        }
+        let mut frame = Vec::new();
+        write_denied("this token may read the document and not write to it", &mut frame);
+        self.line.send(frame).await
+    }
+
+    async fn on_news(&mut self) -> Result<(), End> {
+        self.answer().await?;
+        if self.presence_due.is_none() {
+            self.presence_due = Some(self.last_presence + PRESENCE_TICK);
+        }
+        loop {
+            match self.seat.next()? {
+                Sent::Pieces(pieces, more) => {
+                    for piece in pieces {
+                        self.line.send(piece.frame()).await?;
+                    }
+                    if !more {
+                        return Ok(());
+                    }
+                }
+                Sent::Whole(missing) => {
+                    self.seat.room().durable_at(missing.offset).await;
+                    self.send(&Sync::Update { update: &missing.update }).await?;
+                }
+            }
+        }
+    }
+
+    /// Answers the questions whether something has arrived that has.
+    async fn answer(&mut self) -> Result<(), End> {
+        let durable = self.seat.room().durable();
+        while let Some(question) = self.questions.first().filter(|question| question.offset <= durable) {
+            let frame = question.frame.clone();
+            self.questions.remove(0);
+            self.line.send(frame).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_presence(&mut self) -> Result<(), End> {
+        (self.presence_due, self.last_presence) = (None, Instant::now());
+        let present = self.seat.present();
+        self.send_presence(present).await
+    }
+
+    async fn send_presence(&mut self, states: Option<Vec<u8>>) -> Result<(), End> {
+        let Some(states) = states else { return Ok(()) };
+        let mut frame = Vec::new();
+        write_awareness(&states, &mut frame);
+        self.line.send(frame).await
+    }
+
+    async fn send(&mut self, message: &Sync<'_>) -> Result<(), End> {
+        let mut frame = Vec::new();
+        message.write(&mut frame);
+        self.line.send(frame).await
+    }
+}

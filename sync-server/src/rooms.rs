@@ -1,0 +1,141 @@
+//! Rooms: documents as clients of other protocols see them.
+//!
+//! A room is there as long as somebody has a *seat* in it, and a little longer. It has the relay's replica hold its document
+//! for guests, appends what they send, and follows the document's log for them: what comes to the log is made into a
+//! [`Piece`] once, whoever it is for. A seat has a position in the log, not a queue. One that falls so far behind that its
+//! next piece is gone gets everything it lacks in one.
+
+pub(crate) mod awareness;
+mod room;
+mod seat;
+mod tail;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use syncline::node::Node;
+use syncline::{DocId, Kind, Principal, Spec};
+use syncline_core::entry::Family;
+use syncline_core::event::{DocumentError, StoreFault};
+use thiserror::Error;
+
+pub(crate) use room::Room;
+pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
+pub(crate) use tail::Piece;
+
+/// How long a room stays after its last seat was left: who reconnects finds the document built.
+pub(crate) const LINGERING_TIME: Duration = Duration::from_secs(10);
+
+/// Names one seat in one room, for as long as the relay runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SeatId(pub u64);
+
+/// Nobody can be seated.
+#[derive(Clone, Debug, Error)]
+pub(crate) enum EnterError {
+    /// The document cannot be opened.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The document is of another family than the protocol speaks of.
+    #[error("document {doc} is of kind {found}, which clients of this protocol cannot read")]
+    OtherFamily { doc: DocId, found: Spec },
+}
+
+/// All rooms of a relay.
+pub(crate) struct Rooms {
+    node: Node,
+    rooms: Mutex<HashMap<DocId, Arc<Room>>>,
+}
+
+impl Rooms {
+    pub(crate) fn new(node: Node) -> Arc<Self> {
+        Arc::new(Self { node, rooms: Mutex::new(HashMap::new()) })
+    }
+
+    /// Takes a seat in the room of a document, which is made if there is none, once it can be used. `inbox` hears of news
+    /// under `number`.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        doc: &DocId,
+        family: Family,
+        author: Principal,
+        inbox: Arc<Inbox>,
+        number: usize,
+    ) -> Result<Seat, EnterError> {
+        if let Some(fault) = self.node.look(|replica| replica.fault().cloned()) {
+            return Err(DocumentError::Store { doc: doc.clone(), fault }.into());
+        }
+        let room = self.room(doc, Spec { family, kind: Kind::Tree });
+        // The seat keeps the room open meanwhile.
+        let seat = Seat::take(self.clone(), room, author, inbox, number);
+        seat.room().opened().await?;
+        let found = self.node.look(|replica| replica.spec(doc));
+        match found {
+            Some(found) if found.family != family => Err(EnterError::OtherFamily { doc: doc.clone(), found }),
+            Some(_) | None => Ok(seat),
+        }
+    }
+
+    fn room(&self, doc: &DocId, spec: Spec) -> Arc<Room> {
+        let mut rooms = self.lock();
+        let room = match rooms.entry(doc.clone()) {
+            Entry::Occupied(room) => room.get().clone(),
+            Entry::Vacant(vacant) => {
+                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone()))).clone();
+                self.node.with(|replica, now| replica.host(now, doc, Some(spec)));
+                room
+            }
+        };
+        room.retain();
+        room
+    }
+
+    /// A seat was left. The room is closed after a while, unless somebody comes.
+    pub(crate) fn leave(self: &Arc<Self>, room: &Arc<Room>) {
+        let Some(visit) = room.release() else { return };
+        let (rooms, room) = (self.clone(), room.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LINGERING_TIME).await;
+            rooms.close(&room, visit);
+        });
+    }
+
+    fn close(&self, room: &Arc<Room>, visit: u64) {
+        let mut rooms = self.lock();
+        if room.is_empty_since(visit) && rooms.get(room.doc()).is_some_and(|there| Arc::ptr_eq(there, room)) {
+            rooms.remove(room.doc());
+            self.node.with(|replica, _| replica.unhost(room.doc()));
+        }
+    }
+
+    /// The replica tells something of a document.
+    pub(crate) fn tell(&self, doc: &DocId, tell: impl FnOnce(&Room)) {
+        let room = self.lock().get(doc).cloned();
+        if let Some(room) = room {
+            tell(&room);
+        }
+    }
+
+    /// A document cannot be used any more. Who asks for it again tries it again.
+    pub(crate) fn fail(&self, doc: &DocId, error: &DocumentError) {
+        let room = self.lock().remove(doc);
+        if let Some(room) = room {
+            self.node.with(|replica, _| replica.unhost(doc));
+            room.fail(error.clone());
+        }
+    }
+
+    /// The store cannot be written, so nothing more can be taken in.
+    pub(crate) fn fail_all(&self, fault: &StoreFault) {
+        let docs: Vec<DocId> = self.lock().keys().cloned().collect();
+        for doc in docs {
+            self.fail(&doc, &DocumentError::Store { doc: doc.clone(), fault: fault.clone() });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DocId, Arc<Room>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

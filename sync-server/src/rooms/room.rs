@@ -1,0 +1,322 @@
+//! One room: a document, who is in it, and the end of its log.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use syncline::DocId;
+use syncline::node::Node;
+use syncline_core::crdt::{Damaged, ReceiveError};
+use syncline_core::entry::Cursor;
+use syncline_core::event::DocumentError;
+use syncline_core::replica::{ContributeError, Contributed, Guest, Replica};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::SeatId;
+use super::awareness::{Awareness, Heard};
+use super::seat::Inbox;
+use super::tail::{Piece, Tail};
+use crate::guests::lib0::Malformed;
+use crate::guests::protocol::Sync;
+
+/// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
+const STALE_BYTES: usize = 64 << 10;
+const STALE_PART: usize = 8;
+
+/// A Yjs state vector of a document without content.
+const HOLDS_NOTHING: &[u8] = &[0];
+
+/// How far a room is.
+#[derive(Clone, Debug)]
+pub(crate) enum Opening {
+    /// Its document is being loaded and built.
+    Waiting,
+    /// It can be used.
+    Open,
+    /// It cannot be used any more.
+    Failed(DocumentError),
+}
+
+/// What somebody lacks, and up to where in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Missing {
+    /// It, as one update.
+    pub update: Bytes,
+    /// The same as a message of y-websocket that answers what the client said it holds. Both are the same memory, which all
+    /// share who are sent it.
+    pub answer: Bytes,
+    /// What is appended from here on is not part of it.
+    pub offset: u64,
+    /// The same as a position in the log.
+    pub cursor: Option<Cursor>,
+}
+
+impl Missing {
+    fn new(update: &[u8], offset: u64, cursor: Option<Cursor>) -> Self {
+        let mut answer = Vec::new();
+        Sync::Step2 { update }.write(&mut answer);
+        let answer = Bytes::from(answer);
+        let update = answer.slice(answer.len() - update.len()..);
+        Self { update, answer, offset, cursor }
+    }
+}
+
+/// A document as guests use it.
+pub(crate) struct Room {
+    doc: DocId,
+    node: Node,
+    opening: watch::Sender<Opening>,
+    durable: watch::Sender<u64>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    tail: Tail,
+    awareness: Awareness,
+    seats: BTreeMap<SeatId, (Arc<Inbox>, usize)>,
+    /// What those lack who hold nothing.
+    whole: Option<Missing>,
+    /// How many want the room to stay, and how often somebody has wanted that.
+    retained: usize,
+    visits: u64,
+}
+
+impl Room {
+    pub(super) fn new(node: Node, doc: DocId) -> Self {
+        Self {
+            doc,
+            node,
+            opening: watch::Sender::new(Opening::Waiting),
+            durable: watch::Sender::new(0),
+            inner: Mutex::default(),
+        }
+    }
+
+    pub(crate) const fn doc(&self) -> &DocId {
+        &self.doc
+    }
+
+    pub(crate) const fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Waits until the room can be used.
+    pub(super) async fn opened(&self) -> Result<(), DocumentError> {
+        let mut opening = self.opening.subscribe();
+        let opened = opening.wait_for(|opening| !matches!(opening, Opening::Waiting)).await;
+        match opened.as_deref() {
+            Ok(Opening::Failed(error)) => Err(error.clone()),
+            // The sender lives as long as this room.
+            Ok(Opening::Open | Opening::Waiting) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the room cannot be used any more, and says why.
+    pub(crate) async fn failed(&self) -> DocumentError {
+        let mut opening = self.opening.subscribe();
+        loop {
+            if let Opening::Failed(error) = &*opening.borrow_and_update() {
+                return error.clone();
+            }
+            // The sender lives as long as this room.
+            _ = opening.changed().await;
+        }
+    }
+
+    /// The document is built.
+    pub(crate) fn open(&self) {
+        let log =
+            self.node.look(|replica| replica.log(&self.doc).map(|log| (log.base_offset(), log.durable())));
+        if let Some((base, durable)) = log {
+            self.lock().tail.restart(base);
+            self.durable.send_replace(durable);
+        }
+        self.follow();
+        self.opening.send_replace(Opening::Open);
+    }
+
+    pub(super) fn fail(&self, error: DocumentError) {
+        self.opening.send_replace(Opening::Failed(error));
+    }
+
+    /// More of the log is on disk.
+    pub(crate) fn on_durable(&self, offset: u64) {
+        self.durable.send_replace(offset);
+        self.follow();
+        self.lock().wake();
+    }
+
+    /// Up to where the log is on disk.
+    pub(crate) fn durable(&self) -> u64 {
+        *self.durable.borrow()
+    }
+
+    /// Waits until the log is on disk up to an offset.
+    pub(crate) async fn durable_at(&self, offset: u64) {
+        let mut durable = self.durable.subscribe();
+        // The sender lives as long as this room.
+        _ = durable.wait_for(|durable| *durable >= offset).await;
+    }
+
+    /// Something may have come to the log: makes pieces of it.
+    pub(crate) fn follow(&self) {
+        let mut inner = self.lock();
+        if self.node.look(|replica| inner.follow(replica, &self.doc)) {
+            inner.wake();
+        }
+    }
+
+    /// What somebody lacks who holds `version`. Who holds nothing may be given what others were given a moment ago, as long
+    /// as what has come since is in the tail.
+    pub(crate) fn missing(&self, version: &[u8]) -> Result<Missing, ReceiveError> {
+        let empty = version == HOLDS_NOTHING;
+        if empty && let Some(whole) = self.lock().usable_whole() {
+            return Ok(whole);
+        }
+        let missing = self.node.with(|replica, _| {
+            let cursor = replica.log(&self.doc).and_then(|log| log.cursor(log.head()));
+            let offset = cursor.map_or(0, |cursor| cursor.offset);
+            let exchange = replica.exchange(&self.doc).ok_or_else(closed)?;
+            Ok::<_, ReceiveError>(Missing::new(&exchange.missing(version)?, offset, cursor))
+        })?;
+        if empty {
+            self.lock().whole = Some(missing.clone());
+        }
+        Ok(missing)
+    }
+
+    /// What the document holds, in the terms of its family.
+    pub(crate) fn version(&self) -> Result<Bytes, Damaged> {
+        self.node.with(|replica, _| match replica.exchange(&self.doc) {
+            Some(exchange) => exchange.version(),
+            None => Err(closed()),
+        })
+    }
+
+    /// Takes in an update of a guest.
+    pub(crate) fn contribute(
+        &self,
+        guest: &Guest,
+        update: &[u8],
+    ) -> Result<Contributed<()>, ContributeError> {
+        let contributed = self.node.with(|replica, now| {
+            replica.contribute(now, &self.doc, guest, |exchange, replicas| {
+                exchange.receive(replicas, update).map(|updates| (updates, ()))
+            })
+        })?;
+        self.follow();
+        Ok(contributed)
+    }
+
+    /// The pieces behind an offset, up to about so many bytes, and up to where that leads; `None` if some are gone.
+    pub(super) fn pieces(&self, after: u64, budget: usize) -> Option<Vec<Arc<Piece>>> {
+        let inner = self.lock();
+        let mut size = 0;
+        let pieces = inner.tail.after(after)?.take_while(|piece| {
+            let fits = size < budget;
+            size += piece.update.len();
+            fits
+        });
+        Some(pieces.cloned().collect())
+    }
+
+    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize) {
+        self.lock().seats.insert(seat, (inbox, number));
+    }
+
+    pub(super) fn unseat(&self, seat: SeatId) {
+        let mut inner = self.lock();
+        inner.seats.remove(&seat);
+        if inner.awareness.leave(Instant::now(), seat) {
+            inner.wake();
+        }
+    }
+
+    /// A guest says who is present.
+    pub(super) fn hear(&self, seat: SeatId, states: &[u8]) -> Result<Heard, Malformed> {
+        let mut inner = self.lock();
+        let heard = inner.awareness.hear(Instant::now(), seat, states)?;
+        if heard.changed {
+            inner.wake();
+        }
+        Ok(heard)
+    }
+
+    /// Clients of a seat that have been silent for too long are gone.
+    pub(super) fn expire(&self, seat: SeatId) {
+        let mut inner = self.lock();
+        if inner.awareness.expire(Instant::now(), seat) {
+            inner.wake();
+        }
+    }
+
+    /// Who has come, moved or gone since a version, for a seat, and the version now.
+    pub(super) fn present(&self, seat: SeatId, since: u64) -> (Option<Vec<u8>>, u64) {
+        let inner = self.lock();
+        (inner.awareness.since(since, seat), inner.awareness.version())
+    }
+
+    pub(super) fn retain(&self) {
+        let mut inner = self.lock();
+        inner.retained += 1;
+        inner.visits += 1;
+    }
+
+    /// Somebody no longer wants the room to stay; if nobody does, how often somebody has up to now.
+    pub(super) fn release(&self) -> Option<u64> {
+        let mut inner = self.lock();
+        inner.retained -= 1;
+        (inner.retained == 0).then_some(inner.visits)
+    }
+
+    /// Whether nobody has come since.
+    pub(super) fn is_empty_since(&self, visit: u64) -> bool {
+        let inner = self.lock();
+        inner.retained == 0 && inner.visits == visit
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Makes pieces of what has come to the log; true if anything has that concerns guests.
+    fn follow(&mut self, replica: &Replica, doc: &DocId) -> bool {
+        let before = self.tail.end();
+        match replica.for_guests(doc, before) {
+            Some(entries) => {
+                for (offset, entry) in entries {
+                    if let Some(update) = entry.body.update() {
+                        self.tail.push(Arc::new(Piece::new(offset, entry.id.replica, update.clone())));
+                    }
+                }
+                self.tail.end() > before
+            }
+            // The log was made anew, or the room followed it too slowly.
+            None => {
+                let base = replica.log(doc).map_or(before, syncline_core::log::Log::base_offset);
+                self.tail.restart(base);
+                self.whole = None;
+                base != before
+            }
+        }
+    }
+
+    fn usable_whole(&self) -> Option<Missing> {
+        let whole = self.whole.as_ref()?;
+        let since = self.tail.bytes_after(whole.offset)?;
+        (since <= STALE_BYTES.max(whole.update.len() / STALE_PART)).then(|| whole.clone())
+    }
+
+    fn wake(&self) {
+        self.seats.values().for_each(|(inbox, number)| inbox.mark(*number));
+    }
+}
+
+fn closed() -> Damaged {
+    let reason = "the document is not open any more".to_owned();
+    Damaged { family: syncline::Family::Yjs, reason }
+}

@@ -1,0 +1,172 @@
+//! A seat: one client in one room.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use syncline::Principal;
+use syncline_core::crdt::{GateError, ReceiveError};
+use syncline_core::entry::Seen;
+use syncline_core::replica::{ContributeError, Contributed, Guest};
+use tokio::sync::Notify;
+
+use super::awareness::Heard;
+use super::room::Missing;
+use super::{Piece, Room, Rooms, SeatId};
+use crate::guests::lib0::Malformed;
+
+/// About how many bytes of updates are taken for a seat at once.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// What a connection hears of: which of its seats have news.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    news: Mutex<BTreeSet<usize>>,
+    notify: Notify,
+}
+
+impl Inbox {
+    /// A seat has news.
+    pub(super) fn mark(&self, number: usize) {
+        if self.news.lock().unwrap_or_else(PoisonError::into_inner).insert(number) {
+            self.notify.notify_one();
+        }
+    }
+
+    /// Waits until there are news, and takes the numbers of the seats that have some.
+    pub(crate) async fn news(&self) -> BTreeSet<usize> {
+        loop {
+            let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+            if !news.is_empty() {
+                return news;
+            }
+            self.notify.notified().await;
+        }
+    }
+}
+
+/// What a seat is sent next.
+pub(crate) enum Sent {
+    /// These updates, in this order, and whether there are more.
+    Pieces(Vec<Arc<Piece>>, bool),
+    /// It is so far behind that they are gone: everything, in one.
+    Whole(Missing),
+}
+
+/// A client in a room. Dropped, it is left.
+pub(crate) struct Seat {
+    rooms: Arc<Rooms>,
+    room: Arc<Room>,
+    id: SeatId,
+    author: Principal,
+    guest: Option<Guest>,
+    /// Up to where in the log the client was sent everything; nothing is sent before it has joined.
+    position: Option<u64>,
+    /// What it is known to hold.
+    seen: Seen,
+    /// Up to which version it knows who is present.
+    presence: u64,
+}
+
+impl Seat {
+    pub(super) fn take(
+        rooms: Arc<Rooms>,
+        room: Arc<Room>,
+        author: Principal,
+        inbox: Arc<Inbox>,
+        number: usize,
+    ) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+        room.seat(id, inbox, number);
+        Self { rooms, room, id, author, guest: None, position: None, seen: Seen::default(), presence: 0 }
+    }
+
+    pub(crate) const fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// The client says what it holds: what it lacks. Later updates follow from there. It may include what a replica wrote
+    /// that is not on disk, so it must not leave before it is durable ([`Room::durable_at`]).
+    pub(crate) fn join(&mut self, version: &[u8]) -> Result<Missing, ReceiveError> {
+        let missing = self.room.missing(version)?;
+        self.position = Some(self.position.map_or(missing.offset, |before| before.max(missing.offset)));
+        if brings_nothing(&missing.update) {
+            self.seen = Seen { cursor: missing.cursor, beyond: Vec::new() };
+        }
+        Ok(missing)
+    }
+
+    /// Takes in an update of the client.
+    pub(crate) fn contribute(&mut self, update: &[u8]) -> Result<Contributed<()>, ContributeError> {
+        let guest = self.guest();
+        self.room.contribute(&guest, update)
+    }
+
+    /// In whose name the client writes.
+    pub(crate) fn guest(&mut self) -> Guest {
+        let seen = self.seen.clone();
+        let (author, room) = (&self.author, &self.room);
+        let guest = self.guest.get_or_insert_with(|| {
+            let replica = room.node().with(|replica, _| replica.new_guest());
+            Guest { replica, author: author.clone(), seen: Seen::default() }
+        });
+        guest.seen = seen;
+        guest.clone()
+    }
+
+    /// What the client is sent next; nothing while it has not joined.
+    pub(crate) fn next(&mut self) -> Result<Sent, ReceiveError> {
+        let Some(position) = self.position else { return Ok(Sent::Pieces(Vec::new(), false)) };
+        let Some(pieces) = self.room.pieces(position, BATCH_BYTES) else {
+            let missing = self.room.missing(&[0])?;
+            self.position = Some(missing.offset);
+            return Ok(Sent::Whole(missing));
+        };
+        let last = pieces.last().map(|piece| piece.offset);
+        self.position = last.or(self.position);
+        let own = self.guest.as_ref().map(|guest| guest.replica);
+        let others = pieces.into_iter().filter(|piece| Some(piece.replica) != own).collect();
+        Ok(Sent::Pieces(others, last.is_some()))
+    }
+
+    /// The client says who is present.
+    pub(crate) fn hear(&self, states: &[u8]) -> Result<Heard, Malformed> {
+        self.room.hear(self.id, states)
+    }
+
+    /// Who has come, moved or gone since the client was last told.
+    pub(crate) fn present(&mut self) -> Option<Vec<u8>> {
+        let (states, version) = self.room.present(self.id, self.presence);
+        self.presence = version;
+        states
+    }
+
+    /// Everybody who is present.
+    pub(crate) fn all_present(&mut self) -> Option<Vec<u8>> {
+        self.presence = 0;
+        self.present()
+    }
+
+    /// Whoever of the client has been silent for too long is gone.
+    pub(crate) fn expire(&self) {
+        self.room.expire(self.id);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.room.unseat(self.id);
+        self.rooms.leave(&self.room);
+    }
+}
+
+/// Whether an update has no blocks, of no client.
+fn brings_nothing(update: &[u8]) -> bool {
+    update.first().is_none_or(|clients| *clients == 0)
+}
+
+/// Whether what a client sent builds on something that is not here: it has to say once more what it holds.
+pub(crate) const fn is_gap(error: &ContributeError) -> bool {
+    matches!(error, ContributeError::Refused(GateError::Gap { .. }))
+}
