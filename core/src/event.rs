@@ -121,6 +121,11 @@ pub enum Event {
         /// Which.
         doc: DocId,
     },
+    /// A document was made here: its log begins.
+    Created {
+        /// Which.
+        doc: DocId,
+    },
     /// The answer to [`Replica::host`](crate::replica::Replica::host): a document can be used by clients of other protocols.
     Hosted {
         /// Which.

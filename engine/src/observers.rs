@@ -243,8 +243,8 @@ impl Observers {
             Event::Goodbye { connection, retry_after } => {
                 self.link(connection, |link| link.retry_after = Some(retry_after));
             }
-            // Only relays have guests.
-            Event::Hosted { .. } | Event::Durable { .. } => {}
+            // Who opens a document hears of that, and only relays have guests.
+            Event::Created { .. } | Event::Hosted { .. } | Event::Durable { .. } => {}
             Event::Store { fault } => {
                 self.status.send_modify(|status| status.store = fault);
             }

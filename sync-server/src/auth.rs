@@ -1,7 +1,6 @@
 //! Who may do what: tokens, and the documents that each may read or write.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use syncline::{DocId, Principal};
 use thiserror::Error;
+
+use crate::digits;
 
 /// The name of whoever connects where no tokens are asked for.
 const ANYBODY: &str = "anybody";
@@ -135,7 +136,7 @@ impl Auth {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut tokens = HashMap::new();
         for Entry { name, sha256, read, write } in file.token {
-            let hash = hash_of_digits(&sha256)
+            let hash = digits::read(&sha256)
                 .ok_or_else(|| format!("the sha256 of {name} is not 64 hexadecimal digits"))?;
             if tokens.insert(hash, Token { principal: name.clone(), read, write }).is_some() {
                 return Err(format!("the token of {name} is there twice"));
@@ -194,31 +195,12 @@ pub fn make_token(
 ) -> Result<(String, String), AuthError> {
     let mut secret = [0; TOKEN_BYTES];
     getrandom::fill(&mut secret).map_err(|error| AuthError::Random(error.to_string()))?;
-    let token = format!("{TOKEN_PREFIX}{}", digits_of(&secret));
+    let token = format!("{TOKEN_PREFIX}{}", digits::write(&secret));
     let list = |patterns: &[String]| toml::Value::from(patterns.to_vec()).to_string();
     let name = toml::Value::from(name.as_str());
-    let (hash, read, write) = (digits_of(&Sha256::digest(&token)), list(read), list(write));
+    let (hash, read, write) = (digits::write(&Sha256::digest(&token)), list(read), list(write));
     let entry = format!("[[token]]\nname = {name}\nsha256 = \"{hash}\"\nread = {read}\nwrite = {write}\n");
     Ok((token, entry))
-}
-
-fn digits_of(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut digits, byte| {
-        // A text takes everything.
-        _ = write!(digits, "{byte:02x}");
-        digits
-    })
-}
-
-fn hash_of_digits(digits: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if digits.len() != 64 || !digits.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(hash)
 }
 
 #[cfg(test)]

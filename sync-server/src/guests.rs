@@ -6,22 +6,28 @@
 //!
 //! One file a protocol. Each turns messages into what a [`Seat`](crate::rooms::Seat) does, and back.
 
+mod automerge;
+mod hocuspocus;
 pub(crate) mod lib0;
 mod line;
 pub(crate) mod protocol;
+pub(crate) mod y_sweet;
 mod yjs;
 
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use syncline::transports::Link;
+use syncline::transports::{Link, LinkReceiver};
 use syncline::{DocId, Family};
 use syncline_core::replica::ContributeError;
 use tokio::sync::watch;
 
 use crate::auth::{Access, Auth};
+use crate::identity::Identity;
 use crate::rooms::{Inbox, Rooms};
+use automerge::Peers;
 use line::{End, FORBIDDEN, Line, UNAUTHORIZED};
+use y_sweet::Signer;
 
 /// Largest message of a client: those of Yjs send whole documents at once.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 32 << 20;
@@ -30,6 +36,12 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 32 << 20;
 pub(crate) struct Guests {
     pub rooms: Arc<Rooms>,
     pub auth: Arc<Auth>,
+    /// What clients of automerge-repo know the relay by, while it runs, and its store, for ever.
+    peer_id: String,
+    storage_id: String,
+    /// Makes tokens for single documents.
+    signer: Signer,
+    peers: Peers,
     /// Set when the relay stops.
     stopping: watch::Sender<bool>,
 }
@@ -39,6 +51,12 @@ pub(crate) struct Guests {
 pub(crate) enum Endpoint {
     /// y-websocket, with the name of the room.
     Yjs { room: String, token: Option<String> },
+    /// Hocuspocus, for any number of documents.
+    Hocuspocus,
+    /// automerge-repo, for any number of documents.
+    Automerge { token: Option<String> },
+    /// y-sweet, for one document, with the token that the relay has made for it.
+    YSweet { doc: String, token: Option<String> },
 }
 
 /// What a session knows of its client.
@@ -67,6 +85,14 @@ impl Endpoint {
     pub(crate) fn of(target: &str) -> Option<Self> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let token = parameter(query, "token");
+        match path.trim_end_matches('/') {
+            "/hocuspocus" => return Some(Self::Hocuspocus),
+            "/automerge" => return Some(Self::Automerge { token }),
+            _ => {}
+        }
+        if let Some(doc) = y_sweet::doc_of(path) {
+            return Some(Self::YSweet { doc: doc.to_owned(), token });
+        }
         let room = path.strip_prefix("/yjs/").filter(|room| !room.is_empty())?;
         Some(Self::Yjs { room: decoded(room), token })
     }
@@ -74,7 +100,7 @@ impl Endpoint {
 
 /// A part of a path without its percent signs. What is no UTF-8 then stays as it is.
 fn decoded(part: &str) -> String {
-    percent_decode_str(part).decode_utf8().map_or_else(|_| part.to_owned(), |decoded| decoded.into_owned())
+    percent_decode_str(part).decode_utf8().map_or_else(|_| part.to_owned(), std::borrow::Cow::into_owned)
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {
@@ -83,8 +109,10 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 }
 
 impl Guests {
-    pub(crate) fn new(rooms: Arc<Rooms>, auth: Arc<Auth>) -> Self {
-        Self { rooms, auth, stopping: watch::Sender::new(false) }
+    pub(crate) fn new(rooms: Arc<Rooms>, auth: Auth, identity: Identity, peer_id: String) -> Self {
+        let Identity { storage_id, key } = identity;
+        let (auth, signer, stopping) = (Arc::new(auth), Signer::new(key), watch::Sender::new(false));
+        Self { rooms, auth, peer_id, storage_id, signer, peers: Peers::default(), stopping }
     }
 
     /// Asks every client to come back later. They have a moment to answer.
@@ -92,53 +120,54 @@ impl Guests {
         self.stopping.send_replace(true);
     }
 
-    /// Serves a client until one of both ends it.
+    /// Serves a client until one of both ends it. `header` is the token that it has shown in the head of its request.
     pub(crate) async fn serve(&self, endpoint: Endpoint, link: Link, header: Option<String>) {
         let peer = link.endpoint().to_owned();
-        let (line, receiver) = Line::new(link);
-        match endpoint {
-            Endpoint::Yjs { room, token } => {
-                self.serve_yjs(peer, line, receiver, &room, token.or(header).as_deref(), false).await;
+        let (mut line, mut receiver) = Line::new(link);
+        let end = match endpoint {
+            Endpoint::Yjs { room, token } => match self.admit(&room, token.or(header).as_deref()) {
+                Ok(admitted) => self.serve_yjs(&peer, &mut line, &mut receiver, admitted, false).await,
+                Err(end) => yjs::deny(&mut line, &mut receiver, end).await,
+            },
+            Endpoint::YSweet { doc, token } => match self.admit_y_sweet(&doc, token.or(header).as_deref()) {
+                Ok(admitted) => self.serve_yjs(&peer, &mut line, &mut receiver, admitted, true).await,
+                Err(end) => yjs::deny(&mut line, &mut receiver, end).await,
+            },
+            Endpoint::Hocuspocus => {
+                let visit = self.visit(&peer, false, false);
+                hocuspocus::Session::new(self, visit, &mut line).run(&mut receiver).await
             }
+            Endpoint::Automerge { token } => {
+                let visit = self.visit(&peer, false, false);
+                automerge::Session::new(self, visit, token.or(header), &mut line).run(&mut receiver).await
+            }
+        };
+        if let End::Closed(close) = &end {
+            tracing::info!(peer, code = close.code, reason = close.reason.as_str(), "a client is sent away");
         }
+        line.close(receiver, end).await;
+    }
+
+    fn visit(&self, peer: &str, may_write: bool, answers_status: bool) -> Visit {
+        Visit { peer: peer.to_owned(), may_write, answers_status, stopping: self.stopping.subscribe() }
     }
 
     async fn serve_yjs(
         &self,
-        peer: String,
-        mut line: Line,
-        mut receiver: syncline::transports::LinkReceiver,
-        room: &str,
-        token: Option<&str>,
+        peer: &str,
+        line: &mut Line,
+        receiver: &mut LinkReceiver,
+        (doc, access): (DocId, Access),
         answers_status: bool,
-    ) {
-        let end = match self.admit(room, token) {
-            Err(end) => end,
-            Ok((doc, access)) => {
-                let visit = Visit {
-                    peer: peer.clone(),
-                    may_write: access.may_write,
-                    answers_status,
-                    stopping: self.stopping.subscribe(),
-                };
-                let inbox = Arc::new(Inbox::default());
-                let seated = self.rooms.enter(&doc, Family::Yjs, access.principal, inbox.clone(), 0).await;
-                match seated {
-                    Ok(seat) => yjs::Session::new(&visit, &mut line, seat).run(&inbox, &mut receiver).await,
-                    Err(error) => error.into(),
-                }
-            }
-        };
-        if let End::Closed(close) = &end {
-            tracing::info!(
-                peer,
-                room,
-                code = close.code,
-                reason = close.reason.as_str(),
-                "a client is sent away"
-            );
+    ) -> End {
+        let visit = self.visit(peer, access.may_write, answers_status);
+        let inbox = Arc::new(Inbox::default());
+        let entered =
+            self.rooms.enter(&doc, Family::Yjs, access.may_write, access.principal, inbox.clone(), 0);
+        match entered.await {
+            Ok(seat) => yjs::Session::new(&visit, line, seat).run(&inbox, receiver).await,
+            Err(error) => error.into(),
         }
-        line.close(receiver, end).await;
     }
 
     /// The document of a room, and what somebody may do there who shows this token.
@@ -149,5 +178,34 @@ impl Guests {
             End::closed(code, denied.to_string())
         })?;
         Ok((doc, access))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn yjs(room: &str, token: Option<&str>) -> Option<Endpoint> {
+        Some(Endpoint::Yjs { room: room.to_owned(), token: token.map(ToOwned::to_owned) })
+    }
+
+    #[test]
+    fn a_room_is_the_decoded_path() {
+        assert_eq!(Endpoint::of("/yjs/team/plan"), yjs("team/plan", None));
+        assert_eq!(
+            Endpoint::of("/yjs/team%2Fplan%20%F0%9F%A6%80?token=a%2Bb&x=1"),
+            yjs("team/plan 🦀", Some("a+b"))
+        );
+        assert_eq!(Endpoint::of("/yjs/%ff"), yjs("%ff", None));
+        assert_eq!([Endpoint::of("/yjs/"), Endpoint::of("/yjs"), Endpoint::of("/other")], [None, None, None]);
+    }
+
+    #[test]
+    fn the_other_protocols_have_a_path_each() {
+        assert_eq!(Endpoint::of("/hocuspocus?a=b"), Some(Endpoint::Hocuspocus));
+        assert_eq!(
+            Endpoint::of("/automerge/?token=t"),
+            Some(Endpoint::Automerge { token: Some("t".to_owned()) })
+        );
     }
 }

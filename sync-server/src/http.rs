@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::guests::y_sweet;
 use crate::head::HEAD_TIMEOUT;
 use crate::relay::Shared;
 
@@ -50,6 +51,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(health))
         .route("/status.json", get(status))
         .route("/sync", get(upgrade_required))
+        .merge(y_sweet::router())
         .layer(axum::middleware::from_fn(misdirected))
         .layer(axum::middleware::map_response(secured))
         .with_state(shared)

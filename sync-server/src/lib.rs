@@ -10,12 +10,15 @@
 //! connection holds a socket, a lean buffer and nothing else.
 
 mod auth;
+mod digits;
 mod guests;
 mod head;
 mod http;
+mod identity;
 mod listing;
 mod relay;
 mod rooms;
 
 pub use auth::{Auth, AuthError, make_token};
+pub use identity::IdentityError;
 pub use relay::{Relay, RelayError, Settings};

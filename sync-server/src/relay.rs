@@ -24,6 +24,7 @@ use crate::auth::{Auth, AuthError};
 use crate::guests::{Endpoint, Guests, MAX_MESSAGE_BYTES};
 use crate::head::{self, Wants};
 use crate::http;
+use crate::identity::{Identity, IdentityError};
 use crate::listing::Listings;
 use crate::rooms::{Room, Rooms};
 
@@ -86,6 +87,12 @@ pub enum RelayError {
     /// The operating system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
+    /// What makes this relay this one cannot be kept.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store cannot be asked what it holds.
+    #[error("the store cannot be read: {0}")]
+    List(String),
     /// There is something wrong with who may do what.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -101,7 +108,9 @@ pub struct Relay {
 /// What every connection of a relay needs.
 pub(crate) struct Shared {
     pub node: Node,
-    guests: Guests,
+    pub guests: Guests,
+    /// Where the relay listens.
+    pub address: SocketAddr,
     pub durability: Durability,
     pub data: PathBuf,
     /// Entries taken in since the start.
@@ -142,9 +151,14 @@ impl Relay {
             }),
         )?;
         let rooms = rooms.get_or_init(|| Rooms::new(node.clone())).clone();
+        let stored = node.list().await.map_err(|fault| RelayError::List(fault.to_string()))?;
+        rooms.name(stored.into_iter().map(|summary| summary.doc));
+        let identity = Identity::of(&settings.data)?;
+        let peer_id = format!("syncline-{:016x}", random()?);
         let shared = Arc::new(Shared {
             node,
-            guests: Guests::new(rooms, Arc::new(settings.auth)),
+            address,
+            guests: Guests::new(rooms, settings.auth, identity, peer_id),
             durability: settings.durability,
             data: settings.data,
             updates,
@@ -172,13 +186,17 @@ impl Relay {
     }
 }
 
+fn random() -> Result<u64, RelayError> {
+    getrandom::u64().map_err(|error| RelayError::Random(error.to_string()))
+}
+
 fn config(loaded_bytes: usize) -> Result<Config, RelayError> {
     Ok(Config {
         agent: concat!("sync-server/", env!("CARGO_PKG_VERSION")).to_owned(),
         principal: Principal::new("relay").expect("this is a name"),
         encoding: Encoding::Binary,
         compression: vec![Compression::Gzip, Compression::Brotli],
-        seed: getrandom::u64().map_err(|error| RelayError::Random(error.to_string()))?,
+        seed: random()?,
         policy: Policy { serves, loaded_bytes, ..Policy::relay() },
     })
 }
@@ -194,8 +212,12 @@ fn serves(_: &DocId, spec: Spec) -> Result<(), String> {
 /// Rooms hear what concerns their documents.
 fn tell_rooms(rooms: &Rooms, event: &Event) {
     match event {
+        Event::Created { doc } => rooms.name([doc.clone()].into_iter()),
         Event::Hosted { doc } => rooms.tell(doc, Room::open),
-        Event::Changed { doc, .. } => rooms.tell(doc, Room::follow),
+        Event::Changed { doc, .. } => {
+            rooms.arrived(doc);
+            rooms.tell(doc, Room::follow);
+        }
         Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),
         Event::Failed { doc, error } => rooms.fail(doc, error),
         Event::Store { fault: Some(fault) } => rooms.fail_all(fault),
@@ -229,6 +251,7 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         // Behind a skipped one; all of them are voided when the log is compacted.
         Event::Waiting { doc, id } => tracing::debug!(%doc, %id, "an entry waits for what it builds on"),
         Event::Opened { .. }
+        | Event::Created { .. }
         | Event::Hosted { .. }
         | Event::Durable { .. }
         | Event::Saved { .. }

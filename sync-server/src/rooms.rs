@@ -5,6 +5,7 @@
 //! [`Piece`] once, whoever it is for. A seat has a position in the log, not a queue. One that falls so far behind that its
 //! next piece is gone gets everything it lacks in one.
 
+mod announcements;
 pub(crate) mod awareness;
 mod room;
 mod seat;
@@ -12,11 +13,12 @@ mod tail;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use syncline::node::Node;
 use syncline::{DocId, Kind, Principal, Spec};
+use syncline_core::crdt::automerge::DocumentId;
 use syncline_core::entry::Family;
 use syncline_core::event::{DocumentError, StoreFault};
 use thiserror::Error;
@@ -27,6 +29,9 @@ pub(crate) use tail::Piece;
 
 /// How long a room stays after its last seat was left: who reconnects finds the document built.
 pub(crate) const LINGERING_TIME: Duration = Duration::from_secs(10);
+
+/// Most documents that are waited for and are not there.
+pub(crate) const MAX_AWAITED: usize = 100_000;
 
 /// Names one seat in one room, for as long as the relay runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,19 +52,27 @@ pub(crate) enum EnterError {
 pub(crate) struct Rooms {
     node: Node,
     rooms: Mutex<HashMap<DocId, Arc<Room>>>,
+    /// Documents by their names in automerge-repo.
+    names: Mutex<HashMap<DocumentId, DocId>>,
+    /// Who waits for documents that are not there.
+    awaited: Mutex<HashMap<DocId, Vec<Waiting>>>,
 }
+
+/// An inbox, and the number under which it hears.
+type Waiting = (Weak<Inbox>, usize);
 
 impl Rooms {
     pub(crate) fn new(node: Node) -> Arc<Self> {
-        Arc::new(Self { node, rooms: Mutex::new(HashMap::new()) })
+        Arc::new(Self { node, rooms: Mutex::default(), names: Mutex::default(), awaited: Mutex::default() })
     }
 
-    /// Takes a seat in the room of a document, which is made if there is none, once it can be used. `inbox` hears of news
-    /// under `number`.
+    /// Takes a seat in the room of a document, once it can be used. Where there is no document one is made, if `make` says
+    /// so. `inbox` hears of news under `number`.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         doc: &DocId,
         family: Family,
+        make: bool,
         author: Principal,
         inbox: Arc<Inbox>,
         number: usize,
@@ -67,7 +80,7 @@ impl Rooms {
         if let Some(fault) = self.node.look(|replica| replica.fault().cloned()) {
             return Err(DocumentError::Store { doc: doc.clone(), fault }.into());
         }
-        let room = self.room(doc, Spec { family, kind: Kind::Tree });
+        let room = self.room(doc, make.then_some(Spec { family, kind: Kind::Tree }));
         // The seat keeps the room open meanwhile.
         let seat = Seat::take(self.clone(), room, author, inbox, number);
         seat.room().opened().await?;
@@ -78,18 +91,54 @@ impl Rooms {
         }
     }
 
-    fn room(&self, doc: &DocId, spec: Spec) -> Arc<Room> {
+    fn room(&self, doc: &DocId, spec: Option<Spec>) -> Arc<Room> {
         let mut rooms = self.lock();
         let room = match rooms.entry(doc.clone()) {
             Entry::Occupied(room) => room.get().clone(),
             Entry::Vacant(vacant) => {
                 let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone()))).clone();
-                self.node.with(|replica, now| replica.host(now, doc, Some(spec)));
+                self.node.with(|replica, now| replica.host(now, doc, spec));
                 room
             }
         };
         room.retain();
         room
+    }
+
+    /// The document of an id of automerge-repo.
+    pub(crate) fn doc_of(&self, id: DocumentId) -> DocId {
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+            .unwrap_or_else(|| id.doc())
+    }
+
+    /// Documents that the store holds, by which names clients of automerge-repo find them.
+    pub(crate) fn name(&self, docs: impl Iterator<Item = DocId>) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.extend(docs.map(|doc| (DocumentId::of(&doc), doc)));
+    }
+
+    /// Somebody waits for a document that is not there: the inbox hears under a number when it may be.
+    pub(crate) fn await_document(&self, doc: &DocId, inbox: &Arc<Inbox>, number: usize) {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        if awaited.len() < MAX_AWAITED || awaited.contains_key(doc) {
+            let waiting = awaited.entry(doc.clone()).or_default();
+            waiting.retain(|(inbox, _)| inbox.strong_count() > 0);
+            waiting.push((Arc::downgrade(inbox), number));
+        }
+    }
+
+    /// A document has changed, so it is there.
+    pub(crate) fn arrived(&self, doc: &DocId) {
+        let waiting = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).remove(doc);
+        for (inbox, number) in waiting.unwrap_or_default() {
+            if let Some(inbox) = inbox.upgrade() {
+                inbox.mark(number);
+            }
+        }
     }
 
     /// A seat was left. The room is closed after a while, unless somebody comes.

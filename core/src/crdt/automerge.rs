@@ -5,6 +5,7 @@ mod chunk;
 mod column;
 mod contain;
 mod document;
+mod document_id;
 mod edit;
 mod exchange;
 #[doc(hidden)]
@@ -20,5 +21,6 @@ mod snapshot;
 mod sync;
 
 pub use document::Automerge;
+pub use document_id::{DocumentId, NotADocumentId, from_base58check, to_base58check};
 pub use gate::AutomergeGate;
 pub use sync::{Conversation, Heard};

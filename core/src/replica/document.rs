@@ -341,6 +341,7 @@ impl Live {
     fn begin(context: &mut Context, doc: &DocId, spec: Spec) -> Result<Self, DocumentError> {
         let epoch = Epoch::new(context.random.bytes());
         context.write(Write::Create { doc: doc.clone(), spec, epoch });
+        context.tell(Event::Created { doc: doc.clone() });
         let log = Log::new(epoch);
         let content = Content::build(spec, context.config.policy.built, &log, &mut Skipped::default())
             .map_err(|damaged| DocumentError::Damaged { doc: doc.clone(), reason: damaged.to_string() })?;

@@ -122,6 +122,11 @@ impl Line {
         Ok(self.sender.send(Frame::Binary(message.into())).await?)
     }
 
+    /// As if something had just been sent.
+    pub(crate) fn was_heard(&mut self) {
+        self.last = Instant::now();
+    }
+
     /// When the client has heard nothing for so long.
     pub(crate) fn silent_for(&self, time: Duration) -> Instant {
         self.last + time

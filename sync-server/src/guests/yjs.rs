@@ -25,6 +25,9 @@ pub(crate) const PRESENCE_TICK: Duration = Duration::from_millis(50);
 /// How often it is seen to it that the client is still present.
 pub(crate) const EXPIRY_TICK: Duration = Duration::from_secs(1);
 
+/// How long a client stays that was told that it is not let in.
+const DENIED_TIME: Duration = Duration::from_secs(2);
+
 /// Most questions of a client that wait for the disk.
 const MAX_QUESTIONS: usize = 64;
 
@@ -34,10 +37,19 @@ const NOBODY: &[u8] = &[1, 1, 0];
 /// What y-sweet adds: its clients ask whether what they have sent has arrived.
 const SYNC_STATUS: u64 = 102;
 
-/// A question whether all has arrived, to be answered when the log is on disk up to an offset.
-struct Question {
-    offset: u64,
-    frame: Bytes,
+/// Tells a client why it is not let in, and sends it away a little later: some try again at once.
+pub(super) async fn deny(line: &mut Line, receiver: &mut LinkReceiver, end: End) -> End {
+    let End::Closed(close) = &end else { return end };
+    let mut frame = Vec::new();
+    write_denied(&close.reason, &mut frame);
+    if line.send(frame).await.is_err() {
+        return End::Gone;
+    }
+    let leaves = async { while let Ok(Some(_)) = receiver.receive().await {} };
+    match tokio::time::timeout(DENIED_TIME, leaves).await {
+        Ok(()) => End::Gone,
+        Err(_) => end,
+    }
 }
 
 /// One client and its document.
@@ -47,7 +59,10 @@ pub(crate) struct Session<'a> {
     seat: Seat,
     /// Up to where in the log what the client has sent goes.
     sent: u64,
-    questions: Vec<Question>,
+    /// Questions whether all has arrived, which are answered by themselves.
+    questions: Vec<(u64, Bytes)>,
+    /// Whether the client has been asked what it holds that is not here, and has not answered.
+    awaits_answer: bool,
     /// When the client may be told next who is present, if it is to be.
     presence_due: Option<Instant>,
     last_presence: Instant,
@@ -56,7 +71,16 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(crate) fn new(visit: &'a Visit, line: &'a mut Line, seat: Seat) -> Self {
         let last_presence = Instant::now();
-        Self { visit, line, seat, sent: 0, questions: Vec::new(), presence_due: None, last_presence }
+        Self {
+            visit,
+            line,
+            seat,
+            sent: 0,
+            questions: Vec::new(),
+            awaits_answer: false,
+            presence_due: None,
+            last_presence,
+        }
     }
 
     /// Serves the client until one of both ends it.
@@ -98,6 +122,7 @@ impl<'a> Session<'a> {
     }
 
     async fn ask(&mut self) -> Result<(), End> {
+        self.awaits_answer = true;
         let vector = self.seat.room().version()?;
         self.send(&Sync::Step1 { vector: &vector }).await
     }
@@ -105,7 +130,14 @@ impl<'a> Session<'a> {
     async fn on_frame(&mut self, frame: &Frame) -> Result<(), End> {
         match Message::read(frame.as_bytes())? {
             Message::Sync(Sync::Step1 { vector }) => self.on_vector(vector).await,
-            Message::Sync(Sync::Step2 { update } | Sync::Update { update }) => self.on_update(update).await,
+            Message::Sync(Sync::Step2 { update }) => {
+                self.awaits_answer = false;
+                self.on_update(update).await?;
+                // What was asked before was asked about this, too.
+                self.questions.iter_mut().for_each(|(sent, _)| *sent = self.sent);
+                self.answer().await
+            }
+            Message::Sync(Sync::Update { update }) => self.on_update(update).await,
             Message::Awareness(states) => {
                 let heard = self.seat.hear(states)?;
                 match heard.nudge {
@@ -118,8 +150,7 @@ impl<'a> Session<'a> {
                 self.send_presence(present).await
             }
             Message::Other(SYNC_STATUS, _) if self.visit.answers_status => {
-                let offset = self.sent;
-                self.questions.push(Question { offset, frame: frame.as_bytes().to_vec().into() });
+                self.questions.push((self.sent, frame.as_bytes().to_vec().into()));
                 // The answer to a later one tells as much.
                 if self.questions.len() > MAX_QUESTIONS {
                     self.questions.remove(0);
@@ -193,10 +224,12 @@ impl<'a> Session<'a> {
 
     /// Answers the questions whether something has arrived that has.
     async fn answer(&mut self) -> Result<(), End> {
+        if self.awaits_answer {
+            return Ok(());
+        }
         let durable = self.seat.room().durable();
-        while let Some(question) = self.questions.first().filter(|question| question.offset <= durable) {
-            let frame = question.frame.clone();
-            self.questions.remove(0);
+        let answered = self.questions.partition_point(|(sent, _)| *sent <= durable);
+        for (_, frame) in self.questions.drain(..answered) {
             self.line.send(frame).await?;
         }
         Ok(())

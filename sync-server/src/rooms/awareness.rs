@@ -4,8 +4,10 @@
 //! everybody would keep alive who has left, and let anybody speak for anybody. Here an id belongs to the seat that named it
 //! first, until that seat is left; what others say of it is passed over.
 //!
-//! Clients believe higher clocks alone, also about somebody who was gone in between. Who comes back with the clock he left
-//! with is therefore *nudged*: told that he is gone, upon which every client raises its clock and says that it is there.
+//! Clients believe higher clocks alone, also about somebody who was gone in between, or while the relay was. Who comes is
+//! therefore *nudged*: told that he is gone, upon which a client raises its clock above the one it is told. Others are told
+//! of him at once under that clock. Where a client does not heed this, what it says later is passed on under clocks that go
+//! on rising.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,7 +50,10 @@ pub(crate) struct Awareness {
 
 #[derive(Debug)]
 struct Client {
+    /// The last clock that others were told.
     clock: u64,
+    /// The last clock that it said itself.
+    heard_clock: u64,
     /// What it says of itself; `None` if it is gone.
     state: Option<Box<str>>,
     seat: Option<SeatId>,
@@ -74,37 +79,40 @@ impl Awareness {
         self.forget(now);
         let before = self.version;
         let mut nudges = Vec::new();
-        for Claim { client, clock, state } in claims {
-            let has_room = self.has_room();
-            let ours = self.clients.values().filter(|client| client.seat == Some(seat)).count();
-            match self.clients.get_mut(&client) {
+        for claim in claims {
+            match self.clients.get_mut(&claim.client) {
                 Some(known) if known.seat == Some(seat) => {
                     known.heard = now;
-                    let goes = clock == known.clock && state.is_none() && known.state.is_some();
-                    if clock > known.clock || goes {
-                        self.put(client, clock, state);
+                    let goes = claim.clock == known.heard_clock && claim.state.is_none();
+                    if claim.clock > known.heard_clock || goes && known.state.is_some() {
+                        let clock = claim.clock.max(known.clock + 1);
+                        self.put(claim, clock);
                     }
                 }
-                // Who is there already only repeats what it heard of somebody who left.
-                Some(known) if known.seat.is_none() && state.is_some() && ours == 0 => {
-                    (known.seat, known.heard) = (Some(seat), now);
-                    let last = known.clock;
-                    if clock > last {
-                        self.put(client, clock, state);
-                    }
-                    nudges.push((client, clock.max(last)));
-                }
-                None if state.is_some() && ours < MAX_CLIENTS_OF_A_SEAT && has_room => {
-                    let fresh = Client { clock, state: None, seat: Some(seat), heard: now, version: 0 };
-                    self.clients.insert(client, fresh);
-                    self.put(client, clock, state);
-                    nudges.push((client, clock));
-                }
-                Some(_) | None => {}
+                Some(_) | None => nudges.extend(self.claim(now, seat, claim)),
             }
         }
         let nudge = (!nudges.is_empty()).then(|| write(nudges.iter().map(|(id, clock)| (*id, *clock, NONE))));
         Ok(Heard { changed: self.version > before, nudge })
+    }
+
+    /// A seat names a client that is not its own: one that nobody has heard of, or, if it is the first one it names, one that
+    /// is gone. Returns the clock with which it is to be nudged, if it is let have it.
+    fn claim(&mut self, now: Instant, seat: SeatId, claim: Claim) -> Option<(u64, u64)> {
+        claim.state.as_ref()?;
+        let theirs = self.clients.values().filter(|client| client.seat == Some(seat)).count();
+        let last = match self.clients.get(&claim.client) {
+            // Who is there already only repeats what it heard of somebody who left.
+            Some(known) if known.seat.is_none() && theirs == 0 => known.clock,
+            None if theirs < MAX_CLIENTS_OF_A_SEAT && self.has_room() => 0,
+            Some(_) | None => return None,
+        };
+        let (client, nudged) = (claim.client, claim.clock.max(last));
+        let fresh = || Client { clock: 0, heard_clock: 0, state: None, seat: None, heard: now, version: 0 };
+        let known = self.clients.entry(client).or_insert_with(fresh);
+        (known.seat, known.heard) = (Some(seat), now);
+        self.put(claim, nudged + 1);
+        Some((client, nudged))
     }
 
     /// A seat is left: its clients are gone. True if others have to hear of that.
@@ -133,7 +141,8 @@ impl Awareness {
         let before = self.version;
         for (client, clock) in gone {
             if self.clients.get(&client).is_some_and(|client| client.state.is_some()) {
-                self.put(client, clock, None);
+                let claim = Claim { client, clock: self.clients[&client].heard_clock, state: None };
+                self.put(claim, clock);
             }
         }
         self.version > before
@@ -160,12 +169,13 @@ impl Awareness {
         self.clients.len() < MAX_CLIENTS && self.bytes < MAX_STATES_BYTES
     }
 
-    fn put(&mut self, client: u64, clock: u64, state: Option<Box<str>>) {
-        let Some(client) = self.clients.get_mut(&client) else { return };
+    fn put(&mut self, claim: Claim, clock: u64) {
+        let Some(client) = self.clients.get_mut(&claim.client) else { return };
         let size = |state: &Option<Box<str>>| state.as_ref().map_or(0, |state| state.len());
         self.version += 1;
-        self.bytes = self.bytes - size(&client.state) + size(&state);
-        (client.clock, client.state, client.version) = (clock, state, self.version);
+        self.bytes = self.bytes - size(&client.state) + size(&claim.state);
+        client.heard_clock = claim.clock;
+        (client.clock, client.state, client.version) = (clock, claim.state, self.version);
     }
 
     fn forget(&mut self, now: Instant) {
@@ -237,13 +247,25 @@ mod tests {
     #[test]
     fn others_hear_what_a_client_says_of_itself() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        assert!(awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap().changed);
+        let heard = awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap();
+        assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 1, NONE)) });
         assert_eq!((present(&awareness, BOB), present(&awareness, ADA)), (vec![7], vec![]));
         let version = awareness.version();
         assert!(!awareness.hear(now, ADA, &says(7, 1, r#"{"old":1}"#)).unwrap().changed, "the clock is old");
         assert_eq!(awareness.since(version, BOB), None);
-        assert!(awareness.hear(now, ADA, &says(7, 2, r#"{"x":1}"#)).unwrap().changed);
-        assert_eq!(awareness.since(version, BOB), Some(says(7, 2, r#"{"x":1}"#)));
+        assert!(awareness.hear(now, ADA, &says(7, 5, r#"{"x":1}"#)).unwrap().changed);
+        assert_eq!(awareness.since(version, BOB), Some(says(7, 5, r#"{"x":1}"#)));
+    }
+
+    #[test]
+    fn clocks_go_on_rising_for_a_client_that_does_not_raise_its_own() {
+        let (mut awareness, now) = (Awareness::default(), Instant::now());
+        awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap();
+        for clock in 2..5 {
+            let version = awareness.version();
+            awareness.hear(now, ADA, &says(7, clock, "{}")).unwrap();
+            assert_eq!(awareness.since(version, BOB), Some(says(7, clock + 1, "{}")));
+        }
     }
 
     #[test]
@@ -263,21 +285,20 @@ mod tests {
         awareness.hear(now, BOB, &says(8, 1, "{}")).unwrap();
         let version = awareness.version();
         assert!(awareness.leave(now, ADA));
-        assert_eq!(awareness.since(version, BOB), Some(says(7, 2, NONE)));
+        assert_eq!(awareness.since(version, BOB), Some(says(7, 3, NONE)));
         assert_eq!(awareness.hear(now, BOB, &says(7, 1, "{}")).unwrap(), Heard::default());
         assert_eq!(present(&awareness, SeatId(3)), [8]);
     }
 
     #[test]
-    fn who_comes_back_with_an_old_clock_is_nudged_to_raise_it() {
+    fn who_comes_back_with_an_old_clock_is_nudged_and_present_at_once() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
         awareness.hear(now, ADA, &says(7, 5, "{}")).unwrap();
         awareness.leave(now, ADA);
-        let again = SeatId(3);
+        let (again, version) = (SeatId(3), awareness.version());
         let heard = awareness.hear(now, again, &says(7, 5, "{}")).unwrap();
-        assert_eq!(heard, Heard { changed: false, nudge: Some(says(7, 6, NONE)) });
-        assert!(awareness.hear(now, again, &says(7, 7, "{}")).unwrap().changed);
-        assert_eq!(present(&awareness, BOB), [7]);
+        assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 7, NONE)) });
+        assert_eq!(awareness.since(version, BOB), Some(says(7, 8, "{}")));
     }
 
     #[test]

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use syncline::DocId;
 use syncline::node::Node;
-use syncline_core::crdt::{Damaged, ReceiveError};
+use syncline_core::crdt::{Damaged, Exchange, ReceiveError};
 use syncline_core::entry::Cursor;
 use syncline_core::event::DocumentError;
+use syncline_core::id::Have;
 use syncline_core::replica::{ContributeError, Contributed, Guest, Replica};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::SeatId;
+use super::announcements::Announcements;
 use super::awareness::{Awareness, Heard};
 use super::seat::Inbox;
 use super::tail::{Piece, Tail};
@@ -75,6 +77,7 @@ pub(crate) struct Room {
 struct Inner {
     tail: Tail,
     awareness: Awareness,
+    announcements: Announcements,
     seats: BTreeMap<SeatId, (Arc<Inbox>, usize)>,
     /// What those lack who hold nothing.
     whole: Option<Missing>,
@@ -110,6 +113,14 @@ impl Room {
             Ok(Opening::Failed(error)) => Err(error.clone()),
             // The sender lives as long as this room.
             Ok(Opening::Open | Opening::Waiting) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Why the room cannot be used any more, if it cannot.
+    pub(crate) fn failure(&self) -> Option<DocumentError> {
+        match &*self.opening.borrow() {
+            Opening::Failed(error) => Some(error.clone()),
+            Opening::Waiting | Opening::Open => None,
         }
     }
 
@@ -201,11 +212,19 @@ impl Room {
         guest: &Guest,
         update: &[u8],
     ) -> Result<Contributed<()>, ContributeError> {
-        let contributed = self.node.with(|replica, now| {
-            replica.contribute(now, &self.doc, guest, |exchange, replicas| {
-                exchange.receive(replicas, update).map(|updates| (updates, ()))
-            })
-        })?;
+        self.contribute_with(guest, |exchange, replicas| {
+            exchange.receive(replicas, update).map(|updates| (updates, ()))
+        })
+    }
+
+    /// Takes in what a guest sends; see [`Replica::contribute`].
+    pub(crate) fn contribute_with<T>(
+        &self,
+        guest: &Guest,
+        receive: impl FnOnce(&mut dyn Exchange, &Have) -> Result<(Vec<Bytes>, T), ReceiveError>,
+    ) -> Result<Contributed<T>, ContributeError> {
+        let contributed =
+            self.node.with(|replica, now| replica.contribute(now, &self.doc, guest, receive))?;
         self.follow();
         Ok(contributed)
     }
@@ -222,8 +241,11 @@ impl Room {
         Some(pieces.cloned().collect())
     }
 
-    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize) {
-        self.lock().seats.insert(seat, (inbox, number));
+    /// Somebody comes; how many announcements there were before.
+    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize) -> u64 {
+        let mut inner = self.lock();
+        inner.seats.insert(seat, (inbox, number));
+        inner.announcements.made()
     }
 
     pub(super) fn unseat(&self, seat: SeatId) {
@@ -256,6 +278,24 @@ impl Room {
     pub(super) fn present(&self, seat: SeatId, since: u64) -> (Option<Vec<u8>>, u64) {
         let inner = self.lock();
         (inner.awareness.since(since, seat), inner.awareness.version())
+    }
+
+    /// A guest says something to everybody who is here.
+    pub(super) fn announce(&self, seat: SeatId, message: Bytes) {
+        let mut inner = self.lock();
+        inner.announcements.make(seat, message);
+        inner.wake();
+    }
+
+    /// Whether an author says something here for the first time.
+    pub(super) fn is_new(&self, author: &str, number: u64) -> bool {
+        self.lock().announcements.is_new(author, number)
+    }
+
+    /// What others have announced behind the first so many, and how many there were.
+    pub(super) fn announcements(&self, seat: SeatId, heard: u64) -> (Vec<Bytes>, u64) {
+        let inner = self.lock();
+        (inner.announcements.since(heard, seat), inner.announcements.made())
     }
 
     pub(super) fn retain(&self) {

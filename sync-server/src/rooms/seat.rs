@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use syncline::Principal;
 use syncline_core::crdt::{GateError, ReceiveError};
 use syncline_core::entry::Seen;
@@ -66,6 +67,8 @@ pub(crate) struct Seat {
     seen: Seen,
     /// Up to which version it knows who is present.
     presence: u64,
+    /// How many announcements it has heard, or missed.
+    announcements: u64,
 }
 
 impl Seat {
@@ -78,8 +81,9 @@ impl Seat {
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        room.seat(id, inbox, number);
-        Self { rooms, room, id, author, guest: None, position: None, seen: Seen::default(), presence: 0 }
+        let announcements = room.seat(id, inbox, number);
+        let (guest, position, seen, presence) = (None, None, Seen::default(), 0);
+        Self { rooms, room, id, author, guest, position, seen, presence, announcements }
     }
 
     pub(crate) const fn room(&self) -> &Arc<Room> {
@@ -115,6 +119,16 @@ impl Seat {
         guest.clone()
     }
 
+    /// The client has said that it holds everything that is here.
+    pub(crate) fn holds_all(&mut self) {
+        let room = &self.room;
+        let cursor = room.node().look(|replica| {
+            let log = replica.log(room.doc())?;
+            log.cursor(log.head())
+        });
+        self.seen = Seen { cursor, beyond: Vec::new() };
+    }
+
     /// What the client is sent next; nothing while it has not joined.
     pub(crate) fn next(&mut self) -> Result<Sent, ReceiveError> {
         let Some(position) = self.position else { return Ok(Sent::Pieces(Vec::new(), false)) };
@@ -146,6 +160,23 @@ impl Seat {
     pub(crate) fn all_present(&mut self) -> Option<Vec<u8>> {
         self.presence = 0;
         self.present()
+    }
+
+    /// The client says something to everybody who is here.
+    pub(crate) fn announce(&self, message: Bytes) {
+        self.room.announce(self.id, message);
+    }
+
+    /// Whether an author, who may be somebody else, says something here for the first time. Numbers of one author rise.
+    pub(crate) fn is_new(&self, author: &str, number: u64) -> bool {
+        self.room.is_new(author, number)
+    }
+
+    /// What others have said to everybody since the client was last told.
+    pub(crate) fn announcements(&mut self) -> Vec<Bytes> {
+        let (messages, made) = self.room.announcements(self.id, self.announcements);
+        self.announcements = made;
+        messages
     }
 
     /// Whoever of the client has been silent for too long is gone.

@@ -173,6 +173,7 @@ impl World {
             Event::InSync { .. }
             | Event::Compacted { .. }
             | Event::Described { .. }
+            | Event::Created { .. }
             | Event::Hosted { .. }
             | Event::Durable { .. }
             | Event::GaveUp { .. }

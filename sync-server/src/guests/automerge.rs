@@ -1,0 +1,375 @@
+//! Clients of automerge-repo, at `/automerge`: many documents on one connection, in version 1 of its protocol.
+//!
+//! Client and relay say who they are, and then exchange Automerge's own sync messages about each document that the client
+//! speaks of. The relay announces nothing; it answers. A document that somebody makes is made here too. One that nobody has
+//! is said to be unavailable, and sent as soon as it is there.
+
+mod dialogue;
+mod message;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use syncline::Family;
+use syncline::transports::{Close, LinkReceiver};
+use syncline_core::crdt::automerge::DocumentId;
+use syncline_core::event::DocumentError;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::line::{BAD_MESSAGE, End, FORBIDDEN, Line, RESTART};
+use super::yjs::EXPIRY_TICK;
+use super::{Guests, Visit};
+use crate::rooms::{EnterError, Inbox};
+use dialogue::Dialogue;
+use message::{Message, VERSION, Writer};
+
+/// Most documents that one connection may speak of.
+pub(crate) const MAX_DIALOGUES: usize = 10_000;
+
+/// How long a client may take to say who it is.
+pub(crate) const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take for a document that is asked for to come: whoever tells somebody its name has often just made it, and
+/// may be slower than who was told.
+pub(crate) const ARRIVAL_TIME: Duration = Duration::from_secs(1);
+
+/// Largest ephemeral message.
+pub(crate) const MAX_EPHEMERAL_BYTES: usize = 256 << 10;
+
+/// Who is connected, by the name of the peer: a peer that comes again takes the place of its old connection.
+#[derive(Default)]
+pub(super) struct Peers(Mutex<HashMap<String, Arc<Notify>>>);
+
+impl Peers {
+    /// A peer has come. What is returned is notified when it comes again; its last connection is notified now.
+    fn join(&self, peer: &str) -> Arc<Notify> {
+        let here = Arc::new(Notify::new());
+        let before =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(peer.to_owned(), here.clone());
+        if let Some(before) = before {
+            before.notify_one();
+        }
+        here
+    }
+
+    /// Whether a peer has a connection of its own.
+    fn is_here(&self, peer: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(peer)
+    }
+
+    fn leave(&self, peer: &str, here: &Arc<Notify>) {
+        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if peers.get(peer).is_some_and(|there| Arc::ptr_eq(there, here)) {
+            peers.remove(peer);
+        }
+    }
+}
+
+/// A connection and its documents.
+pub(super) struct Session<'a> {
+    guests: &'a Guests,
+    visit: Visit,
+    token: Option<String>,
+    line: &'a mut Line,
+    inbox: Arc<Inbox>,
+    /// The name of the client, once it has said it.
+    peer: String,
+    /// By number, under which the inbox tells of news.
+    dialogues: BTreeMap<usize, Dialogue>,
+    numbers: BTreeMap<DocumentId, usize>,
+    last_number: usize,
+    /// Documents that the client has asked for and that are not there, and until when that is not said.
+    awaited: BTreeMap<DocumentId, Option<Instant>>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(guests: &'a Guests, visit: Visit, token: Option<String>, line: &'a mut Line) -> Self {
+        Self {
+            guests,
+            visit,
+            token,
+            line,
+            inbox: Arc::new(Inbox::default()),
+            peer: String::new(),
+            dialogues: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            last_number: 0,
+            awaited: BTreeMap::new(),
+        }
+    }
+
+    /// Serves the client until one of both ends it.
+    pub(super) async fn run(mut self, receiver: &mut LinkReceiver) -> End {
+        let joined = tokio::time::timeout(JOIN_TIMEOUT, self.join(receiver)).await;
+        let served = match joined {
+            Ok(Ok(())) => {
+                let replaced = self.guests.peers.join(&self.peer);
+                let served = self.serve(receiver, &replaced).await;
+                self.guests.peers.leave(&self.peer, &replaced);
+                served
+            }
+            Ok(Err(end)) => Err(end),
+            Err(_) => Err(End::closed(BAD_MESSAGE, "the client does not say who it is")),
+        };
+        match served {
+            Ok(()) | Err(End::Gone) => End::Gone,
+            Err(End::Closed(close)) => self.complain(close).await,
+        }
+    }
+
+    /// Tells the client what went wrong, as its protocol does, before the connection is closed.
+    async fn complain(&mut self, close: Close) -> End {
+        let error = Writer::new(4, "error", &self.guests.peer_id)
+            .text("targetId", &self.peer)
+            .text("message", &close.reason)
+            .done();
+        match self.line.send(error).await {
+            Ok(()) => End::Closed(close),
+            Err(end) => end,
+        }
+    }
+
+    async fn join(&mut self, receiver: &mut LinkReceiver) -> Result<(), End> {
+        let frame = receiver.receive().await?.ok_or(End::Gone)?;
+        let join = Message::read(frame.as_bytes())?;
+        if join.kind != "join" || join.sender.is_empty() {
+            return Err(End::closed(BAD_MESSAGE, "the first message of a client is \"join\""));
+        }
+        self.peer = join.sender.to_owned();
+        if join.versions.is_some_and(|versions| !versions.contains(&VERSION)) {
+            return Err(End::closed(
+                BAD_MESSAGE,
+                "unsupported protocol version: this relay speaks version 1",
+            ));
+        }
+        let peer = Writer::new(5, "peer", &self.guests.peer_id)
+            .text("targetId", &self.peer)
+            .text("selectedProtocolVersion", VERSION)
+            .metadata(&self.guests.storage_id)
+            .done();
+        self.line.send(peer).await
+    }
+
+    async fn serve(&mut self, receiver: &mut LinkReceiver, replaced: &Notify) -> Result<(), End> {
+        let mut tick = tokio::time::interval(EXPIRY_TICK);
+        let inbox = self.inbox.clone();
+        loop {
+            let patience = self.awaited.values().flatten().min().copied();
+            tokio::select! {
+                frame = receiver.receive() => match frame? {
+                    Some(frame) => self.on_frame(frame.as_bytes()).await?,
+                    None => return Ok(()),
+                },
+                news = inbox.news() => self.on_news(news).await?,
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    self.lose_patience().await?;
+                }
+                _ = tick.tick() => self.on_tick().await?,
+                () = replaced.notified() => {
+                    return Err(End::closed(FORBIDDEN, "the same peer has connected again"));
+                }
+                () = self.visit.stopping() => return Err(End::closed(RESTART, "the relay restarts")),
+            }
+        }
+    }
+
+    async fn on_frame(&mut self, frame: &[u8]) -> Result<(), End> {
+        let message = Message::read(frame)?;
+        // What others have said is passed on under their names.
+        if message.sender != self.peer && message.kind != "ephemeral" {
+            return Err(End::closed(BAD_MESSAGE, "a client speaks for itself alone"));
+        }
+        let needs = |what| End::closed(BAD_MESSAGE, format!("a message lacks {what}"));
+        match message.kind {
+            "request" | "sync" => {
+                let id = message.document.ok_or_else(|| needs("its document"))?;
+                let data = message.data.filter(|data| !data.is_empty()).ok_or_else(|| needs("its data"))?;
+                self.on_sync(id, data, message.kind == "request").await
+            }
+            "ephemeral" => self.on_ephemeral(&message),
+            "doc-unavailable" => Ok(()),
+            "leave" => Err(End::Gone),
+            "remote-subscription-change" | "remote-heads-changed" => Ok(()),
+            "join" => Err(End::closed(BAD_MESSAGE, "a second \"join\"")),
+            other => Err(End::closed(BAD_MESSAGE, format!("an unknown type of message: {other:?}"))),
+        }
+    }
+
+    /// A sync message about a document, which makes it if the client has it, and asks for it otherwise.
+    async fn on_sync(&mut self, id: DocumentId, data: &[u8], asks: bool) -> Result<(), End> {
+        let number = match self.numbers.get(&id) {
+            Some(number) => *number,
+            None => match self.enter(id, !asks).await? {
+                Some(number) => number,
+                None => return Ok(()),
+            },
+        };
+        let Some(dialogue) = self.dialogues.get_mut(&number) else { return Ok(()) };
+        dialogue.asked |= asks;
+        dialogue.hear(data)?;
+        self.speak(number).await
+    }
+
+    /// Takes a seat in the room of a document; `None` if there is none for this client, which is told so.
+    async fn enter(&mut self, id: DocumentId, make: bool) -> Result<Option<usize>, End> {
+        if self.dialogues.len() >= MAX_DIALOGUES {
+            return Err(End::closed(
+                FORBIDDEN,
+                format!("more than {MAX_DIALOGUES} documents on one connection"),
+            ));
+        }
+        let doc = self.guests.rooms.doc_of(id);
+        let Ok(access) = self.guests.auth.access(self.token.as_deref(), &doc) else {
+            self.unavailable(id).await?;
+            return Ok(None);
+        };
+        self.last_number += 1;
+        let number = self.last_number;
+        let (rooms, inbox) = (self.guests.rooms.clone(), self.inbox.clone());
+        let make = make && access.may_write;
+        match rooms.enter(&doc, Family::Automerge, make, access.principal, inbox, number).await {
+            Ok(seat) => {
+                self.numbers.insert(id, number);
+                self.awaited.remove(&id);
+                self.dialogues.insert(number, Dialogue::new(id, seat, access.may_write));
+                Ok(Some(number))
+            }
+            Err(EnterError::Document(DocumentError::NotFound { .. })) => {
+                self.awaited.entry(id).or_insert_with(|| Some(Instant::now() + ARRIVAL_TIME));
+                self.guests.rooms.await_document(&doc, &self.inbox, 0);
+                Ok(None)
+            }
+            Err(error) => {
+                tracing::info!(peer = self.peer, %doc, %error, "a client is not let in");
+                self.unavailable(id).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn unavailable(&mut self, id: DocumentId) -> Result<(), End> {
+        let message = Writer::new(4, "doc-unavailable", &self.guests.peer_id)
+            .text("targetId", &self.peer)
+            .text("documentId", &id.to_string())
+            .done();
+        self.line.send(message).await
+    }
+
+    /// What has been waited for long enough is said not to be there. It is sent all the same when it comes.
+    async fn lose_patience(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let due = |(id, until): (&DocumentId, &mut Option<Instant>)| {
+            until.take_if(|until| *until <= now).map(|_| *id)
+        };
+        let due: Vec<DocumentId> = self.awaited.iter_mut().filter_map(due).collect();
+        for id in due {
+            self.unavailable(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the client what there is to tell of a document.
+    async fn speak(&mut self, number: usize) -> Result<(), End> {
+        while let Some(dialogue) = self.dialogues.get_mut(&number) {
+            // Nothing is no answer to who asks for a document.
+            if dialogue.asked && dialogue.is_empty() {
+                self.awaited.entry(dialogue.id).or_insert_with(|| Some(Instant::now() + ARRIVAL_TIME));
+                return Ok(());
+            }
+            let Some((data, durable)) = dialogue.speak()? else { return Ok(()) };
+            if std::mem::take(&mut dialogue.asked) {
+                self.awaited.remove(&dialogue.id);
+            }
+            dialogue.seat.room().durable_at(durable).await;
+            let message = Writer::new(5, "sync", &self.guests.peer_id)
+                .text("targetId", &self.peer)
+                .text("documentId", &dialogue.id.to_string())
+                .bytes("data", &data)
+                .done();
+            self.line.send(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_news(&mut self, news: BTreeSet<usize>) -> Result<(), End> {
+        for number in news {
+            // Something that was waited for may be there.
+            if number == 0 {
+                self.look_again().await?;
+                continue;
+            }
+            let Some(dialogue) = self.dialogues.get_mut(&number) else { continue };
+            for ephemeral in dialogue.seat.announcements() {
+                self.line.send(addressed(&ephemeral, &self.peer)).await?;
+            }
+            self.speak(number).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_again(&mut self) -> Result<(), End> {
+        let awaited: Vec<DocumentId> = self.awaited.keys().copied().collect();
+        for id in awaited.into_iter().filter(|id| !self.numbers.contains_key(id)).collect::<Vec<_>>() {
+            if let Some(number) = self.enter(id, false).await? {
+                self.speak(number).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What somebody says to all who have the document open. What comes twice, by another way, is said once.
+    fn on_ephemeral(&mut self, message: &Message<'_>) -> Result<(), End> {
+        let (Some(id), Some(session), Some(count), Some(data)) =
+            (message.document, message.session, message.count, message.data)
+        else {
+            return Err(End::closed(BAD_MESSAGE, "an ephemeral message lacks something"));
+        };
+        if data.len() > MAX_EPHEMERAL_BYTES {
+            let reason = format!("an ephemeral message may have {MAX_EPHEMERAL_BYTES} bytes");
+            return Err(End::closed(Close::TOO_LARGE, reason));
+        }
+        // Clients pass on what they hear, also to where it came from. Whoever is here speaks for himself.
+        if message.sender != self.peer && self.guests.peers.is_here(message.sender) {
+            return Ok(());
+        }
+        let author = format!("{}\0{session}", message.sender);
+        if let Some(dialogue) = self.numbers.get(&id).and_then(|number| self.dialogues.get(number))
+            && dialogue.seat.is_new(&author, count)
+        {
+            dialogue.seat.announce(shared(message, id, session, count, data));
+        }
+        Ok(())
+    }
+
+    /// Ends what cannot go on.
+    async fn on_tick(&mut self) -> Result<(), End> {
+        let failed = |(number, dialogue): (&usize, &Dialogue)| {
+            dialogue.seat.room().failure().map(|error| (*number, dialogue.id, error))
+        };
+        let failures: Vec<_> = self.dialogues.iter().filter_map(failed).collect();
+        for (number, id, error) in failures {
+            tracing::warn!(peer = self.peer, document = %id, %error, "a document is closed for a client");
+            self.dialogues.remove(&number);
+            self.numbers.remove(&id);
+            if matches!(error, DocumentError::Store { .. }) {
+                return Err(error.into());
+            }
+            self.unavailable(id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// An ephemeral message but for whom it is for, which is written behind it.
+fn shared(message: &Message<'_>, id: DocumentId, session: &str, count: u64, data: &[u8]) -> Bytes {
+    let writer = Writer::new(7, "ephemeral", message.sender).text("documentId", &id.to_string());
+    writer.text("sessionId", session).number("count", count).bytes("data", data).done().into()
+}
+
+/// The message to one peer.
+fn addressed(shared: &Bytes, peer: &str) -> Vec<u8> {
+    Writer::behind(shared).text("targetId", peer).done()
+}

@@ -1,0 +1,85 @@
+//! One document of a connection: what both sides have told each other of it.
+
+use syncline_core::crdt::ReceiveError;
+use syncline_core::crdt::automerge::{Conversation, DocumentId};
+use syncline_core::replica::ContributeError;
+
+use crate::guests::line::End;
+use crate::rooms::{Seat, is_gap};
+
+/// A document that a client has spoken of and may read.
+pub(super) struct Dialogue {
+    pub id: DocumentId,
+    pub seat: Seat,
+    conversation: Conversation,
+    /// The client has been told of nothing that is behind this in the log: its own changes are not on disk yet, and being
+    /// told of them it takes them for kept.
+    answer_after: u64,
+    /// Whether it has asked for the document, and has heard neither what it holds nor that nobody has it.
+    pub asked: bool,
+}
+
+impl Dialogue {
+    pub(super) fn new(id: DocumentId, seat: Seat, may_write: bool) -> Self {
+        let conversation = if may_write { Conversation::default() } else { Conversation::read_only() };
+        Self { id, seat, conversation, answer_after: 0, asked: false }
+    }
+
+    /// The client sends a sync message.
+    pub(super) fn hear(&mut self, message: &[u8]) -> Result<(), End> {
+        let guest = self.seat.guest();
+        let conversation = &mut self.conversation;
+        let heard = self.seat.room().contribute_with(&guest, |exchange, replicas| {
+            let document = exchange.automerge().ok_or(ReceiveError::Refused(not_automerge()))?;
+            let heard = document.hear(conversation, replicas, message)?;
+            Ok((heard.updates, heard.in_sync))
+        });
+        match heard {
+            Ok(heard) => {
+                if heard.value {
+                    self.seat.holds_all();
+                }
+                if heard.entries > 0 {
+                    self.answer_after = heard.offset;
+                }
+                Ok(())
+            }
+            // The relay has lost what it once held, or a replica has to bring it first.
+            Err(error) if is_gap(&error) => {
+                self.conversation.start_again();
+                Ok(())
+            }
+            Err(error @ ContributeError::Refused(_)) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next message for the client, if there is one and it may be sent now; and up to where the log must be on disk
+    /// before it is.
+    pub(super) fn speak(&mut self) -> Result<Option<(bytes::Bytes, u64)>, End> {
+        let room = self.seat.room();
+        if self.answer_after > room.durable() {
+            return Ok(None);
+        }
+        let conversation = &mut self.conversation;
+        let spoken = room.node().with(|replica, _| {
+            let head = replica.log(room.doc()).map_or(0, syncline_core::log::Log::head);
+            let document = replica.exchange(room.doc()).and_then(|exchange| exchange.automerge())?;
+            Some(document.speak(conversation).map(|message| message.map(|message| (message, head))))
+        });
+        match spoken {
+            Some(spoken) => Ok(spoken?),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether the document has any content to tell of.
+    pub(super) fn is_empty(&self) -> bool {
+        let room = self.seat.room();
+        room.version().is_ok_and(|heads| heads.is_empty())
+    }
+}
+
+fn not_automerge() -> syncline_core::crdt::GateError {
+    syncline_core::crdt::GateError::Malformed { reason: "the document is none of Automerge".to_owned() }
+}
