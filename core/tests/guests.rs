@@ -5,10 +5,10 @@
 mod replicas;
 
 use bytes::Bytes;
-use syncline_core::crdt::{Exchange, GateError};
+use syncline_core::crdt::GateError;
 use syncline_core::entry::{Body, Family, Kind, Seen, Spec};
 use syncline_core::event::Event;
-use syncline_core::id::{DocId, Principal, ReplicaId};
+use syncline_core::id::Principal;
 use syncline_core::path::Path;
 use syncline_core::replica::{ContributeError, Contributed, Guest, Replica};
 use syncline_core::time::Time;

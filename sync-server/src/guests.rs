@@ -8,9 +8,7 @@
 
 mod automerge;
 mod hocuspocus;
-pub(crate) mod lib0;
 mod line;
-pub(crate) mod protocol;
 pub(crate) mod y_sweet;
 mod yjs;
 

@@ -5,7 +5,6 @@
 //! is said to be unavailable, and sent as soon as it is there.
 
 mod dialogue;
-mod message;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +23,7 @@ use super::yjs::EXPIRY_TICK;
 use super::{Guests, Visit};
 use crate::rooms::{EnterError, Inbox};
 use dialogue::Dialogue;
-use message::{Message, VERSION, Writer};
+use syncline_core::protocol::automerge_repo::{Message, VERSION, Writer};
 
 /// Most documents that one connection may speak of.
 pub(crate) const MAX_DIALOGUES: usize = 10_000;

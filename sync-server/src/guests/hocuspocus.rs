@@ -6,7 +6,6 @@
 //! here it is sent when the update is on disk, so a client that calls itself synced is.
 
 mod attachment;
-mod frame;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use super::yjs::{EXPIRY_TICK, KEEPALIVE, PRESENCE_TICK};
 use super::{Guests, Visit};
 use crate::rooms::Inbox;
 use attachment::{Attachment, Seated};
-use frame::{Auth, Body, Frame, is_ping, pong};
+use syncline_core::protocol::hocuspocus::{Auth, Body, Frame, is_ping, pong};
 
 /// Most documents that one connection may have attached, or wants to.
 pub(crate) const MAX_ATTACHMENTS: usize = 1_000;
@@ -101,14 +100,14 @@ impl<'a> Session<'a> {
                 self.hears_closes = says_version;
                 self.on_token(number, frame.address, token).await
             }
-            (_, Body::Auth(_) | Body::BroadcastStateless | Body::Unknown) => {
+            (_, Body::Auth(_) | Body::BroadcastStateless | Body::Status(_) | Body::Unknown) => {
                 Err(End::closed(BAD_MESSAGE, "malformed message: it is not for a client to send"))
             }
-            (Some(number), Body::Close) => {
+            (Some(number), Body::Close(_)) => {
                 self.detach(number);
                 Ok(())
             }
-            (None, Body::Close) => Ok(()),
+            (None, Body::Close(_)) => Ok(()),
             (Some(number), _) => self.on_attached(number, bytes, frame.body).await,
             // Before version 3, clients without a token do not say that they have none.
             (None, _) if self.guests.auth.is_open() => {

@@ -9,8 +9,8 @@ use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
 use tokio::time::Instant;
 
-use super::lib0::Malformed;
 use crate::rooms::EnterError;
+use syncline_core::protocol::lib0::Malformed;
 
 /// How long a client may take to answer a goodbye.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);

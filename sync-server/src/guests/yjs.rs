@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Visit;
 use super::line::{End, Line};
-use super::protocol::{Message, Sync, write_awareness, write_denied};
 use crate::rooms::{Inbox, Seat, Sent, is_gap};
+use syncline_core::protocol::y_websocket::{Message, Sync, write_awareness, write_denied};
 
 /// After this long without a message the client hears one: it gives up after 30 s.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(25);

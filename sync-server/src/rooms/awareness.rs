@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::SeatId;
-use crate::guests::lib0::{Malformed, Reader, write_number, write_text};
+use syncline_core::protocol::lib0::{Malformed, Reader, write_number, write_text};
 
 /// Most clients that are present in a room, or were a moment ago.
 pub(crate) const MAX_CLIENTS: usize = 10_000;

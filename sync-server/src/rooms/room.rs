@@ -19,8 +19,8 @@ use super::announcements::Announcements;
 use super::awareness::{Awareness, Heard};
 use super::seat::Inbox;
 use super::tail::{Piece, Tail};
-use crate::guests::lib0::Malformed;
-use crate::guests::protocol::Sync;
+use syncline_core::protocol::lib0::Malformed;
+use syncline_core::protocol::y_websocket::Sync;
 
 /// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
 const STALE_BYTES: usize = 64 << 10;

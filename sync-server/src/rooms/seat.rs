@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::awareness::Heard;
 use super::room::Missing;
 use super::{Piece, Room, Rooms, SeatId};
-use crate::guests::lib0::Malformed;
+use syncline_core::protocol::lib0::Malformed;
 
 /// About how many bytes of updates are taken for a seat at once.
 const BATCH_BYTES: usize = 64 << 10;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use syncline_core::id::ReplicaId;
 
-use crate::guests::protocol::Sync;
+use syncline_core::protocol::y_websocket::Sync;
 
 /// Most bytes of updates that a room keeps for seats that are behind.
 pub(crate) const MAX_TAIL_BYTES: usize = 1 << 20;

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
 
-use super::frame::{Body, Frame};
 use crate::guests::line::{End, Line};
-use crate::guests::protocol::Sync;
 use crate::rooms::{Seat, Sent, is_gap};
+use syncline_core::protocol::hocuspocus::{Body, Frame};
+use syncline_core::protocol::y_websocket::Sync;
 
 /// Most frames that wait until a token is shown, and most bytes of them.
 pub(crate) const MAX_WAITING_FRAMES: usize = 1_000;
@@ -133,7 +133,9 @@ impl Attachment {
                 seated.seat.announce(Bytes::copy_from_slice(payload.as_bytes()));
                 Ok(())
             }
-            Body::Auth(_) | Body::BroadcastStateless | Body::Close | Body::Unknown => Ok(()),
+            Body::Auth(_) | Body::BroadcastStateless | Body::Close(_) | Body::Status(_) | Body::Unknown => {
+                Ok(())
+            }
         }
     }
 

@@ -6,14 +6,14 @@ use thiserror::Error;
 /// The bytes are not what the protocol says they are. Always the client's fault.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("malformed message: {0}")]
-pub(crate) struct Malformed(pub &'static str);
+pub struct Malformed(pub &'static str);
 
 /// JavaScript holds integers exactly up to here.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// Appends a number, seven bits a byte, the lowest first.
 #[expect(clippy::cast_possible_truncation, reason = "seven bits fit a byte")]
-pub(crate) fn write_number(mut number: u64, out: &mut Vec<u8>) {
+pub fn write_number(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
@@ -22,31 +22,33 @@ pub(crate) fn write_number(mut number: u64, out: &mut Vec<u8>) {
 }
 
 /// Appends a byte string after its length.
-pub(crate) fn write_buffer(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn write_buffer(bytes: &[u8], out: &mut Vec<u8>) {
     write_number(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
 /// Appends a text after its length in bytes.
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
     write_buffer(text.as_bytes(), out);
 }
 
 /// Takes values from the front of a message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    /// Reads these bytes.
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// What has not been taken.
-    pub(crate) const fn rest(&self) -> &'a [u8] {
+    pub const fn rest(&self) -> &'a [u8] {
         self.0
     }
 
-    pub(crate) fn number(&mut self) -> Result<u64, Malformed> {
+    /// A number that JavaScript holds exactly.
+    pub fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
         for shift in (0..MAX_NUMBER.ilog2()).step_by(7) {
             let (byte, rest) = self.0.split_first().ok_or(Malformed("it ends in a number"))?;
@@ -63,7 +65,8 @@ impl<'a> Reader<'a> {
         Err(Malformed("a number is too long"))
     }
 
-    pub(crate) fn buffer(&mut self) -> Result<&'a [u8], Malformed> {
+    /// A byte string.
+    pub fn buffer(&mut self) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(self.number()?).map_err(|_| Malformed("a length is too large"))?;
         let (buffer, rest) =
             self.0.split_at_checked(length).ok_or(Malformed("a length is beyond its end"))?;
@@ -71,12 +74,13 @@ impl<'a> Reader<'a> {
         Ok(buffer)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
+    /// A text.
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.buffer()?).map_err(|_| Malformed("a text is not UTF-8"))
     }
 
     /// Nothing may follow.
-    pub(crate) const fn finish(self) -> Result<(), Malformed> {
+    pub const fn finish(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed("something follows its end")) }
     }
 }

@@ -15,18 +15,28 @@ const DENIED: u64 = 0;
 
 /// What a client says about a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sync<'a> {
+pub enum Sync<'a> {
     /// It holds this much: it wants what it lacks.
-    Step1 { vector: &'a [u8] },
+    Step1 {
+        /// Its state vector.
+        vector: &'a [u8],
+    },
     /// What the other side lacked.
-    Step2 { update: &'a [u8] },
+    Step2 {
+        /// It, as one update.
+        update: &'a [u8],
+    },
     /// Something new.
-    Update { update: &'a [u8] },
+    Update {
+        /// It.
+        update: &'a [u8],
+    },
 }
 
 /// A message of y-websocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Message<'a> {
+pub enum Message<'a> {
+    /// What somebody holds or lacks.
     Sync(Sync<'a>),
     /// States of clients that are present.
     Awareness(&'a [u8]),
@@ -38,7 +48,7 @@ pub(crate) enum Message<'a> {
 
 impl<'a> Message<'a> {
     /// Reads a message that fills a frame.
-    pub(crate) fn read(frame: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn read(frame: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(frame);
         let message = match reader.number()? {
             SYNC => Self::Sync(Sync::read(&mut reader)?),
@@ -53,7 +63,7 @@ impl<'a> Message<'a> {
 
 impl<'a> Sync<'a> {
     /// Reads what follows the number of a sync message.
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let kind = reader.number()?;
         let bytes = reader.buffer()?;
         match kind {
@@ -65,7 +75,7 @@ impl<'a> Sync<'a> {
     }
 
     /// Appends the message with its number.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         let (kind, bytes) = match self {
             Self::Step1 { vector } => (STEP_1, vector),
             Self::Step2 { update } => (STEP_2, update),
@@ -79,13 +89,13 @@ impl<'a> Sync<'a> {
 }
 
 /// Appends an awareness message.
-pub(crate) fn write_awareness(states: &[u8], out: &mut Vec<u8>) {
+pub fn write_awareness(states: &[u8], out: &mut Vec<u8>) {
     write_number(AWARENESS, out);
     write_buffer(states, out);
 }
 
 /// Appends a message that something is not allowed.
-pub(crate) fn write_denied(reason: &str, out: &mut Vec<u8>) {
+pub fn write_denied(reason: &str, out: &mut Vec<u8>) {
     write_number(AUTH, out);
     write_number(DENIED, out);
     write_text(reason, out);

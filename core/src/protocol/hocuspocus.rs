@@ -1,7 +1,7 @@
 //! The frames of Hocuspocus: an address, the number of a message, and what the message says.
 
-use crate::guests::lib0::{Malformed, Reader, write_buffer, write_number, write_text};
-use crate::guests::protocol::Sync;
+use super::lib0::{Malformed, Reader, write_buffer, write_number, write_text};
+use super::y_websocket::Sync;
 
 const SYNC: u64 = 0;
 const AWARENESS: u64 = 1;
@@ -17,84 +17,119 @@ const TOKEN: u64 = 0;
 const PERMISSION_DENIED: u64 = 1;
 const AUTHENTICATED: u64 = 2;
 
+const READ_WRITE: &str = "read-write";
+const READ_ONLY: &str = "readonly";
+
 /// The whole of a frame that asks whether anybody is there, and of its answer. They have no address.
 const PING: &[u8] = &[9];
 const PONG: &[u8] = &[10];
 
 /// A frame of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub struct Frame<'a> {
     /// The document, and behind a zero perhaps the session.
     pub address: &'a str,
+    /// What is said of it.
     pub body: Body<'a>,
 }
 
 /// What a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body<'a> {
+pub enum Body<'a> {
+    /// What somebody holds or lacks, as in y-websocket.
     Sync(Sync<'a>),
+    /// States of clients that are present.
     Awareness(&'a [u8]),
+    /// Who somebody is, and what comes of that.
     Auth(Auth<'a>),
+    /// Asks for the states of all clients.
     QueryAwareness,
+    /// Something that is not stored.
     Stateless(&'a str),
     /// Only servers send that to each other.
     BroadcastStateless,
-    Close,
-    /// Of no number that a client sends.
+    /// The document is no longer wanted, or no longer to be had, for this reason.
+    Close(&'a str),
+    /// Whether an update of the client was taken.
+    Status(bool),
+    /// Of no number that is known.
     Unknown,
 }
 
 /// What a frame says of who somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Auth<'a> {
+pub enum Auth<'a> {
     /// With the version of the client, if it is one that says so: from the fourth on.
-    Token { token: &'a str, says_version: bool },
-    /// Something that a server says.
+    Token {
+        /// The token; nothing if there is none.
+        token: &'a str,
+        /// Whether the version is told.
+        says_version: bool,
+    },
+    /// A server lets nobody in, for this reason.
+    Denied(&'a str),
+    /// A server has let somebody in, who may write or only read.
+    Authenticated {
+        /// Whether to write.
+        may_write: bool,
+    },
+    /// A server asks for the token, or says something else.
     Other,
 }
 
-pub(super) fn is_ping(bytes: &[u8]) -> bool {
+/// Whether a frame asks if anybody is there.
+pub fn is_ping(bytes: &[u8]) -> bool {
     bytes == PING
 }
 
-pub(super) const fn pong() -> &'static [u8] {
+/// The answer to that.
+pub const fn pong() -> &'static [u8] {
     PONG
 }
 
 impl<'a> Frame<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// Reads a frame that is no ping.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let address = reader.text()?;
         let body = match reader.number()? {
             SYNC | SYNC_REPLY => Body::Sync(Sync::read(&mut reader)?),
             AWARENESS => Body::Awareness(reader.buffer()?),
             AUTH => Body::Auth(match reader.number()? {
+                // A server that asks for the token says nothing more.
+                TOKEN if reader.rest().is_empty() => Auth::Other,
                 TOKEN => {
                     let token = reader.text()?;
                     Auth::Token { token, says_version: !reader.rest().is_empty() }
                 }
+                PERMISSION_DENIED => Auth::Denied(reader.text()?),
+                AUTHENTICATED => Auth::Authenticated { may_write: reader.text()? != READ_ONLY },
                 _ => Auth::Other,
             }),
             QUERY_AWARENESS => Body::QueryAwareness,
             STATELESS => Body::Stateless(reader.text()?),
             BROADCAST_STATELESS => Body::BroadcastStateless,
-            CLOSE => Body::Close,
+            // Only servers say why.
+            CLOSE => Body::Close(if reader.rest().is_empty() { "" } else { reader.text()? }),
+            SYNC_STATUS => Body::Status(reader.number()? == 1),
             _ => Body::Unknown,
         };
         Ok(Self { address, body })
     }
 }
 
-/// Frames of the relay.
+/// Frames, written.
 impl Frame<'_> {
-    pub(super) fn sync(address: &str, message: &Sync<'_>) -> Vec<u8> {
+    /// A sync message.
+    pub fn sync(address: &str, message: &Sync<'_>) -> Vec<u8> {
         let mut out = begun(address);
         // The number of sync messages is the same in both protocols.
         message.write(&mut out);
         out
     }
 
-    pub(super) fn awareness(address: &str, states: &[u8]) -> Vec<u8> {
+    /// States of clients that are present.
+    pub fn awareness(address: &str, states: &[u8]) -> Vec<u8> {
         let mut out = begun(address);
         write_number(AWARENESS, &mut out);
         write_buffer(states, &mut out);
@@ -102,16 +137,25 @@ impl Frame<'_> {
     }
 
     /// An awareness message that tells of nobody.
-    pub(super) fn nobody(address: &str) -> Vec<u8> {
+    pub fn nobody(address: &str) -> Vec<u8> {
         Self::awareness(address, &[0])
     }
 
-    pub(super) fn denied(address: &str, reason: &str) -> Vec<u8> {
+    /// A client shows its token.
+    pub fn token(address: &str, token: &str, version: &str) -> Vec<u8> {
+        let mut out = Self::auth(address, TOKEN, token);
+        write_text(version, &mut out);
+        out
+    }
+
+    /// Somebody is not let in.
+    pub fn denied(address: &str, reason: &str) -> Vec<u8> {
         Self::auth(address, PERMISSION_DENIED, reason)
     }
 
-    pub(super) fn authenticated(address: &str, may_write: bool) -> Vec<u8> {
-        Self::auth(address, AUTHENTICATED, if may_write { "read-write" } else { "readonly" })
+    /// Somebody is let in.
+    pub fn authenticated(address: &str, may_write: bool) -> Vec<u8> {
+        Self::auth(address, AUTHENTICATED, if may_write { READ_WRITE } else { READ_ONLY })
     }
 
     fn auth(address: &str, kind: u64, words: &str) -> Vec<u8> {
@@ -122,7 +166,8 @@ impl Frame<'_> {
         out
     }
 
-    pub(super) fn status(address: &str, taken: bool) -> Vec<u8> {
+    /// Whether an update was taken.
+    pub fn status(address: &str, taken: bool) -> Vec<u8> {
         let mut out = begun(address);
         write_number(SYNC_STATUS, &mut out);
         // Read as a signed number, which looks the same up to 63.
@@ -130,14 +175,16 @@ impl Frame<'_> {
         out
     }
 
-    pub(super) fn stateless(address: &str, payload: &[u8]) -> Vec<u8> {
+    /// Something that is not stored.
+    pub fn stateless(address: &str, payload: &[u8]) -> Vec<u8> {
         let mut out = begun(address);
         write_number(STATELESS, &mut out);
         write_buffer(payload, &mut out);
         out
     }
 
-    pub(super) fn closed(address: &str, reason: &str) -> Vec<u8> {
+    /// A document is closed for a client.
+    pub fn closed(address: &str, reason: &str) -> Vec<u8> {
         let mut out = begun(address);
         write_number(CLOSE, &mut out);
         write_text(reason, &mut out);
@@ -165,10 +212,18 @@ mod tests {
         assert_eq!((read.address, read.body), ("ab", Body::Auth(shown)));
         let step = Frame::read(b"\x05a\0s-1\x00\x00\x01\x00").unwrap();
         assert_eq!((step.address, step.body), ("a\0s-1", Body::Sync(Sync::Step1 { vector: &[0] })));
-        assert_eq!(Frame::read(b"\x01a\x07").unwrap().body, Body::Close);
+        assert_eq!(Frame::read(b"\x01a\x07").unwrap().body, Body::Close(""));
         assert_eq!(Frame::read(b"\x01a\x05\x02hi").unwrap().body, Body::Stateless("hi"));
         assert_eq!(Frame::authenticated("a", true), b"\x01a\x02\x02\x0aread-write");
         assert_eq!(Frame::denied("a", "no"), b"\x01a\x02\x01\x02no");
+        for (frame, auth) in [
+            (Frame::token("a", "t", "4"), Auth::Token { token: "t", says_version: true }),
+            (Frame::denied("a", "no"), Auth::Denied("no")),
+            (Frame::authenticated("a", false), Auth::Authenticated { may_write: false }),
+        ] {
+            assert_eq!(Frame::read(&frame).unwrap().body, Body::Auth(auth));
+        }
+        assert_eq!(Frame::read(&Frame::status("a", true)).unwrap().body, Body::Status(true));
         assert_eq!(
             (Frame::status("a", true), Frame::status("a", false)),
             (b"\x01a\x08\x01".into(), b"\x01a\x08\x00".into())
@@ -178,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        for bytes in [&b""[..], b"\x05ab", b"\x01a", b"\x01a\x00", b"\x01a\x02\x00", b"\x01\xff\x03"] {
+        for bytes in [&b""[..], b"\x05ab", b"\x01a", b"\x01a\x00", b"\x01\xff\x03"] {
             assert!(Frame::read(bytes).is_err(), "{bytes:?}");
         }
         assert_eq!(Frame::read(b"\x01a\x63").unwrap().body, Body::Unknown);

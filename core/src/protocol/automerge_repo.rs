@@ -3,37 +3,44 @@
 //! Clients in JavaScript write numbers as they like, `undefined` for what is not there, and whatever else a later version may
 //! add; all of that is read. `metadata` is what the protocol's description says and `peerMetadata` what clients send.
 
+use crate::crdt::automerge::DocumentId;
 use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error};
 use minicbor::encode::Encoder;
-use syncline_core::crdt::automerge::DocumentId;
 
-use crate::guests::lib0::Malformed;
+use super::lib0::Malformed;
 
 /// Longest name of a peer, a session or a storage.
-pub(crate) const MAX_PEER_NAME_BYTES: usize = 256;
+pub const MAX_PEER_NAME_BYTES: usize = 256;
 
 /// Most names in one list of a message.
-pub(crate) const MAX_NAMES: usize = 1_000;
+pub const MAX_NAMES: usize = 1_000;
 
 /// The only version of the protocol there is.
-pub(super) const VERSION: &str = "1";
+pub const VERSION: &str = "1";
 
 /// What a client says.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Message<'a> {
+pub struct Message<'a> {
+    /// The type of the message.
     pub kind: &'a str,
+    /// The peer that says it.
     pub sender: &'a str,
+    /// What it is about.
     pub document: Option<DocumentId>,
+    /// A sync message of Automerge, or what an application says.
     pub data: Option<&'a [u8]>,
+    /// Which time of the author's life it is from, if it is ephemeral.
     pub session: Option<&'a str>,
+    /// The how-manieth of that time it is.
     pub count: Option<u64>,
     /// The store of the client, if it keeps anything.
     pub storage: Option<&'a str>,
     /// Versions of the protocol that it speaks; those who do not say speak the first.
     pub versions: Option<Vec<&'a str>>,
-    /// Stores whose heads it wants to be told of, or no longer.
+    /// Stores whose heads it wants to be told of.
     pub add: Vec<&'a str>,
+    /// Those it no longer wants to be told of.
     pub remove: Vec<&'a str>,
     /// The heads of a document in several stores.
     pub heads: Vec<StorageHeads<'a>>,
@@ -41,14 +48,18 @@ pub(super) struct Message<'a> {
 
 /// Up to where a store holds a document, and since when.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct StorageHeads<'a> {
+pub struct StorageHeads<'a> {
+    /// Which store.
     pub storage: &'a str,
+    /// The hashes of the heads, in base 58 with a checksum.
     pub heads: Vec<&'a str>,
+    /// Milliseconds since 1970.
     pub timestamp: u64,
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn read(frame: &'a [u8]) -> Result<Self, Malformed> {
+    /// Reads a message that fills a frame.
+    pub fn read(frame: &'a [u8]) -> Result<Self, Malformed> {
         let mut decoder = Decoder::new(frame);
         let message =
             Self::decode(&mut decoder).map_err(|_| Malformed("it is not a CBOR map of this protocol"))?;
@@ -179,39 +190,42 @@ fn document(decoder: &mut Decoder<'_>) -> Result<Option<DocumentId>, Error> {
     }
 }
 
-/// A message of the relay, written field by field.
-pub(super) struct Writer(Encoder<Vec<u8>>);
+/// A message, written field by field.
+pub struct Writer(Encoder<Vec<u8>>);
 
 impl Writer {
     /// Begins a message of so many fields, of which the first two are written here.
-    pub(super) fn new(fields: u64, kind: &str, sender: &str) -> Self {
+    pub fn new(fields: u64, kind: &str, sender: &str) -> Self {
         let mut writer = Self(Encoder::new(Vec::new()));
         writer.map(fields);
         writer.text("type", kind).text("senderId", sender)
     }
 
     /// Goes on with a message of which all but the last fields are written.
-    pub(super) fn behind(begun: &[u8]) -> Self {
+    pub fn behind(begun: &[u8]) -> Self {
         Self(Encoder::new(begun.to_vec()))
     }
 
-    pub(super) fn text(mut self, key: &str, value: &str) -> Self {
+    /// Adds a field.
+    pub fn text(mut self, key: &str, value: &str) -> Self {
         self.write(|out| out.str(key)?.str(value).map(drop));
         self
     }
 
-    pub(super) fn bytes(mut self, key: &str, value: &[u8]) -> Self {
+    /// Adds a field.
+    pub fn bytes(mut self, key: &str, value: &[u8]) -> Self {
         self.write(|out| out.str(key)?.bytes(value).map(drop));
         self
     }
 
-    pub(super) fn number(mut self, key: &str, value: u64) -> Self {
+    /// Adds a field.
+    pub fn number(mut self, key: &str, value: u64) -> Self {
         self.write(|out| out.str(key)?.u64(value).map(drop));
         self
     }
 
-    /// What the relay is: one that keeps what it is told.
-    pub(super) fn metadata(mut self, storage: &str) -> Self {
+    /// Adds what the sender is: one that keeps what it is told, in the store of this name.
+    pub fn metadata(mut self, storage: &str) -> Self {
         self.write(|out| {
             out.str("peerMetadata")?.map(2)?;
             out.str("storageId")?.str(storage)?;
@@ -220,7 +234,8 @@ impl Writer {
         self
     }
 
-    pub(super) fn heads(mut self, heads: &[StorageHeads<'_>]) -> Self {
+    /// Adds the heads of a document in several stores.
+    pub fn heads(mut self, heads: &[StorageHeads<'_>]) -> Self {
         self.write(|out| {
             out.str("newHeads")?.map(heads.len() as u64)?;
             for of_storage in heads {
@@ -235,7 +250,8 @@ impl Writer {
         self
     }
 
-    pub(super) fn done(self) -> Vec<u8> {
+    /// The message.
+    pub fn done(self) -> Vec<u8> {
         self.0.into_writer()
     }
 
