@@ -51,6 +51,9 @@ pub struct Global {
     /// A relay, as in ws://127.0.0.1:4455/sync; several, in order of preference, with commas or several times.
     #[arg(long, global = true, value_name = "URL", env = "SYNCLINE_RELAY", value_delimiter = ',')]
     pub relay: Vec<String>,
+    /// What the relay asks for, if it does; better in the environment, where other users do not see it.
+    #[arg(long, global = true, value_name = "TOKEN", env = "SYNCLINE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// Write lists, status and errors as JSON, one object a line.
     #[arg(long, global = true)]
     pub json: bool,

@@ -58,7 +58,8 @@ pub fn with_transport(
 /// The relays in order of preference.
 pub fn relays(global: &Global) -> Box<dyn Transport> {
     let mut relays = global.relay.iter().map(|url| -> Box<dyn Transport> {
-        Box::new(WebSocket::new(url.as_str()).max_frame_bytes(MAX_FRAME_BYTES))
+        let relay = WebSocket::new(url.as_str()).max_frame_bytes(MAX_FRAME_BYTES);
+        Box::new(global.token.iter().fold(relay, WebSocket::token))
     });
     match (relays.next(), relays.len()) {
         (Some(only), 0) => only,

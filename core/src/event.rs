@@ -15,6 +15,7 @@ use crate::entry::{Blame, Cursor, Digest, Entry, Spec};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, Have, ReplicaId, WriteId};
 use crate::operation::Operation;
 use crate::replica::{Merge, Merged};
+use crate::visitor::Visitor;
 use crate::wire::{ErrorCode, Frame, MAX_REASON_BYTES};
 
 /// What happened outside.
@@ -26,6 +27,8 @@ pub enum Input {
         connection: ConnectionId,
         /// Which side dialled.
         side: Side,
+        /// Who dialled, where that was asked; everybody else may do everything.
+        visitor: Option<Visitor>,
     },
     /// A frame arrived.
     Received {

@@ -29,4 +29,5 @@ pub mod schema;
 pub mod scripts;
 pub mod time;
 pub mod value;
+pub mod visitor;
 pub mod wire;

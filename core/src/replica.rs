@@ -179,7 +179,7 @@ impl Replica {
     pub fn handle(&mut self, now: Time, input: Input) {
         self.context.set_clock(now);
         match input {
-            Input::Connected { connection, side } => self.on_connected(connection, side),
+            Input::Connected { connection, side, visitor } => self.on_connected(connection, side, visitor),
             Input::Received { connection, frame } => self.on_received(connection, &frame),
             Input::Writable { connection } => self.on_writable(connection),
             Input::Disconnected { connection } => self.on_disconnected(connection),

@@ -259,4 +259,6 @@ pub enum ErrorCode {
     Gap,
     /// Too many documents on one link.
     TooMany,
+    /// The peer may not do that here.
+    Forbidden,
 }

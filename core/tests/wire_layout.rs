@@ -94,6 +94,7 @@ enum ErrorCode {
     Unavailable,
     Gap,
     TooMany,
+    Forbidden,
 }
 
 #[derive(Encode)]
@@ -190,6 +191,7 @@ fn error_code(code: wire::ErrorCode) -> ErrorCode {
         wire::ErrorCode::Unavailable => ErrorCode::Unavailable,
         wire::ErrorCode::Gap => ErrorCode::Gap,
         wire::ErrorCode::TooMany => ErrorCode::TooMany,
+        wire::ErrorCode::Forbidden => ErrorCode::Forbidden,
         _ => panic!("an error code without a mirror"),
     }
 }

@@ -14,6 +14,7 @@ use syncline::transports::websocket::{self, SUBPROTOCOL, WebSocketSettings};
 use syncline::{Compression, DocId, Durability, Encoding, Family, Principal, Spec, SqliteStorage};
 use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::replica::{Config, Policy};
+use syncline_core::visitor::Visitor;
 use syncline_core::wire::MAX_FRAME_BYTES;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -305,6 +306,12 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             let leftover = head.bytes.get(length..).unwrap_or_default().to_vec();
             drop(head.bytes);
             let endpoint = Endpoint::of(&target);
+            let visitor = match (&endpoint, shared.guests.auth.visitor(upgrade.token.as_deref())) {
+                (None, Err(denied)) => return head::refuse(&mut stream, &denied.to_string()).await,
+                (None, Ok(visitor)) => visitor,
+                // Guests have other ways to show a token.
+                (Some(_), _) => None,
+            };
             let subprotocol = match &endpoint {
                 None => upgrade.subprotocols.iter().find(|offered| *offered == SUBPROTOCOL),
                 // Clients give up that offer some and are answered with none.
@@ -318,14 +325,18 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             let settings = WebSocketSettings::default().max_frame_bytes(most);
             let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
             match endpoint {
-                None => run(&shared.node, link).await,
+                None => run(&shared.node, link, visitor).await,
                 Some(endpoint) => shared.guests.serve(endpoint, link, upgrade.token).await,
             }
         }
     }
 }
 
-async fn run(node: &Node, link: Link) {
+async fn run(node: &Node, link: Link, visitor: Option<Visitor>) {
+    let attached = match visitor {
+        Some(visitor) => node.attach_visitor(link, visitor),
+        None => node.attach(link, Side::Accepted),
+    };
     // The sender is dropped, never used: the error is the news.
-    let _ended = node.attach(link, Side::Accepted).ended.await;
+    let _ended = attached.ended.await;
 }

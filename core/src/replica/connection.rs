@@ -8,6 +8,7 @@ use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
 use crate::event::{DocumentError, Event, Output, PeerInfo, Side, StoreFault};
 use crate::id::{ConnectionId, DocId};
 use crate::time::Time;
+use crate::visitor::{Access, Visitor};
 use crate::wire::{
     Codec, Compression, Encoded, Encoding, ErrorCode, Frame, Hello, MAX_FRAME_BYTES, Message, OLDEST_VERSION,
     VERSION, WireError,
@@ -80,7 +81,7 @@ impl Awaited {
 
 enum Phase {
     /// The peer has not said hello.
-    Greeting { side: Side },
+    Greeting { side: Side, visitor: Option<Visitor> },
     /// Both have.
     Greeted(Greeted),
 }
@@ -93,12 +94,21 @@ pub(super) struct Greeted {
     pub wants_acks: bool,
     /// Whether this replica dialled.
     pub side: Side,
+    /// Who it is, where that was asked.
+    pub visitor: Option<Visitor>,
+}
+
+impl Greeted {
+    /// What the peer may do with a document.
+    pub fn access(&self, doc: &DocId) -> Access {
+        self.visitor.as_ref().map_or(Access::Write, |visitor| visitor.access(doc))
+    }
 }
 
 impl Connection {
-    fn new(now: Time, side: Side, encoding: Encoding) -> Self {
+    fn new(now: Time, side: Side, visitor: Option<Visitor>, encoding: Encoding) -> Self {
         Self {
-            phase: Phase::Greeting { side },
+            phase: Phase::Greeting { side, visitor },
             awaited: Some((Awaited::Greeting, now.after(GREETING_TIMEOUT))),
             heard: false,
             codec: Codec { encoding, compression: Compression::None },
@@ -233,8 +243,9 @@ fn hello(context: &Context) -> Message {
 }
 
 impl Replica {
-    pub(super) fn on_connected(&mut self, id: ConnectionId, side: Side) {
-        let mut connection = Connection::new(self.context.now, side, self.context.config.encoding);
+    pub(super) fn on_connected(&mut self, id: ConnectionId, side: Side, visitor: Option<Visitor>) {
+        let encoding = self.context.config.encoding;
+        let mut connection = Connection::new(self.context.now, side, visitor, encoding);
         if side == Side::Dialed {
             connection.say(&hello(&self.context));
         }
@@ -387,7 +398,8 @@ impl Replica {
     fn on_hello(&mut self, id: ConnectionId, frame: &Frame, hello: &Hello) {
         let version = hello.newest.min(VERSION);
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Phase::Greeting { side } = connection.phase else { return };
+        let Phase::Greeting { side, visitor } = &mut connection.phase else { return };
+        let (side, visitor) = (*side, visitor.take());
         connection.awaited = None;
         if side == Side::Accepted {
             connection.codec.encoding = Codec::detect(frame);
@@ -409,7 +421,8 @@ impl Replica {
         // dials may call himself what he likes.
         let relay = hello.relay && side == Side::Dialed;
         let info = PeerInfo { agent: hello.agent.clone(), relay, version };
-        connection.phase = Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side });
+        connection.phase =
+            Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side, visitor });
         self.context.tell(Event::Peer { connection: id, peer: Some(info) });
         if side == Side::Dialed {
             self.open_everything(id);

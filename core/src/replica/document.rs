@@ -172,10 +172,11 @@ impl Document {
         }
     }
 
-    /// Keeps a message until the document is loaded; false if too many wait already.
-    pub fn wait(&mut self, connection: ConnectionId, message: Message) -> bool {
+    /// Keeps a message until the document is loaded; false if too many wait already. If there is none, a peer who opens it
+    /// has it made, if it `makes` documents.
+    pub fn wait(&mut self, connection: ConnectionId, message: Message, makes: bool) -> bool {
         let Phase::Loading { spec, waiting, waiting_bytes, .. } = &mut self.phase else { return false };
-        if let (Message::Open { spec: theirs, .. }, false) = (&message, self.wanted) {
+        if let (Message::Open { spec: theirs, .. }, true) = (&message, makes && !self.wanted) {
             *spec = spec.or(Some(*theirs));
         }
         *waiting_bytes += message.cost();

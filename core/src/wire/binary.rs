@@ -99,7 +99,7 @@ choice!(Kind { 0 => Tree, 1 => Text, 2 => Board, 3 => Chart });
 choice!(TouchKind { 0 => Wrote, 1 => Created, 2 => Removed });
 choice!(ErrorCode {
     0 => Malformed, 1 => TooLarge, 2 => Version, 3 => Unexpected, 4 => SpecMismatch, 5 => NotFound,
-    6 => Unavailable, 7 => Gap, 8 => TooMany
+    6 => Unavailable, 7 => Gap, 8 => TooMany, 9 => Forbidden
 });
 
 impl Element for EntryId {

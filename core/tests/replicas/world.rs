@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use syncline_core::crdt::{self, Writer};
 use syncline_core::entry::{Body, Cursor, Digest, Entry, Kind, Seen, Spec};
-use syncline_core::event::{Input, Output, Side, StoredDocument, Write};
+use syncline_core::event::{Event, Input, Output, Side, StoredDocument, Write};
 use syncline_core::fuzzing::commit;
 use syncline_core::id::{ConnectionId, DocId, EntryId, Epoch, Principal, ReplicaId, WriteId};
 use syncline_core::path::Path;
@@ -25,6 +25,8 @@ pub struct World {
     pub replicas: Vec<Replica>,
     policies: Vec<Policy>,
     disks: Vec<BTreeMap<DocId, StoredDocument>>,
+    /// What each has told its application.
+    pub events: Vec<Vec<Event>>,
     /// How often a replica was started again.
     starts: u64,
     /// Who is at the ends of a link. Mallory's has nobody at its other end, and is not among them.
@@ -42,6 +44,7 @@ impl World {
         self.replicas.push(Replica::new(config(seed, policy.clone())));
         self.policies.push(policy);
         self.disks.push(BTreeMap::new());
+        self.events.push(Vec::new());
         self.replicas.len() - 1
     }
 
@@ -62,11 +65,19 @@ impl World {
         self.settle();
     }
 
-    pub fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
+    /// A link that neither end has heard of yet.
+    pub fn link(&mut self, from: usize, to: usize) -> ConnectionId {
         let connection = ConnectionId(self.links.len() as u64 + 1);
         self.links.insert(connection, [from, to]);
-        self.replicas[to].handle(Time(1), Input::Connected { connection, side: Side::Accepted });
-        self.replicas[from].handle(Time(1), Input::Connected { connection, side: Side::Dialed });
+        connection
+    }
+
+    pub fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
+        let connection = self.link(from, to);
+        self.replicas[to]
+            .handle(Time(1), Input::Connected { connection, side: Side::Accepted, visitor: None });
+        self.replicas[from]
+            .handle(Time(1), Input::Connected { connection, side: Side::Dialed, visitor: None });
         self.settle();
         connection
     }
@@ -116,7 +127,7 @@ impl World {
                 }
             }
             Output::Close { reason, .. } => panic!("a link was closed: {reason}"),
-            Output::Event(_) => {}
+            Output::Event(event) => self.events[index].push(event),
         }
     }
 
@@ -160,7 +171,7 @@ impl World {
     /// Mallory, who has no engine, is on a link for a moment and says what is on her mind about the document.
     pub fn hear_mallory(&mut self, index: usize, (relay, side): (bool, Side), spec: Spec, says: &[Message]) {
         let connection = MALLORYS_LINK;
-        self.replicas[index].handle(Time(1), Input::Connected { connection, side });
+        self.replicas[index].handle(Time(1), Input::Connected { connection, side, visitor: None });
         let entries = says.iter().filter(|message| matches!(message, Message::Entries { .. })).count();
         let log = Cursor { epoch: MALLORYS_LOG, offset: entries as u64, digest: Digest(7) };
         let open = Message::Open { doc: doc(), spec, log, cursors: Vec::new() };
