@@ -200,6 +200,12 @@ pub enum Event {
         /// Which entry.
         id: EntryId,
     },
+    /// Somebody has come to a document, has moved there, or is gone; see
+    /// [`Replica::present`](crate::replica::Replica::present).
+    Present {
+        /// Which document.
+        doc: DocId,
+    },
     /// A peer has been greeted, or has gone.
     Peer {
         /// Which link.

@@ -254,6 +254,7 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         Event::Opened { .. }
         | Event::Created { .. }
         | Event::Hosted { .. }
+        | Event::Present { .. }
         | Event::Durable { .. }
         | Event::Saved { .. }
         | Event::WaitedEnough { .. }
