@@ -219,6 +219,7 @@ fn tell_rooms(rooms: &Rooms, event: &Event) {
             rooms.arrived(doc);
             rooms.tell(doc, Room::follow);
         }
+        Event::Present { doc } => rooms.tell(doc, Room::on_present),
         Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),
         Event::Failed { doc, error } => rooms.fail(doc, error),
         Event::Store { fault: Some(fault) } => rooms.fail_all(fault),
