@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use syncline::Family;
-use syncline::transports::{Close, LinkReceiver};
+use syncline::transports::Close;
 use syncline_core::crdt::automerge::DocumentId;
 use syncline_core::event::DocumentError;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::line::{BAD_MESSAGE, End, FORBIDDEN, Line, RESTART};
+use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART};
 use super::yjs::EXPIRY_TICK;
 use super::{Guests, Visit};
 use crate::rooms::{EnterError, Ephemeral, Inbox, OUTSIDE_PEERS};
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
     }
 
     /// Serves the client until one of both ends it.
-    pub(super) async fn run(mut self, receiver: &mut LinkReceiver) -> End {
+    pub(super) async fn run(mut self, receiver: &mut Ear) -> End {
         let joined = tokio::time::timeout(JOIN_TIMEOUT, self.join(receiver)).await;
         let served = match joined {
             Ok(Ok(())) => {
@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn join(&mut self, receiver: &mut LinkReceiver) -> Result<(), End> {
+    async fn join(&mut self, receiver: &mut Ear) -> Result<(), End> {
         let frame = receiver.receive().await?.ok_or(End::Gone)?;
         let join = Message::read(frame.as_bytes())?;
         if join.kind != "join" || join.sender.is_empty() {
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
         self.line.send(peer).await
     }
 
-    async fn serve(&mut self, receiver: &mut LinkReceiver, replaced: &Notify) -> Result<(), End> {
+    async fn serve(&mut self, receiver: &mut Ear, replaced: &Notify) -> Result<(), End> {
         let mut tick = tokio::time::interval(EXPIRY_TICK);
         let inbox = self.inbox.clone();
         loop {

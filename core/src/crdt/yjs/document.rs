@@ -27,7 +27,7 @@ use super::node::{Context, Node};
 use super::shape::Shapes;
 use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, Writer};
 use crate::entry::{Family, Kind};
-use crate::id::ReplicaId;
+use crate::id::{Have, ReplicaId};
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
 use crate::presence::Anchor;
@@ -151,6 +151,11 @@ impl Yjs {
         self.doc = new_doc(NOBODY, false);
         self.damaged = Some(error.clone());
         error
+    }
+
+    /// Checks an update that is too large for one entry, and cuts it.
+    pub(super) fn cut(&mut self, replicas: &Have, update: &[u8]) -> Result<Vec<Vec<u8>>, GateError> {
+        self.gate.cut(replicas, update)
     }
 
     pub(super) fn check_alive(&self) -> Result<(), Damaged> {
@@ -361,6 +366,6 @@ pub(super) fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Damaged> {
     })
 }
 
-const fn damaged(reason: String) -> Damaged {
+pub(super) const fn damaged(reason: String) -> Damaged {
     Damaged { family: Family::Yjs, reason }
 }
