@@ -143,6 +143,12 @@ impl Line {
         Ok(self.sender.send(Frame::Binary(message.into())).await?)
     }
 
+    /// The same for a message in two parts, of which the second one is shared with others.
+    pub(crate) async fn send_parts(&mut self, head: Vec<u8>, body: Bytes) -> Result<(), End> {
+        self.last = Instant::now();
+        Ok(self.sender.send_parts(head.into(), body).await?)
+    }
+
     /// As if something had just been sent.
     pub(crate) fn was_heard(&mut self) {
         self.last = Instant::now();

@@ -167,7 +167,7 @@ impl<'a> Session<'a> {
     async fn on_vector(&mut self, vector: &[u8]) -> Result<(), End> {
         let missing = self.seat.join(vector)?;
         self.seat.room().durable_at(missing.offset).await;
-        self.line.send(missing.answer).await
+        self.line.send_parts(Sync::Step2 { update: &missing.update }.head(), missing.update.clone()).await
     }
 
     async fn on_update(&mut self, update: &[u8]) -> Result<(), End> {
@@ -216,7 +216,8 @@ impl<'a> Session<'a> {
                 }
                 Sent::Whole(missing) => {
                     self.seat.room().durable_at(missing.offset).await;
-                    self.send(&Sync::Update { update: &missing.update }).await?;
+                    let head = Sync::Update { update: &missing.update }.head();
+                    self.line.send_parts(head, missing.update.clone()).await?;
                 }
             }
         }

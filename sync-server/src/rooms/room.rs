@@ -21,7 +21,6 @@ use super::presence::Company;
 use super::seat::Inbox;
 use super::tail::{Piece, Tail};
 use syncline_core::protocol::lib0::Malformed;
-use syncline_core::protocol::y_websocket::Sync;
 
 /// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
 const STALE_BYTES: usize = 64 << 10;
@@ -44,25 +43,12 @@ pub(crate) enum Opening {
 /// What somebody lacks, and up to where in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Missing {
-    /// It, as one update.
+    /// It, as one update, which all share who are sent it.
     pub update: Bytes,
-    /// The same as a message of y-websocket that answers what the client said it holds. Both are the same memory, which all
-    /// share who are sent it.
-    pub answer: Bytes,
     /// What is appended from here on is not part of it.
     pub offset: u64,
     /// The same as a position in the log.
     pub cursor: Option<Cursor>,
-}
-
-impl Missing {
-    fn new(update: &[u8], offset: u64, cursor: Option<Cursor>) -> Self {
-        let mut answer = Vec::new();
-        Sync::Step2 { update }.write(&mut answer);
-        let answer = Bytes::from(answer);
-        let update = answer.slice(answer.len() - update.len()..);
-        Self { update, answer, offset, cursor }
-    }
 }
 
 /// A client with a seat.
@@ -201,7 +187,7 @@ impl Room {
             let cursor = replica.log(&self.doc).and_then(|log| log.cursor(log.head()));
             let offset = cursor.map_or(0, |cursor| cursor.offset);
             let exchange = replica.exchange(&self.doc).ok_or_else(closed)?;
-            Ok::<_, ReceiveError>(Missing::new(&exchange.missing(version)?, offset, cursor))
+            Ok::<_, ReceiveError>(Missing { update: exchange.missing(version)?, offset, cursor })
         })?;
         if empty {
             self.lock().whole = Some(missing.clone());
