@@ -90,6 +90,12 @@ pub trait Gate: Send {
     /// Checks a snapshot made by somebody else and, if it may be merged, takes note of what it holds.
     fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError>;
 
+    /// What was admitted, in the terms of the family: a Yjs state vector, or the hashes of Automerge's heads one after the
+    /// other. `None` if that cannot be told: by a gate alone, or where the family has no such terms.
+    fn version(&self) -> Option<Bytes> {
+        None
+    }
+
     /// Memory that what was admitted takes here, in bytes, roughly, without the document itself.
     fn bytes(&self) -> usize;
 }

@@ -251,7 +251,7 @@ impl Observers {
                 self.link(connection, |link| link.retry_after = Some(retry_after));
             }
             // Who opens a document hears of that, and only relays have guests.
-            Event::Created { .. } | Event::Hosted { .. } | Event::Durable { .. } => {}
+            Event::Created { .. } | Event::Hosted { .. } | Event::Built { .. } | Event::Durable { .. } => {}
             Event::Store { fault } => {
                 self.status.send_modify(|status| status.store = fault);
             }

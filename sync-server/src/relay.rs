@@ -219,6 +219,7 @@ fn tell_rooms(rooms: &Rooms, event: &Event) {
     match event {
         Event::Created { doc } => rooms.name([doc.clone()].into_iter()),
         Event::Hosted { doc } => rooms.tell(doc, Room::open),
+        Event::Built { doc } => rooms.tell(doc, Room::on_built),
         Event::Changed { doc, .. } => {
             rooms.arrived(doc);
             rooms.tell(doc, Room::follow);
@@ -259,6 +260,7 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         Event::Opened { .. }
         | Event::Created { .. }
         | Event::Hosted { .. }
+        | Event::Built { .. }
         | Event::Present { .. }
         | Event::Durable { .. }
         | Event::Saved { .. }

@@ -8,6 +8,7 @@
 mod announcements;
 pub(crate) mod awareness;
 mod company;
+mod missing;
 mod presence;
 mod room;
 mod seat;
@@ -30,7 +31,7 @@ pub(crate) use room::Room;
 pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
 pub(crate) use tail::Piece;
 
-/// How long a room stays after its last seat was left: who reconnects finds the document built.
+/// How long a room stays after its last seat was left: who reconnects finds the document in memory.
 pub(crate) const LINGERING_TIME: Duration = Duration::from_secs(10);
 
 /// Most documents that are waited for and are not there.
@@ -87,6 +88,10 @@ impl Rooms {
         // The seat keeps the room open meanwhile.
         let seat = Seat::take(self.clone(), room, author, inbox, number);
         seat.room().opened().await?;
+        if family == Family::Automerge {
+            // Its protocol cannot say anything without the document.
+            seat.room().with_built(|_, _| ()).await?;
+        }
         let found = self.node.look(|replica| replica.spec(doc));
         match found {
             Some(found) if found.family != family => Err(EnterError::OtherFamily { doc: doc.clone(), found }),

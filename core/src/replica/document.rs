@@ -85,10 +85,14 @@ impl Document {
         }
     }
 
-    /// Leaves the document to the disk, if nothing of it is under way; false if something is.
-    pub fn rest(&mut self) -> bool {
+    /// Leaves the document to the disk, if nothing of it is under way, or if guests have it at least its log; false if
+    /// nothing can be done.
+    pub fn rest(&mut self, context: &mut Context) -> bool {
         let Phase::Live(live) = &mut self.phase else { return false };
-        if self.wanted || self.hosted || !live.may_rest() {
+        if self.hosted && !self.wanted {
+            return live.unbuild(context);
+        }
+        if self.wanted || !live.may_rest() {
             return false;
         }
         let (peers, head) = (std::mem::take(&mut live.peers), live.log().head());
@@ -96,10 +100,10 @@ impl Document {
         true
     }
 
-    /// What memory the document takes, if that may be given back; in bytes, roughly.
+    /// What memory the document takes, if some of that may be given back; in bytes, roughly.
     pub fn unloadable_bytes(&mut self) -> Option<usize> {
         match &mut self.phase {
-            Phase::Live(live) if !self.wanted && !self.hosted => Some(live.bytes()),
+            Phase::Live(live) if !self.wanted => Some(live.bytes()),
             Phase::Live(_) | Phase::Loading { .. } | Phase::Resting { .. } => None,
         }
     }

@@ -207,7 +207,7 @@ impl<'a> Session<'a> {
         };
         let Some(dialogue) = self.dialogues.get_mut(&number) else { return Ok(()) };
         dialogue.asked |= asks;
-        dialogue.hear(data)?;
+        dialogue.hear(data).await?;
         self.speak(number).await
     }
 
@@ -273,11 +273,11 @@ impl<'a> Session<'a> {
     async fn speak(&mut self, number: usize) -> Result<(), End> {
         while let Some(dialogue) = self.dialogues.get_mut(&number) {
             // Nothing is no answer to who asks for a document.
-            if dialogue.asked && dialogue.is_empty() {
+            if dialogue.asked && dialogue.is_empty().await? {
                 self.awaited.entry(dialogue.id).or_insert_with(|| Some(Instant::now() + ARRIVAL_TIME));
                 return Ok(());
             }
-            let Some((data, durable)) = dialogue.speak()? else { return Ok(()) };
+            let Some((data, durable)) = dialogue.speak().await? else { return Ok(()) };
             if std::mem::take(&mut dialogue.asked) {
                 self.awaited.remove(&dialogue.id);
             }

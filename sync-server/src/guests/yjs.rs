@@ -165,16 +165,19 @@ impl<'a> Session<'a> {
     /// The client says what it holds. Others hear of an update before it is on disk; what the client is told here it is told
     /// for good, so that it takes nothing for arrived that is lost if the relay falls over.
     async fn on_vector(&mut self, vector: &[u8]) -> Result<(), End> {
-        let missing = self.seat.join(vector)?;
+        let missing = self.seat.join(vector).await??;
         self.seat.room().durable_at(missing.offset).await;
-        self.line.send_parts(Sync::Step2 { update: &missing.update }.head(), missing.update.clone()).await
+        for (sync, update) in missing.answer() {
+            self.line.send_parts(sync.head(), update).await?;
+        }
+        Ok(())
     }
 
     async fn on_update(&mut self, update: &[u8]) -> Result<(), End> {
         if !self.visit.may_write {
             return self.deny(update).await;
         }
-        match self.seat.contribute(update) {
+        match self.seat.contribute(update).await? {
             Ok(contributed) => {
                 self.sent = contributed.offset;
                 Ok(())
@@ -205,7 +208,7 @@ impl<'a> Session<'a> {
             self.presence_due = Some(self.last_presence + PRESENCE_TICK);
         }
         loop {
-            match self.seat.next()? {
+            match self.seat.next().await?? {
                 Sent::Pieces(pieces, more) => {
                     for piece in pieces {
                         self.line.send(piece.frame()).await?;
@@ -216,8 +219,9 @@ impl<'a> Session<'a> {
                 }
                 Sent::Whole(missing) => {
                     self.seat.room().durable_at(missing.offset).await;
-                    let head = Sync::Update { update: &missing.update }.head();
-                    self.line.send_parts(head, missing.update.clone()).await?;
+                    for (sync, update) in missing.updates() {
+                        self.line.send_parts(sync.head(), update).await?;
+                    }
                 }
             }
         }

@@ -325,6 +325,11 @@ impl Gate for Automerge {
         Ok(())
     }
 
+    fn version(&self) -> Option<Bytes> {
+        let heads = self.read_committed(|document| document.get_heads()).ok()?;
+        Some(heads.iter().flat_map(|head| head.0).collect())
+    }
+
     /// What was admitted and is not applied yet; the rest the document knows by itself.
     fn bytes(&self) -> usize {
         self.admitted.bytes()

@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::crdt::yjs::Yjs;
-    use crate::crdt::{Crdt, Exchange};
+    use crate::crdt::{Crdt, Exchange, Gate};
     use crate::entry::Kind;
     use crate::path::Path;
 

@@ -248,6 +248,10 @@ impl Gate for Yjs {
         Ok(())
     }
 
+    fn version(&self) -> Option<Bytes> {
+        self.gate.version()
+    }
+
     fn bytes(&self) -> usize {
         self.gate.bytes()
     }

@@ -1,14 +1,13 @@
 //! A Yjs document as Yjs clients know it: by state vectors, and updates that may repeat what is held.
 
 use bytes::Bytes;
-use yrs::updates::encoder::Encode;
 use yrs::{ClientID, ReadTxn, StateVector, Transact, TransactionMut};
 
 use super::Yjs;
 use super::document::{caught, damaged};
 use super::reader::Reader;
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
-use crate::crdt::{Damaged, Exchange, Gate, GateError, ReceiveError, Writer};
+use crate::crdt::{Exchange, Gate, GateError, ReceiveError, Writer};
 use crate::entry::MAX_UPDATE_BYTES;
 use crate::id::Have;
 
@@ -30,11 +29,6 @@ impl Exchange for Yjs {
             new.extend(self.receive_part(replicas, &part).map_err(|error| damaged(error.to_string()))?);
         }
         Ok(new)
-    }
-
-    fn version(&self) -> Result<Bytes, Damaged> {
-        self.check_alive()?;
-        caught(|| self.doc.transact().state_vector().encode_v1().into())
     }
 
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError> {

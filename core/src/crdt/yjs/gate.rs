@@ -13,6 +13,8 @@
 //! Honest clients send nothing that is refused here, with three exceptions that yrs cannot read either: the
 //! JSON content of Yjs before version 13, XML hooks and weak links.
 
+use bytes::Bytes;
+
 use super::block::{self, Block, Body, Content, Links, MIN_BLOCK_BYTES, Parent};
 use super::cut::Order;
 use super::known::{Container, Known, MAX_TYPE_DEPTH, Mark, Place, Roots, Runs};
@@ -555,6 +557,10 @@ impl Gate for YjsGate {
 
     fn admit_snapshot(&mut self, snapshot: &[u8]) -> Result<(), GateError> {
         self.take(None, Have::NONE, snapshot)
+    }
+
+    fn version(&self) -> Option<Bytes> {
+        Some(self.known.state_vector())
     }
 
     fn bytes(&self) -> usize {
