@@ -7,8 +7,10 @@
 pub mod binary;
 pub mod capture;
 pub mod child;
+pub mod cpu;
 pub mod full_screen;
 pub mod http;
+pub mod joins;
 pub mod kill;
 pub mod load;
 pub mod long;
@@ -16,6 +18,7 @@ pub mod memory;
 pub mod proxy;
 pub mod raw;
 pub mod relay;
+pub mod servers;
 pub mod session;
 pub mod slow;
 pub mod store;

@@ -38,6 +38,8 @@ cargo xtask TASK
                            real processes under SIGKILL, from seed S on
   slow [--family yjs|automerge] [--replicas N] [--edits N]
                            a reader that stands still while others edit, and what it costs the relay
+  joins [--joins N] [--bytes N]
+                           many Yjs clients that join one document at once, here and at the Hocuspocus server
   long [--family yjs|automerge] [--edits N]
                            a document of a million edits: opening it, catching up with it, and its size
   traces                   every recorded session in the real data, over a relay that is killed
@@ -77,7 +79,9 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         // Thousands of seeds are worth the release profile, which plays them several times faster than the tests' own.
         "sim" => release_binary(&tree, "sim", rest).run("replay the seed that it names"),
         "kill" => kill(&tree, rest),
-        "slow" | "long" => with_binaries(&tree, task, rest, "see which promise it names; it does not hold"),
+        "slow" | "long" | "joins" => {
+            with_binaries(&tree, task, rest, "see which promise it names; it does not hold")
+        }
         "traces" => with_binaries(&tree, "traces", &[], DATA_REMEDY),
         "team" => with_binaries(&tree, "team", rest, "repeat one game with --runs 1 --seed S"),
         "captures" => captures(&tree),

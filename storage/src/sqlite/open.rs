@@ -24,6 +24,10 @@ const PAGE_BYTES: u32 = 4_096;
 /// Size to which the write-ahead log is cut back after a checkpoint.
 const WAL_KEPT_BYTES: u32 = 8 << 20;
 
+/// Pages that SQLite keeps in memory, in KiB. Documents are held as a whole where they are used, so only the insides of its
+/// trees are read again, and the pages that are written.
+const CACHE_KIBIBYTES: i32 = 512;
+
 /// Prepared statements that are kept; there are fewer in this crate.
 const STATEMENTS: usize = 64;
 
@@ -226,6 +230,7 @@ fn configure(connection: &Connection, options: Options) -> Result<(), Fault> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIBIBYTES)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     // On Apple's systems a plain sync does not reach the disk; elsewhere these two do nothing.

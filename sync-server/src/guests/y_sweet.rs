@@ -290,7 +290,7 @@ async fn read(
     let missing = seat.room().difference(&[]).await.map_err(EnterError::from)?;
     let missing = missing.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     seat.room().durable_at(missing.offset).await;
-    let update = missing.updates.into_iter().next().unwrap_or_default();
+    let update = missing.updates.first().cloned().unwrap_or_default();
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], update).into_response())
 }
 

@@ -1,5 +1,7 @@
 //! What somebody lacks of a Yjs document, and how it is told.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use syncline::DocId;
 use syncline_core::crdt::{Damaged, ReceiveError};
@@ -21,8 +23,8 @@ const NOTHING: &[u8] = &[0, 0];
 /// What somebody lacks, and up to where in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Missing {
-    /// It, as updates in their order, whose bytes all share who are sent them.
-    pub updates: Vec<Bytes>,
+    /// It, as updates in their order. All who are sent them share them.
+    pub updates: Arc<[Bytes]>,
     /// What is appended from here on is not part of it.
     pub offset: u64,
     /// The same as a position in the log.
@@ -42,7 +44,7 @@ impl Missing {
                 return None;
             }
         }
-        Some(Self { updates, offset, cursor: log.cursor(offset) })
+        Some(Self { updates: updates.into(), offset, cursor: log.cursor(offset) })
     }
 
     /// What a built document holds beyond a version.
@@ -54,7 +56,7 @@ impl Missing {
         let cursor = replica.log(doc).and_then(|log| log.cursor(log.head()));
         let offset = replica.log(doc).map_or(0, Log::head);
         let exchange = replica.exchange(doc).ok_or_else(closed)?;
-        Ok(Self { updates: vec![exchange.missing(version)?], offset, cursor })
+        Ok(Self { updates: [exchange.missing(version)?].into(), offset, cursor })
     }
 
     /// Whether it is still worth giving to others when so many bytes have come since.

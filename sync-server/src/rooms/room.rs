@@ -208,14 +208,14 @@ impl Room {
         if version != HOLDS_NOTHING {
             return self.difference(version).await;
         }
-        let log = self.node.look(|replica| Missing::log(replica, &self.doc));
-        if let Some(missing) = log {
-            return Ok(Ok(missing));
-        }
         if let Some(whole) = self.lock().usable_whole() {
             return Ok(Ok(whole));
         }
-        let whole = self.difference(version).await?;
+        let log = self.node.look(|replica| Missing::log(replica, &self.doc));
+        let whole = match log {
+            Some(log) => Ok(log),
+            None => self.difference(version).await?,
+        };
         self.lock().whole = whole.as_ref().ok().cloned();
         Ok(whole)
     }

@@ -39,13 +39,16 @@ impl Outgoing {
         Self { rest: frame.into_bytes(), kind }.next()
     }
 
-    /// The same for a binary frame in two parts, of which the second one may be shared by many links.
-    pub(super) fn begin_parts(head: Bytes, body: Bytes) -> (Message, Option<Self>) {
-        if head.len() + body.len() <= WHOLE_FRAME_BYTES {
-            return (Message::binary([head, body].concat()), None);
+    /// The same for a binary frame in two parts, of which the second one may be shared by many links. It is sent in pieces as
+    /// soon as it is larger than one.
+    pub(super) fn begin_parts(head: Bytes, mut body: Bytes) -> (Message, Option<Self>) {
+        let room = FRAGMENT_BYTES.saturating_sub(head.len());
+        let begun = [head, body.split_to(room.min(body.len()))].concat();
+        if body.is_empty() {
+            return (Message::binary(begun), None);
         }
-        let first = Message::Frame(Fragment::message(head, OpCode::Data(Data::Binary), body.is_empty()));
-        (first, (!body.is_empty()).then_some(Self { rest: body, kind: Data::Continue }))
+        let first = Fragment::message(begun, OpCode::Data(Data::Binary), false);
+        (Message::Frame(first), Some(Self { rest: body, kind: Data::Continue }))
     }
 
     /// The next piece, and what is left after that.
@@ -95,9 +98,10 @@ mod tests {
     fn a_frame_in_two_parts_is_one_message_and_shares_the_second() {
         let body = Bytes::from(vec![7; WHOLE_FRAME_BYTES]);
         let (first, rest) = Outgoing::begin_parts(Bytes::from_static(b"head"), body.clone());
-        assert_eq!(first.into_data(), Bytes::from_static(b"head"));
+        let first = first.into_data();
+        assert_eq!((first.len(), &first[..5]), (FRAGMENT_BYTES, &b"head\x07"[..]));
         let (second, rest) = rest.unwrap().next();
-        assert_eq!(second.into_data().as_ptr(), body.as_ptr(), "the same memory");
+        assert_eq!(second.into_data().as_ptr(), body[FRAGMENT_BYTES - 4..].as_ptr(), "the same memory");
         assert!(rest.is_some());
         let (whole, rest) = Outgoing::begin_parts(Bytes::from_static(b"a"), Bytes::from_static(b"b"));
         assert_eq!((whole, rest.is_none()), (Message::binary("ab"), true));

@@ -220,8 +220,8 @@ impl YjsGate {
 
     fn note(&mut self) {
         self.documents |= self.brought.documents;
-        for section in &self.sections {
-            self.known.extend(section.client, section.end, &section.runs);
+        for section in &mut self.sections {
+            self.known.extend(section.client, section.end, &mut section.runs);
         }
         self.sections.truncate(KEPT_SECTIONS);
         self.bodies.truncate(KEPT_SECTIONS);
@@ -520,7 +520,7 @@ fn inside_of(parent: Id, runs: &Runs, keyed: bool) -> Result<Option<Place>, Gate
     if place.depth >= MAX_TYPE_DEPTH {
         return Err(too_deep());
     }
-    Ok(Some(Place { parent: Container::Type(parent), keyed, depth: place.depth + 1 }))
+    Ok(Some(Place { parent: Container::Type(parent.into()), keyed, depth: place.depth + 1 }))
 }
 
 /// Notes that a block is at a place too, if that is one; there is only one.

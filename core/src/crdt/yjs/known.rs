@@ -13,6 +13,9 @@ use crate::protocol::lib0::write_number;
 /// [`crate::path::MAX_DEPTH`], and so does whatever people write by hand.
 pub(super) const MAX_TYPE_DEPTH: u8 = 100;
 
+/// So many marks of a client that is new here are taken as they are, and not copied.
+const MANY_RUNS: usize = 64;
+
 /// What is known of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -38,7 +41,21 @@ pub(super) enum Container {
     /// A top-level type, by its number in [`Roots`].
     Root(u32),
     /// The type in this block.
-    Type(Id),
+    Type(PackedId),
+}
+
+/// An id to be compared, in halves: a gate holds very many, and a whole number would leave gaps between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PackedId {
+    client: [u32; 2],
+    clock: u32,
+}
+
+impl From<Id> for PackedId {
+    fn from(id: Id) -> Self {
+        let (high, low) = ((id.client >> 32) as u32, id.client as u32);
+        Self { client: [high, low], clock: id.clock }
+    }
 }
 
 /// Numbers for the names of top-level types.
@@ -97,7 +114,10 @@ impl Runs {
     fn push_place(&mut self, end: u32, place: Option<Place>) {
         match self.places.last_mut() {
             Some((last, same)) if *same == place => *last = end,
-            _ => self.places.push((end, place)),
+            _ => {
+                make_room(&mut self.places);
+                self.places.push((end, place));
+            }
         }
     }
 
@@ -124,15 +144,32 @@ impl Runs {
         }
     }
 
+    fn shrink(&mut self) {
+        self.places.shrink_to_fit();
+        self.parents.shrink_to_fit();
+    }
+
     /// Whether the block of a clock may be a parent.
     pub(super) fn may_be_parent(&self, clock: u32) -> bool {
         let run = self.parents.partition_point(|(_, end)| *end <= clock);
         self.parents.get(run).is_some_and(|(start, _)| *start <= clock)
     }
 
-    fn append(&mut self, later: &Self) {
+    fn append(&mut self, later: &mut Self) {
+        if self.places.is_empty() && later.places.len() > MANY_RUNS {
+            *self = std::mem::take(later);
+            return self.shrink();
+        }
         later.places.iter().for_each(|(end, place)| self.push_place(*end, *place));
         later.parents.iter().for_each(|(start, end)| self.push_parents(*start, *end));
+    }
+}
+
+/// Lets a long list grow by a quarter, where it would grow to twice what it is by itself.
+fn make_room<T>(list: &mut Vec<T>) {
+    let len = list.len();
+    if len == list.capacity() && len > MANY_RUNS {
+        list.reserve_exact(len / 4);
     }
 }
 
@@ -174,8 +211,8 @@ impl Known {
         self.0.get(&id.client).filter(|client| id.clock < client.clock).map(|client| &client.runs)
     }
 
-    /// Notes that a client's history is held up to `clock`; `runs` are the marks of what is new.
-    pub(super) fn extend(&mut self, client: u64, clock: u32, runs: &Runs) {
+    /// Notes that a client's history is held up to `clock`; `runs` are the marks of what is new, which are taken.
+    pub(super) fn extend(&mut self, client: u64, clock: u32, runs: &mut Runs) {
         let client = self.0.entry(client).or_default();
         if clock > client.clock {
             client.clock = clock;
