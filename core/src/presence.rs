@@ -142,7 +142,24 @@ impl<'de> Deserialize<'de> for SessionId {
     }
 }
 
+impl Sighting {
+    /// Roughly how much memory it takes, in bytes.
+    pub(crate) fn cost(&self) -> usize {
+        size_of::<Self>() + self.presence.as_ref().map_or(0, Presence::len)
+    }
+}
+
 impl Presence {
+    /// Bytes of the words in it.
+    fn len(&self) -> usize {
+        let selection = |selection: &Selection| {
+            selection.path.to_string().len() + selection.anchor.0.len() + selection.head.0.len()
+        };
+        let selection = self.selection.as_ref().map_or(0, selection);
+        let words = self.user.as_str().len() + self.name.len() + self.color.len();
+        words + selection + self.metadata.to_string().len()
+    }
+
     /// Somebody who is there and shows no more than who it is.
     #[must_use]
     pub fn of(user: Principal) -> Self {

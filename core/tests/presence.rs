@@ -4,6 +4,8 @@
 
 mod replicas;
 
+use serde_json::json;
+
 use replicas::doc;
 use replicas::world::World;
 use syncline_core::entry::{Family, Kind, Spec};
@@ -12,9 +14,9 @@ use syncline_core::id::{ConnectionId, DocId, Principal};
 use syncline_core::operation::Operation;
 use syncline_core::path::Path;
 use syncline_core::presence::{
-    HEARTBEAT, MAX_SESSIONS_OF_A_LINK, PRESENCE_TICK, Presence, Selection, SessionId, TIMEOUT,
+    HEARTBEAT, MAX_SESSIONS_OF_A_LINK, Metadata, PRESENCE_TICK, Presence, Selection, SessionId, TIMEOUT,
 };
-use syncline_core::replica::Policy;
+use syncline_core::replica::{FULL_FRAME_BYTES, Policy};
 use syncline_core::visitor::{Access, Visitor};
 
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
@@ -95,6 +97,29 @@ fn everybody_sees_everybody_and_who_comes_later_too() {
     }
     scene.show(0, "ada lovelace");
     assert_eq!(scene.seen_by(2), ["ada lovelace", "bob"]);
+}
+
+#[test]
+fn very_many_are_told_a_frame_at_a_time() {
+    let mut scene = Scene::new(3);
+    let many = |who: usize, scene: &mut Scene| {
+        for number in 0..MAX_SESSIONS_OF_A_LINK {
+            scene.sessions[who] = scene.world.replicas[scene.clients[who]].new_session();
+            let metadata = Metadata::new(json!({"long": "x".repeat(4_000)})).unwrap();
+            let presence = Presence { metadata, ..of(&format!("{who}-{number}")) };
+            let (client, session) = (scene.clients[who], scene.sessions[who]);
+            scene.world.replicas[client].announce(scene.world.now, &doc(), session, Some(presence));
+        }
+        scene.world.settle();
+    };
+    many(0, &mut scene);
+    many(1, &mut scene);
+    scene.join();
+    let all = 2 * MAX_SESSIONS_OF_A_LINK;
+    // 16 of them fill a frame.
+    (0..all / 16).for_each(|_| scene.pass(PRESENCE_TICK));
+    assert_eq!([2, 3].map(|who| scene.seen_by(who).len()), [all; 2]);
+    assert!(scene.world.largest <= FULL_FRAME_BYTES + 8_192, "{} bytes", scene.world.largest);
 }
 
 #[test]

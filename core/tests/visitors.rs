@@ -93,3 +93,23 @@ fn who_may_only_read_makes_no_document() {
     let missing = |event: &Event| matches!(event, Event::PeerError { code: ErrorCode::NotFound, .. });
     assert!(scene.world.events[scene.client].iter().any(missing));
 }
+
+#[test]
+fn who_may_only_read_brings_no_snapshot_either() {
+    let mut scene = Scene::new();
+    scene.connect(scene.client, Access::Write);
+    scene.world.write(scene.client, "one ");
+    let reader = scene.world.add(Policy { awaits_relay: false, ..Policy::client() });
+    scene.world.replicas[reader].open(Time(1), &doc(), Some(SPEC));
+    scene.world.settle();
+    scene.world.write(reader, "two ");
+    scene.world.replicas[reader].compact(&doc());
+    scene.world.settle();
+    assert!(scene.world.replicas[reader].log(&doc()).unwrap().base().is_some());
+    scene.connect(reader, Access::Read);
+    let have = scene.world.replicas[scene.relay].log(&doc()).unwrap().have().len();
+    assert_eq!((have, scene.world.text(scene.client)), (1, "one ".into()));
+    scene.world.write(scene.client, "three ");
+    let read = scene.world.text(reader);
+    assert!(read.contains("one ") && read.contains("three ") && read.contains("two "), "it reads on: {read}");
+}

@@ -271,7 +271,7 @@ impl Live {
     }
 
     /// Whether the peer on a link may write to the document.
-    fn may_write(&self, id: ConnectionId) -> bool {
+    pub(super) fn may_write(&self, id: ConnectionId) -> bool {
         self.peers.get(&id).is_none_or(|peer| peer.greeted.access(&self.doc) == Access::Write)
     }
 

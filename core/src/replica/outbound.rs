@@ -60,9 +60,12 @@ impl Replica {
             batch.push(message);
         }
         connection.put_back(waiting);
-        let presence = connection.take_presence(now);
-        for message in presence.into_iter().filter_map(|doc| self.presence_news(id, &doc)) {
-            batch.push(codec.encode(&message));
+        for doc in connection.take_presence(now) {
+            if batch.is_full() {
+                self.connections.get_mut(&id)?.mark_presence(doc, now);
+            } else if let Some(message) = self.presence_news(id, &doc, batch.left()) {
+                batch.push(codec.encode(&message));
+            }
         }
         let dirty = self.connections.get_mut(&id)?.take_dirty();
         dirty.iter().for_each(|doc| self.wake_document(doc));
@@ -84,7 +87,7 @@ impl Replica {
     /// Adds what a document has for a peer; true if more is to come.
     fn append(&mut self, id: ConnectionId, doc: &DocId, codec: Codec, batch: &mut Batch) -> bool {
         let Some(document) = self.documents.get_mut(doc) else { return false };
-        let Some(portion) = document.portion(id, batch.full.saturating_sub(batch.bytes)) else {
+        let Some(portion) = document.portion(id, batch.left()) else {
             return false;
         };
         portion.messages.iter().for_each(|message| batch.push(codec.encode(message)));
@@ -135,6 +138,11 @@ impl Batch {
     fn push(&mut self, message: Encoded) {
         self.bytes += message.len();
         self.messages.push(message);
+    }
+
+    /// About how many bytes it still takes.
+    const fn left(&self) -> usize {
+        self.full.saturating_sub(self.bytes)
     }
 
     const fn is_empty(&self) -> bool {

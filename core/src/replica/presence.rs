@@ -1,7 +1,8 @@
 //! Who is present in a document, as this replica knows it and tells its peers.
 //!
 //! Every change has a number. A peer is told what has changed since the number it was told last, at most once a
-//! [`PRESENCE_TICK`], in one message a document, whoever has moved meanwhile; so a slow peer costs nothing but its number.
+//! [`PRESENCE_TICK`], in one message a document, whoever has moved meanwhile; of very many, the rest is told in the next. So a slow peer costs
+//! nothing but its number.
 //! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it.
 
 use std::collections::BTreeMap;
@@ -40,8 +41,8 @@ struct Session {
 }
 
 impl Presences {
-    /// Takes in what somebody says of a session; true if that is news.
-    fn put(&mut self, now: Time, link: Option<ConnectionId>, sighting: Sighting) -> bool {
+    /// Takes in what somebody says of a session, who may speak for so many; true if that is news.
+    fn put(&mut self, now: Time, link: Option<ConnectionId>, most: usize, sighting: Sighting) -> bool {
         let Sighting { session, presence } = sighting;
         match self.sessions.get_mut(&session) {
             Some(known) if known.presence.is_some() && known.link != link => return false,
@@ -54,7 +55,7 @@ impl Presences {
                 (known.presence, known.version) = (presence, self.version);
             }
             None => {
-                if presence.is_none() || !self.has_room(link) {
+                if presence.is_none() || !self.has_room(link, most) {
                     return false;
                 }
                 self.version += 1;
@@ -65,10 +66,10 @@ impl Presences {
         true
     }
 
-    fn has_room(&self, link: Option<ConnectionId>) -> bool {
+    fn has_room(&self, link: Option<ConnectionId>, most: usize) -> bool {
         let there = |session: &&Session| session.presence.is_some();
-        let of_link = self.sessions.values().filter(there).filter(|session| session.link == link).count();
-        self.sessions.len() < MAX_SESSIONS && (link.is_none() || of_link < MAX_SESSIONS_OF_A_LINK)
+        let of_link = || self.sessions.values().filter(there).filter(|session| session.link == link).count();
+        self.sessions.len() < MAX_SESSIONS && (most >= MAX_SESSIONS || of_link() < most)
     }
 
     /// Those for whom this holds are gone; true if there are any.
@@ -83,17 +84,34 @@ impl Presences {
         self.version > before
     }
 
-    /// What a peer has not been told, but for what it said itself; only a relay passes on what others have said.
-    fn news(&mut self, link: ConnectionId, forwards: bool) -> Vec<Sighting> {
-        let told = self.told.insert(link, self.version).unwrap_or(0);
-        let news = self.sessions.iter().filter(|(_, session)| {
-            let passes = session.link.is_none() || forwards && session.link != Some(link);
-            session.version > told && passes && (told > 0 || session.presence.is_some())
+    /// What a peer has not been told, up to about so many bytes, but for what it said itself; only a relay passes on what
+    /// others have said. And whether there is more.
+    fn news(&mut self, link: ConnectionId, forwards: bool, budget: usize) -> (Vec<Sighting>, bool) {
+        let told = self.told.get(&link).copied().unwrap_or(0);
+        let passes = |session: &Session| session.link.is_none() || forwards && session.link != Some(link);
+        let mut news: Vec<(u64, Sighting)> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.version > told && passes(session))
+            .filter(|(_, session)| told > 0 || session.presence.is_some())
+            .map(|(id, session)| {
+                (session.version, Sighting { session: *id, presence: session.presence.clone() })
+            })
+            .collect();
+        news.sort_unstable_by_key(|(version, _)| *version);
+        let mut bytes = 0;
+        let fits = news.iter().take_while(|(_, sighting)| {
+            let fits = bytes < budget;
+            bytes += sighting.cost();
+            fits
         });
-        let news =
-            news.map(|(id, session)| Sighting { session: *id, presence: session.presence.clone() }).collect();
+        let rest = news.split_off(fits.count());
+        // What was told last, or everything.
+        let until =
+            if rest.is_empty() { Some(self.version) } else { news.last().map(|(version, _)| *version) };
+        self.told.insert(link, until.unwrap_or(told));
         self.forget();
-        news
+        (news.into_iter().map(|(_, sighting)| sighting).collect(), !rest.is_empty())
     }
 
     /// Forgets who is gone once all have been told.
@@ -151,13 +169,21 @@ impl Replica {
 
     fn see(&mut self, doc: &DocId, link: Option<ConnectionId>, sightings: Vec<Sighting>) {
         let now = self.context.now;
+        let most = self.most_sessions(link);
         let Some(document) = self.documents.get_mut(doc) else { return };
-        let put = |sighting| document.presences.put(now, link, sighting);
+        let put = |sighting| document.presences.put(now, link, most, sighting);
         let news = sightings.into_iter().map(put).filter(|news| *news).count() > 0;
         self.presence_check.get_or_insert(now.after(CHECK_INTERVAL));
         if news {
             self.tell_presence(doc);
         }
+    }
+
+    /// For how many sessions a link may speak; a relay speaks for everybody.
+    fn most_sessions(&self, link: Option<ConnectionId>) -> usize {
+        let Some(connection) = link.and_then(|link| self.connections.get(&link)) else { return MAX_SESSIONS };
+        let relay = connection.info().is_some_and(|greeted| greeted.info.relay);
+        if relay { MAX_SESSIONS } else { MAX_SESSIONS_OF_A_LINK }
     }
 
     /// Has the news about who is present told.
@@ -189,13 +215,16 @@ impl Replica {
         }
     }
 
-    /// What a peer is to be told of who is present in a document.
-    pub(super) fn presence_news(&mut self, id: ConnectionId, doc: &DocId) -> Option<Message> {
+    /// What a peer is to be told of who is present in a document, up to about so many bytes; what is left is told later.
+    pub(super) fn presence_news(&mut self, id: ConnectionId, doc: &DocId, budget: usize) -> Option<Message> {
         let document = self.documents.get_mut(doc)?;
         if !document.connections().contains(&id) {
             return None;
         }
-        let sightings = document.presences.news(id, self.context.config.policy.relay);
+        let (sightings, more) = document.presences.news(id, self.context.config.policy.relay, budget);
+        if more && let Some(connection) = self.connections.get_mut(&id) {
+            connection.mark_presence(doc.clone(), self.context.now);
+        }
         (!sightings.is_empty()).then(|| Message::Presence { doc: doc.clone(), sightings })
     }
 

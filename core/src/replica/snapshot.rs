@@ -25,7 +25,12 @@ impl Live {
         total: u64,
         bytes: &Bytes,
     ) -> Result<(), Misbehaviour> {
+        let may_write = self.may_write(id);
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
+        if !may_write {
+            // Nothing of it is taken, nor of what follows, which builds on it.
+            peer.receiving = Receiving::Waiting { told_have: true };
+        }
         match (&peer.receiving, covers) {
             (Receiving::Waiting { told_have: true }, _) => return Ok(()),
             (Receiving::Live { told_have: true }, Some(covers)) if total <= MAX_SNAPSHOT_BYTES => {

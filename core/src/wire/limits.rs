@@ -68,7 +68,7 @@ impl Message {
             Self::Entries { entries, .. } => entries.iter().map(|numbered| numbered.entry.cost()).sum(),
             Self::Have { have, .. } => of_have(have),
             Self::SnapshotPart { covers, bytes, .. } => bytes.len() + covers.as_ref().map_or(0, of_have),
-            Self::Presence { sightings, .. } => sightings.len() * size_of::<Sighting>(),
+            Self::Presence { sightings, .. } => sightings.iter().map(Sighting::cost).sum(),
             Self::Refused { reason: words, .. } | Self::Failure { message: words, .. } => words.len(),
             Self::Hello(_)
             | Self::Describe { .. }

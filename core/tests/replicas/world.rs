@@ -36,6 +36,8 @@ pub struct World {
     /// How many writes there were, and how many frames.
     pub writes: usize,
     pub sent: usize,
+    /// The largest frame, in bytes.
+    pub largest: usize,
     /// Whose disk is not done at once, and what it has not finished.
     pub slow: Option<(usize, Vec<(WriteId, Write)>)>,
 }
@@ -124,6 +126,7 @@ impl World {
             }
             Output::Merge(merge) => replica.handle(self.now, Input::Merged(merge.run())),
             Output::Send { connection, frame } => {
+                self.largest = self.largest.max(frame.bytes.len());
                 replica.handle(self.now, Input::Writable { connection });
                 if let Some(ends) = self.links.get(&connection) {
                     let other = ends[usize::from(ends[0] == index)];
