@@ -153,6 +153,11 @@ impl Auth {
         self.tokens.is_none()
     }
 
+    /// Whether somebody who shows this token, or none, is known here at all.
+    pub(crate) fn knows(&self, token: Option<&str>) -> bool {
+        self.tokens.as_ref().is_none_or(|tokens| token.is_some_and(|token| tokens.contains_key(&hash(token))))
+    }
+
     /// Who shows this token, as replicas are told apart; `None` where everybody may do everything.
     pub(crate) fn visitor(self: &Arc<Self>, token: Option<&str>) -> Result<Option<Visitor>, Denied> {
         let Some(tokens) = &self.tokens else { return Ok(None) };

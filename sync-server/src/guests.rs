@@ -102,7 +102,8 @@ fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8().map_or_else(|_| part.to_owned(), std::borrow::Cow::into_owned)
 }
 
-fn parameter(query: &str, name: &str) -> Option<String> {
+/// A parameter of a query.
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
     let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
     parameters.filter(|(key, _)| *key == name).map(|(_, value)| decoded(&value.replace('+', " "))).next()
 }

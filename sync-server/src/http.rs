@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
@@ -16,15 +16,21 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
+use syncline::storage::DocumentSummary;
+use syncline::{DocId, Family};
+use syncline_core::crdt::automerge::DocumentId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::guests::y_sweet;
+use crate::guests::{parameter, y_sweet};
 use crate::head::HEAD_TIMEOUT;
 use crate::relay::Shared;
 
 /// Longest an HTTP connection may live; the page opens a new one.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
+
+/// Where clients of other protocols find what.
+const OTHERS: &str = "those of other protocols at /yjs/ROOM, /hocuspocus, /automerge or /d/DOC/ws/DOC";
 
 const PAGE: &str = include_str!("http/page.html");
 
@@ -62,7 +68,8 @@ async fn misdirected(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let upgrade = request.headers().get(header::UPGRADE);
     match upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) && path != "/sync" {
-        true => (StatusCode::NOT_FOUND, format!("clients connect at /sync, not at {path}\n")).into_response(),
+        true => (StatusCode::NOT_FOUND, format!("clients connect at /sync, not at {path}; {OTHERS}\n"))
+            .into_response(),
         false => next.run(request).await,
     }
 }
@@ -98,7 +105,8 @@ async fn upgrade_required() -> Response {
 struct Status {
     version: &'static str,
     durability: String,
-    data: String,
+    /// Where; only for those who may know.
+    data: Option<String>,
     fault: Option<String>,
     links: u64,
     updates: u64,
@@ -106,7 +114,7 @@ struct Status {
     bytes_in: u64,
     frames_out: u64,
     bytes_out: u64,
-    /// How many documents the store holds; the first of them follow.
+    /// How many documents the store holds; the first of them follow, as far as the token that was shown is for them.
     documents_stored: usize,
     /// How many are in memory, and what memory they take, in bytes, roughly.
     documents_loaded: usize,
@@ -117,23 +125,30 @@ struct Status {
 #[derive(Serialize)]
 struct DocumentStatus {
     name: String,
+    /// Under which id clients of automerge-repo find it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automerge: Option<String>,
     spec: String,
     entries: u64,
     bytes: u64,
     links: usize,
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Response {
+async fn status(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri) -> Response {
+    let token = parameter(uri.query().unwrap_or_default(), "token");
+    let token = token.as_deref().or_else(|| y_sweet::bearer(&headers));
+    let may_know = |doc: &DocId| shared.guests.auth.access(token, doc).is_ok();
     let listing = match shared.listings.latest(Instant::now(), || shared.node.list()).await {
         Ok(listing) => listing,
         Err(fault) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
     };
     let documents = shared.node.look(|replica| {
-        let listed = listing.first.iter();
+        let listed = listing.first.iter().filter(|summary| may_know(&summary.doc));
         listed
             .map(|summary| DocumentStatus {
                 entries: replica.log(&summary.doc).map_or(summary.head, syncline_core::log::Log::head),
                 links: replica.links(&summary.doc),
+                automerge: automerge_id(summary),
                 name: summary.doc.to_string(),
                 spec: summary.spec.to_string(),
                 bytes: summary.bytes,
@@ -146,7 +161,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         durability: shared.durability.to_string(),
-        data: shared.data.display().to_string(),
+        data: shared.guests.auth.knows(token).then(|| shared.data.display().to_string()),
         fault: shared.node.look(|replica| replica.fault().map(ToString::to_string)),
         links: traffic.links,
         updates: shared.updates.load(Ordering::Relaxed),
@@ -160,6 +175,10 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
         documents,
     };
     Json(status).into_response()
+}
+
+fn automerge_id(summary: &DocumentSummary) -> Option<String> {
+    (summary.spec.family == Family::Automerge).then(|| DocumentId::of(&summary.doc).to_string())
 }
 
 /// A stream of which a part was read, and is read again first.

@@ -37,6 +37,13 @@ impl Default for Intake {
     }
 }
 
+impl Intake {
+    /// Waits for a place, for something large that comes in by another way than [`Metered`]; `None` if the relay stops.
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.clone().acquire_owned().await.ok()
+    }
+}
+
 /// How much of a message has come in. Both ends of a connection hold it: the stream counts, the session begins anew.
 #[derive(Clone, Default)]
 pub(crate) struct Meter(Arc<AtomicUsize>);
@@ -77,8 +84,8 @@ impl Metered {
         loop {
             match &mut self.place {
                 Place::None => {
-                    let places = self.intake.0.clone();
-                    self.place = Place::Waiting(Box::pin(async move { places.acquire_owned().await.ok() }));
+                    let intake = self.intake.clone();
+                    self.place = Place::Waiting(Box::pin(async move { intake.place().await }));
                 }
                 Place::Waiting(turn) => {
                     let Some(permit) = ready!(turn.as_mut().poll(cx)) else {

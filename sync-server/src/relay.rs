@@ -121,7 +121,7 @@ pub(crate) struct Shared {
     pub listings: Listings,
     connections: Arc<Semaphore>,
     /// Where clients of other protocols send large messages.
-    intake: Intake,
+    pub intake: Intake,
 }
 
 impl Relay {

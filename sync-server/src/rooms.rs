@@ -134,7 +134,8 @@ impl Rooms {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         if awaited.len() < MAX_AWAITED || awaited.contains_key(doc) {
             let waiting = awaited.entry(doc.clone()).or_default();
-            waiting.retain(|(inbox, _)| inbox.strong_count() > 0);
+            let known = |(other, at): &Waiting| *at == number && other.as_ptr() == Arc::as_ptr(inbox);
+            waiting.retain(|waiting| waiting.0.strong_count() > 0 && !known(waiting));
             waiting.push((Arc::downgrade(inbox), number));
         }
     }

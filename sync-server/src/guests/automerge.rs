@@ -235,7 +235,9 @@ impl<'a> Session<'a> {
                 self.dialogues.insert(number, Dialogue::new(id, seat, access.may_write));
                 Ok(Some(number))
             }
-            Err(EnterError::Document(DocumentError::NotFound { .. })) => {
+            Err(EnterError::Document(DocumentError::NotFound { .. }))
+                if self.awaited.len() < MAX_DIALOGUES =>
+            {
                 self.awaited.entry(id).or_insert_with(|| Some(Instant::now() + ARRIVAL_TIME));
                 self.guests.rooms.await_document(&doc, &self.inbox, 0);
                 Ok(None)
@@ -341,8 +343,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Ends what cannot go on.
+    /// Ends what cannot go on, and whose presence has not been renewed.
     async fn on_tick(&mut self) -> Result<(), End> {
+        self.dialogues.values().for_each(|dialogue| dialogue.seat.expire());
         let failed = |(number, dialogue): (&usize, &Dialogue)| {
             dialogue.seat.room().failure().map(|error| (*number, dialogue.id, error))
         };

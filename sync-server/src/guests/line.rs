@@ -13,8 +13,13 @@ use crate::intake::Meter;
 use crate::rooms::EnterError;
 use syncline_core::protocol::lib0::Malformed;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// How long a client may take to answer a goodbye.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// Most messages of one connection in a second. Of more, the rest waits where it comes from.
+pub(crate) const MAX_MESSAGES_A_SECOND: u32 = 2_000;
 
 /// What a client is told that does not keep to its protocol, or may not do what it does. y-websocket clients do not come
 /// back after codes from 4400 to 4499.
@@ -109,6 +114,25 @@ pub(crate) struct Ear {
     meter: Meter,
     /// Whether the last message that was received is being dealt with.
     heard: bool,
+    pace: Pace,
+}
+
+/// How many messages have come in since when.
+struct Pace {
+    since: Instant,
+    messages: u32,
+}
+
+impl Pace {
+    /// Waits until another message may come in. Dropping this future loses nothing.
+    async fn next(&mut self) {
+        if self.messages >= MAX_MESSAGES_A_SECOND {
+            tokio::time::sleep_until(self.since + SECOND).await;
+        }
+        if self.since.elapsed() >= SECOND {
+            *self = Self { since: Instant::now(), messages: 0 };
+        }
+    }
 }
 
 impl Ear {
@@ -117,7 +141,9 @@ impl Ear {
         if std::mem::take(&mut self.heard) {
             self.meter.reset();
         }
+        self.pace.next().await;
         let received = self.receiver.receive().await;
+        self.pace.messages += 1;
         self.heard = true;
         received
     }
@@ -133,8 +159,9 @@ pub(crate) struct Line {
 impl Line {
     /// Takes a link apart, of whose messages the meter knows how much has come in.
     pub(crate) fn new(link: Link, meter: Meter) -> (Self, Ear) {
-        let (sender, receiver) = link.split();
-        (Self { sender, last: Instant::now() }, Ear { receiver, meter, heard: false })
+        let ((sender, receiver), now) = (link.split(), Instant::now());
+        let pace = Pace { since: now, messages: 0 };
+        (Self { sender, last: now }, Ear { receiver, meter, heard: false, pace })
     }
 
     /// Sends a message, when the client has taken what it was sent before.

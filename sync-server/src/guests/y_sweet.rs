@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -32,6 +32,9 @@ use crate::rooms::{EnterError, Inbox, Seat};
 /// How long a token for a document is good, unless the application says otherwise, in seconds, and at most.
 const TOKEN_SECONDS: u64 = 3_600;
 pub(crate) const MAX_TOKEN_SECONDS: u64 = 30 * 24 * 3_600;
+
+/// Largest request that is no update.
+pub(crate) const MAX_REQUEST_BYTES: usize = 16 << 10;
 
 /// The document of a path where clients of y-sweet connect.
 pub(super) fn doc_of(path: &str) -> Option<&str> {
@@ -124,7 +127,6 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/doc/{doc}/as-update", get(read))
         .route("/d/{doc}/update", post(write))
         .route("/doc/{doc}/update", post(write))
-        .layer(DefaultBodyLimit::max(MAX_MESSAGE_BYTES))
 }
 
 /// Why a request is not answered as it wants to be.
@@ -154,12 +156,28 @@ fn named(doc: &str) -> Result<DocId, Refused> {
 }
 
 fn access(shared: &Shared, headers: &HeaderMap, doc: &DocId) -> Result<Access, Refused> {
-    let token = headers.get(header::AUTHORIZATION).and_then(|field| field.to_str().ok());
-    let token = token.and_then(|field| field.strip_prefix("Bearer ")).map(str::trim);
-    shared.guests.access_y_sweet(doc, token).map_err(|denied| {
-        let status = if token.is_some() { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
-        Refused(status, denied.to_string())
-    })
+    shared.guests.access_y_sweet(doc, bearer(headers)).map_err(|denied| refused(headers, denied))
+}
+
+/// The token that a request shows.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let field = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    field.strip_prefix("Bearer ").map(str::trim)
+}
+
+fn refused(headers: &HeaderMap, denied: Denied) -> Refused {
+    let status = if bearer(headers).is_some() { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+    Refused(status, denied.to_string())
+}
+
+/// The body of a request that has little to say.
+async fn small(body: Body) -> Result<Bytes, Refused> {
+    read_body(body, MAX_REQUEST_BYTES).await
+}
+
+async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refused> {
+    let too_large = |error: axum::Error| Refused(StatusCode::PAYLOAD_TOO_LARGE, error.to_string());
+    to_bytes(body, limit).await.map_err(too_large)
 }
 
 /// Takes a seat for the time of a request.
@@ -182,9 +200,9 @@ struct Make {
 async fn make(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Refused> {
-    let Make { doc_id } = parsed(&body)?;
+    let Make { doc_id } = parsed(&small(body).await?)?;
     let doc = match doc_id {
         Some(doc) => doc,
         None => fresh_name()?,
@@ -242,11 +260,13 @@ async fn authorize(
     State(shared): State<Arc<Shared>>,
     Path(doc): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Refused> {
-    let wanted: Authorize = parsed(&body)?;
     let name = named(&doc)?;
-    let access = access(&shared, &headers, &name)?;
+    // A token of a document makes no others: it would never end, and be anybody's.
+    let access =
+        shared.guests.auth.access(bearer(&headers), &name).map_err(|denied| refused(&headers, denied))?;
+    let wanted: Authorize = parsed(&small(body).await?)?;
     sit(&shared, &name, &access, false).await?;
     let principal = match wanted.user_id {
         Some(user) => Principal::new(&user)
@@ -298,7 +318,7 @@ async fn write(
     State(shared): State<Arc<Shared>>,
     Path(doc): Path<String>,
     headers: HeaderMap,
-    update: Bytes,
+    body: Body,
 ) -> Result<Response, Refused> {
     let name = named(&doc)?;
     let access = access(&shared, &headers, &name)?;
@@ -308,6 +328,8 @@ async fn write(
             "this token may read the document and not write to it".to_owned(),
         ));
     }
+    let _place = shared.intake.place().await;
+    let update = read_body(body, MAX_MESSAGE_BYTES).await?;
     let mut seat = sit(&shared, &name, &access, true).await?;
     let contributed = seat.contribute(&update).await.map_err(EnterError::from)?.map_err(|error| {
         let status = match &error {

@@ -19,8 +19,9 @@ pub(crate) const MAX_AUTHORS: usize = 1_000;
 /// Those made last in a room.
 #[derive(Debug, Default)]
 pub(crate) struct Announcements {
-    /// The number of the last one of each author.
-    counts: BTreeMap<String, u64>,
+    /// The number of the last one of each author, and how many had been heard when it was.
+    counts: BTreeMap<String, (u64, u64)>,
+    heard: u64,
     last: VecDeque<(SeatId, Bytes)>,
     bytes: usize,
     /// How many there were in all.
@@ -30,14 +31,23 @@ pub(crate) struct Announcements {
 impl Announcements {
     /// Whether an author's announcement of this number is new. Numbers rise.
     pub(crate) fn is_new(&mut self, author: &str, number: u64) -> bool {
-        if self.counts.get(author).is_some_and(|last| *last >= number) {
+        if self.counts.get(author).is_some_and(|(last, _)| *last >= number) {
             return false;
         }
         if self.counts.len() >= MAX_AUTHORS && !self.counts.contains_key(author) {
-            self.counts.pop_first();
+            self.forget_oldest();
         }
-        self.counts.insert(author.to_owned(), number);
+        self.heard += 1;
+        self.counts.insert(author.to_owned(), (number, self.heard));
         true
+    }
+
+    /// Forgets the author who has said nothing for longest.
+    fn forget_oldest(&mut self) {
+        let oldest = self.counts.iter().min_by_key(|(_, (_, heard))| *heard);
+        if let Some(author) = oldest.map(|(author, _)| author.clone()) {
+            self.counts.remove(&author);
+        }
     }
 
     pub(crate) fn make(&mut self, seat: SeatId, message: Bytes) {

@@ -86,7 +86,9 @@ impl Awareness {
         let before = self.version;
         let mut nudges = Vec::new();
         for claim in claims {
+            let fits = self.fits(&claim);
             match self.clients.get_mut(&claim.client) {
+                _ if !fits => {}
                 Some(known) if known.seat == Some(seat) => {
                     known.heard = now;
                     let goes = claim.clock == known.heard_clock && claim.state.is_none();
@@ -110,7 +112,7 @@ impl Awareness {
         let last = match self.clients.get(&claim.client) {
             // Who is there already only repeats what it heard of somebody who left.
             Some(known) if known.seat.is_none() && theirs == 0 => known.clock,
-            None if theirs < MAX_CLIENTS_OF_A_SEAT && self.has_room() => 0,
+            None if theirs < MAX_CLIENTS_OF_A_SEAT && self.clients.len() < MAX_CLIENTS => 0,
             Some(_) | None => return None,
         };
         let (client, nudged) = (claim.client, claim.clock.max(last));
@@ -194,13 +196,14 @@ impl Awareness {
         (!states.is_empty()).then(|| write(states.into_iter()))
     }
 
-    fn has_room(&self) -> bool {
-        self.clients.len() < MAX_CLIENTS && self.bytes < MAX_STATES_BYTES
+    /// Whether there is room for what a client says of itself. A client that is passed over stays as it was.
+    fn fits(&self, claim: &Claim) -> bool {
+        let before = self.clients.get(&claim.client).map_or(0, |known| size(&known.state));
+        self.bytes - before + size(&claim.state) <= MAX_STATES_BYTES
     }
 
     fn put(&mut self, claim: Claim, clock: u64) {
         let Some(client) = self.clients.get_mut(&claim.client) else { return };
-        let size = |state: &Option<Box<str>>| state.as_ref().map_or(0, |state| state.len());
         self.version += 1;
         self.bytes = self.bytes - size(&client.state) + size(&claim.state);
         client.heard_clock = claim.clock;
@@ -210,6 +213,10 @@ impl Awareness {
     fn forget(&mut self, now: Instant) {
         self.clients.retain(|_, client| client.seat.is_some() || now < client.heard + GONE_TIME);
     }
+}
+
+fn size(state: &Option<Box<str>>) -> usize {
+    state.as_ref().map_or(0, |state| state.len())
 }
 
 /// What a message says of one client.

@@ -145,12 +145,23 @@ impl Room {
         }
     }
 
+    /// The document is built, in which places are found that clients point at.
+    pub(super) fn share_again(&self) {
+        self.lock().company.told = 0;
+        self.share_awareness();
+    }
+
     /// Tells replicas what a guest shows, or that it is gone.
     fn share(&self, name: &str, shown: Option<(SeatId, Json)>) {
         let author = shown.as_ref().and_then(|(seat, _)| self.author(*seat));
         // Known as a guest's before it is announced, so that it is not taken for somebody else's.
         let session = self.session(name);
         let stays = self.node().with(|replica, now| {
+            let points = shown.as_ref().is_some_and(|(_, state)| state.get("cursor").is_some());
+            if points && replica.document(self.doc()).is_none() && replica.links(self.doc()) > 0 {
+                // What it points at is found in the document. It is shared again when that is there.
+                replica.build(now, self.doc());
+            }
             let presence = shown.zip(author).map(|((_, state), user)| {
                 let presence = company::presence(&user, &state, replica.document(self.doc()));
                 Presence { active: now, ..presence }

@@ -141,6 +141,7 @@ impl Room {
     /// The document is built.
     pub(crate) fn on_built(&self) {
         self.built.send_replace(());
+        self.share_again();
     }
 
     /// Does something with the document that takes it built, once it is; all wait for one building of it.
