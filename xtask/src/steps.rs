@@ -39,6 +39,9 @@ pub const ALL: &[Step] = &[
 /// Seeds for every family in the gate; longer runs are `cargo xtask sim`.
 const SEEDS: &str = "200";
 
+/// Where other people's clients are.
+const CLIENTS: &str = "tests/clients";
+
 /// What documents in the simulator are made of.
 const FAMILIES: [&str; 3] = ["toy", "yjs", "automerge"];
 
@@ -68,7 +71,8 @@ fn docs(tree: &Tree) -> Result<Unchecked, Failure> {
 
 fn tests(tree: &Tree) -> Result<Unchecked, Failure> {
     install::cargo_tool(tree, "nextest", "cargo-nextest")?;
-    let unchecked = [real_data::missing(tree), tracer(tree), terminal(tree), node(tree)];
+    let unchecked =
+        [real_data::missing(tree), tracer(tree), terminal(tree), node(tree), clients(tree), python(tree)];
     Command::cargo(tree)
         .args(["nextest", "run", "--workspace"])
         .env(real_data::VARIABLE, real_data::folder(tree))
@@ -107,6 +111,18 @@ fn terminal(tree: &Tree) -> Option<String> {
 fn node(tree: &Tree) -> Option<String> {
     let reason = install::node_packages(tree, "tests/node").err()?;
     Some(format!("that charts compile with Vega-Lite after they were edited: {reason}"))
+}
+
+/// Other people's clients for Node. Tests that drive them skip themselves where they cannot be had.
+fn clients(tree: &Tree) -> Option<String> {
+    let reason = install::node_packages(tree, CLIENTS).err()?;
+    Some(format!("that clients of Yjs, Hocuspocus, y-sweet and automerge-repo work with the relay: {reason}"))
+}
+
+/// The same for Python.
+fn python(tree: &Tree) -> Option<String> {
+    let reason = install::python_packages(tree, CLIENTS).err()?;
+    Some(format!("that clients of pycrdt work with the relay: {reason}"))
 }
 
 fn doctests(tree: &Tree) -> Result<Unchecked, Failure> {

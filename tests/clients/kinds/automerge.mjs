@@ -3,20 +3,47 @@
 import * as Automerge from "@automerge/automerge";
 import { Presence, Repo, cbor, interpretAsDocumentId } from "@automerge/automerge-repo";
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
-import { FIELDS, canonical, clamped, utf16, utf16Range } from "../document.mjs";
+import { FIELDS, FIELD_OF, canonical, clamped, utf16, utf16Range } from "../document.mjs";
 import { Client } from "./client.mjs";
 
-const operations = {
-  insert: (doc, { at, value }) => Automerge.splice(doc, ["text"], utf16(doc.text, at), 0, value),
-  delete: (doc, { at, count }) => Automerge.splice(doc, ["text"], ...utf16Range(doc.text, at, count)),
-  set: (doc, { key, value }) => (doc.map[key] = value),
-  unset: (doc, { key }) => delete doc.map[key],
-  push(doc, { at, values }) {
-    const [start] = clamped(doc.list.length, at, 0);
-    doc.list.splice(start, 0, ...values);
-  },
-  pull: (doc, { at, count }) => doc.list.splice(...clamped(doc.list.length, at, count)),
+const isOf = (value, kinds) => kinds.some((kind) => value instanceof kind);
+const NO_MAPS = [Array, Uint8Array, Date, Automerge.Counter, Automerge.ImmutableString];
+
+// Whether something is of the sort that an edit is for.
+const sorts = {
+  text: (value) => typeof value === "string",
+  list: Array.isArray,
+  map: (value) => typeof value === "object" && value !== null && !isOf(value, NO_MAPS),
 };
+
+const inside = (value, token) => (sorts.list(value) || sorts.map(value) ? value[token] : undefined);
+
+// Strings are texts here.
+const withoutMarks = (value) => {
+  if (Array.isArray(value)) return value.map(withoutMarks);
+  if (!sorts.map(value)) return value;
+  if ("$text" in value) return value.$text;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutMarks(member)]));
+};
+
+// By what is edited, the edit, and for texts also where they are.
+const operations = {
+  insert: (text, { at, value }, doc, path) => Automerge.splice(doc, path, utf16(text, at), 0, value),
+  delete: (text, { at, count }, doc, path) => Automerge.splice(doc, path, ...utf16Range(text, at, count)),
+  set: (map, { key, value }) => (map[key] = withoutMarks(value)),
+  unset: (map, { key }) => delete map[key],
+  push(list, { at, values }) {
+    const [start] = clamped(list.length, at, 0);
+    list.splice(start, 0, ...values.map(withoutMarks));
+  },
+  pull: (list, { at, count }) => list.splice(...clamped(list.length, at, count)),
+};
+
+function perform(doc, edit) {
+  const path = edit.in ?? [FIELD_OF[edit.op]];
+  const target = path.reduce(inside, doc);
+  if (sorts[FIELD_OF[edit.op]](target)) operations[edit.op](target, edit, doc, path);
+}
 
 // A value as JSON. With marks, what JSON has no type for keeps it; without, counters and scalar strings are plain.
 function json(value, marks) {
@@ -145,7 +172,7 @@ export class AutomergeClient extends Client {
     this.#handle.change((doc) => {
       const missing = FIELDS.filter((field) => !(field in doc));
       if (missing.length > 0) throw new Error(`the document has no ${missing.join(", ")}`);
-      edits.forEach((edit) => operations[edit.op](doc, edit));
+      edits.forEach((edit) => perform(doc, edit));
     });
     return {};
   }
@@ -154,9 +181,13 @@ export class AutomergeClient extends Client {
     return json(this.#handle.doc().text ?? "", false);
   }
 
+  map() {
+    return json(this.#handle.doc().map ?? {}, false);
+  }
+
   read() {
-    const { list = [], map = {} } = this.#handle.doc();
-    return { json: canonical({ list: json(list, false), map: json(map, false), text: this.text() }) };
+    const { list = [] } = this.#handle.doc();
+    return { json: canonical({ list: json(list, false), map: this.map(), text: this.text() }) };
   }
 
   load({ update }) {

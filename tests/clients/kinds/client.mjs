@@ -16,14 +16,18 @@ const conditions = {
   // At most: the oldest Hocuspocus provider counts below zero.
   unsynced: (client, most) => client.status().unsynced !== null && client.status().unsynced <= most,
   json: (client, wanted) => client.ready() && client.read().json === wanted,
+  map: (client, wanted) => client.ready() && includes(client.map(), wanted),
   length: (client, wanted) => client.ready() && codePoints(client.text()) === wanted,
   others: (client, wanted) => client.presences().others.length === wanted,
   event: (_client, _wanted, watcher) => watcher.seen,
 };
 
+function includes(map, wanted) {
+  return Object.entries(wanted).every(([key, value]) => isDeepStrictEqual(map[key], value));
+}
+
 function isEvent(event, wanted) {
-  if (typeof wanted === "string") return event.event === wanted;
-  return Object.entries(wanted ?? {}).every(([key, value]) => isDeepStrictEqual(event[key], value));
+  return typeof wanted === "string" ? event.event === wanted : includes(event, wanted ?? {});
 }
 
 export class Client {
