@@ -51,7 +51,8 @@ function json(value, marks) {
   if (Array.isArray(value)) return value.map((member) => json(member, marks));
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("hex") };
   if (value instanceof Date) return { $ts: value.getTime() };
-  if (typeof value === "bigint") return { $int: value.toString() };
+  // Whole numbers of more than 32 bits, where another program wrote them.
+  if (typeof value === "bigint") return marks ? { $int: value.toString() } : Number(value);
   if (value instanceof Automerge.Counter) return marked("$counter", value.value);
   if (Automerge.isImmutableString(value)) return marked("$str", value.val);
   if (value === null || typeof value !== "object") return value;
@@ -74,6 +75,8 @@ function withQuery(url, params) {
   for (const [name, value] of Object.entries(params)) address.searchParams.set(name, value);
   return address.href;
 }
+
+const aTurn = () => new Promise(setImmediate);
 
 // The library's adapter, which also tells what the library keeps to itself: how sockets end and what a server refuses.
 class Adapter extends WebSocketClientAdapter {
@@ -111,6 +114,7 @@ export class AutomergeClient extends Client {
   #retryInterval;
   #repo;
   #adapter;
+  #attached;
   #handle;
   #presence;
   #initialState;
@@ -122,6 +126,7 @@ export class AutomergeClient extends Client {
     this.#initialState = presence;
     this.#adapter = new Adapter(this, this.#url, retryInterval);
     this.#repo = new Repo({ network: [this.#adapter], ...options });
+    this.#attached = aTurn();
     this.#open(doc);
     this.#listen();
   }
@@ -222,7 +227,9 @@ export class AutomergeClient extends Client {
     return behind.length;
   }
 
-  disconnect() {
+  // An adapter that is not connected yet cannot be disconnected, and the repo connects it a little later.
+  async disconnect() {
+    await this.#attached;
     this.#adapter.drop();
     this.#repo.networkSubsystem.removeNetworkAdapter(this.#adapter);
     return {};
@@ -231,6 +238,7 @@ export class AutomergeClient extends Client {
   connect() {
     this.#adapter = new Adapter(this, this.#url, this.#retryInterval);
     this.#repo.networkSubsystem.addNetworkAdapter(this.#adapter);
+    this.#attached = aTurn();
     return {};
   }
 
