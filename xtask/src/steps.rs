@@ -71,13 +71,13 @@ fn docs(tree: &Tree) -> Result<Unchecked, Failure> {
 
 fn tests(tree: &Tree) -> Result<Unchecked, Failure> {
     install::cargo_tool(tree, "nextest", "cargo-nextest")?;
-    let unchecked =
-        [real_data::missing(tree), tracer(tree), terminal(tree), node(tree), clients(tree), python(tree)];
+    let unchecked = [real_data::missing(tree), tracer(tree), terminal(tree), node(tree)];
+    let clients = clients(tree);
     Command::cargo(tree)
         .args(["nextest", "run", "--workspace"])
         .env(real_data::VARIABLE, real_data::folder(tree))
         .run("repeat one test with `cargo nextest run -p CRATE NAME`")?;
-    Ok(unchecked.into_iter().flatten().collect())
+    Ok(unchecked.into_iter().flatten().chain(clients).collect())
 }
 
 /// Tests that trace system calls skip themselves where nobody may; here that is said aloud.
@@ -113,16 +113,15 @@ fn node(tree: &Tree) -> Option<String> {
     Some(format!("that charts compile with Vega-Lite after they were edited: {reason}"))
 }
 
-/// Other people's clients for Node. Tests that drive them skip themselves where they cannot be had.
-fn clients(tree: &Tree) -> Option<String> {
-    let reason = install::node_packages(tree, CLIENTS).err()?;
-    Some(format!("that clients of Yjs, Hocuspocus, y-sweet and automerge-repo work with the relay: {reason}"))
-}
-
-/// The same for Python.
-fn python(tree: &Tree) -> Option<String> {
-    let reason = install::python_packages(tree, CLIENTS).err()?;
-    Some(format!("that clients of pycrdt work with the relay: {reason}"))
+/// Other people's clients, on Node and on Python. Tests that drive them skip themselves where they cannot be had, and what
+/// is not checked for that is returned.
+pub fn clients(tree: &Tree) -> Unchecked {
+    let missing = |who: &str, installed: Result<(), String>| {
+        installed.err().map(|reason| format!("that clients of {who} work with the relay: {reason}"))
+    };
+    let node = missing("Yjs, Hocuspocus, y-sweet and automerge-repo", install::node_packages(tree, CLIENTS));
+    let python = missing("pycrdt", install::python_packages(tree, CLIENTS));
+    node.into_iter().chain(python).collect()
 }
 
 fn doctests(tree: &Tree) -> Result<Unchecked, Failure> {

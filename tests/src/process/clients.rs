@@ -5,6 +5,7 @@ pub mod client;
 pub mod driver;
 pub mod edit;
 pub mod kind;
+pub mod round;
 pub mod script;
 
 pub use client::{Client, Status};
