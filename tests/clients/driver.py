@@ -84,9 +84,11 @@ FIELD_OF = {"insert": "text", "delete": "text", "set": "map", "unset": "map", "p
 
 
 def inside(found, token):
-    if isinstance(found, Map):
+    if isinstance(found, Map) and isinstance(token, str):
         return found.get(token)
-    return found[token] if isinstance(found, Array) and 0 <= token < len(found) else None
+    if isinstance(found, Array) and isinstance(token, int) and token < len(found):
+        return found[token]
+    return None
 
 
 def offset(text, position):
@@ -255,6 +257,8 @@ class Client:
             return is_event(plain(self.map()), wanted)
         if name == "length":
             return len(self.text()) == wanted
+        if name == "present":
+            return any(other["state"] == wanted for other in self.presences()["others"])
         if name == "others":
             return len(self.presences()["others"]) == wanted
         if name == "event":

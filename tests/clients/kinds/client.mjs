@@ -18,6 +18,7 @@ const conditions = {
   json: (client, wanted) => client.ready() && client.read().json === wanted,
   map: (client, wanted) => client.ready() && includes(client.map(), wanted),
   length: (client, wanted) => client.ready() && codePoints(client.text()) === wanted,
+  present: (client, wanted) => client.presences().others.some(({ state }) => isDeepStrictEqual(state, wanted)),
   others: (client, wanted) => client.presences().others.length === wanted,
   event: (_client, _wanted, watcher) => watcher.seen,
 };

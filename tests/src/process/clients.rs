@@ -5,8 +5,10 @@ pub mod client;
 pub mod driver;
 pub mod edit;
 pub mod kind;
+pub mod presence;
 pub mod round;
 pub mod script;
+pub mod seed;
 
 pub use client::{Client, Status};
 pub use driver::Driver;

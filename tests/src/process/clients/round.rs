@@ -8,6 +8,7 @@ use syncline_core::path::Path;
 use syncline_core::random::Random;
 
 use super::edit::mark;
+use super::seed::Named;
 use super::{Client, Edit, Kind, Status};
 use crate::process::relay::Relay;
 use crate::process::terminal::Terminal;
@@ -48,6 +49,7 @@ impl Meeting {
     pub fn play(&mut self, seed: u64) -> String {
         let started = Instant::now();
         let kind = self.ada.kind();
+        let _named = Named { what: format!("a round of {kind}"), part: "rounds", seed };
         let named = name(kind, seed);
         let doc = self.ada.open(&self.relay, named.as_deref(), json!({}));
         self.ben.open(&self.relay, Some(&doc), json!({}));

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::client::opening;
 use super::driver::Request;
 use super::edit::{canonical, mark};
+use super::seed::Named;
 use super::{Driver, Edit, Kind};
 use crate::process::PATIENCE;
 use crate::process::proxy::Proxy;
@@ -96,7 +97,7 @@ impl Stage {
     /// # Panics
     /// If somebody reads something else than the others at a quiet point, or a library complains; the seed is printed.
     pub async fn play(&mut self, seed: u64) -> Figures {
-        let _named = Named { family: self.family, seed };
+        let _named = Named { what: format!("a script of {}", self.family), part: "scripts", seed };
         let mut random = Random::new(seed);
         let doc = self.open(&mut random, seed);
         let spec = Spec { family: self.family, kind: DocumentKind::Tree };
@@ -269,21 +270,4 @@ pub async fn hears(document: &Document, name: &str, number: usize) {
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{name} is not heard of"));
-}
-
-/// Tells of which script a failure is.
-struct Named {
-    family: Family,
-    seed: u64,
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let Self { family, seed } = self;
-            println!(
-                "FAILED: script {seed} of {family}; `cargo xtask clients --scripts 1 --seed {seed}` repeats it"
-            );
-        }
-    }
 }
