@@ -311,6 +311,27 @@ pub enum Command {
     },
     /// Print what a document holds and then its changes as they come, one operation a line, until interrupted.
     Watch { doc: String },
+    /// Show who is present in a document, and be present there, until interrupted.
+    ///
+    /// One line for everybody who is there, then one whenever somebody comes (+), moves (=) or goes (-).
+    Presence {
+        doc: String,
+        /// What to be called.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// The colour to be shown in, as CSS has it.
+        #[arg(long, value_name = "COLOUR")]
+        color: Option<String>,
+        /// Be shown as away.
+        #[arg(long)]
+        away: bool,
+        /// Be shown at a place in a text, as in /text:12.
+        #[arg(long, value_name = "PATH:POSITION")]
+        at: Option<String>,
+        /// Be shown with something else: a JSON object.
+        #[arg(long, value_name = "JSON")]
+        metadata: Option<String>,
+    },
     /// Show a board on the whole terminal, to work on with keys and mouse; `?` there tells how.
     ///
     /// A board that is not in the store is fetched. Edits need no relay: they reach it when it can be reached.

@@ -129,9 +129,15 @@ pub enum Event {
         /// Which.
         doc: DocId,
     },
-    /// The answer to [`Replica::host`](crate::replica::Replica::host): a document can be used by clients of other protocols.
+    /// The answer to [`Replica::host`](crate::replica::Replica::host): the log of a document can be shown to clients of
+    /// other protocols.
     Hosted {
         /// Which.
+        doc: DocId,
+    },
+    /// The answer to [`Replica::build`](crate::replica::Replica::build): clients of other protocols can contribute to it.
+    Built {
+        /// Which document.
         doc: DocId,
     },
     /// More of the log of a hosted document is on disk.
@@ -199,6 +205,12 @@ pub enum Event {
         doc: DocId,
         /// Which entry.
         id: EntryId,
+    },
+    /// Somebody has come to a document, has moved there, or is gone; see
+    /// [`Replica::present`](crate::replica::Replica::present).
+    Present {
+        /// Which document.
+        doc: DocId,
     },
     /// A peer has been greeted, or has gone.
     Peer {

@@ -21,6 +21,7 @@ pub mod log;
 pub mod model;
 pub mod operation;
 pub mod path;
+pub mod presence;
 pub mod protocol;
 pub mod random;
 pub mod replica;

@@ -27,6 +27,7 @@ mod namesake;
 mod outbound;
 mod peer;
 mod pending;
+mod presence;
 mod refusal;
 mod skipping;
 mod snapshot;
@@ -154,6 +155,8 @@ pub struct Replica {
     intake: Intake,
     /// What of documents may be unloaded.
     loaded: Loaded,
+    /// When it is next seen to it who is still present.
+    presence_check: Option<Time>,
     /// Makes the frames of all links.
     packer: Packer,
 }
@@ -171,6 +174,7 @@ impl Replica {
             fault: None,
             intake: Intake::default(),
             loaded: Loaded::default(),
+            presence_check: None,
             packer: Packer::default(),
         }
     }
@@ -214,6 +218,7 @@ impl Replica {
         deadlines
             .flatten()
             .chain(self.retries.values().copied())
+            .chain(self.presence_check)
             .min()
             .map(|time| self.context.on_clock(time))
     }
@@ -279,6 +284,12 @@ impl Replica {
             self.context.post(*connection, Message::Goodbye { retry_after });
         }
         self.deliver();
+    }
+
+    /// On whose behalf edits are made here.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.context.config.principal
     }
 
     /// The document, if it is open and held as one.

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use syncline_core::crdt::GateError;
 use syncline_core::entry::{Body, Family, Kind, Seen, Spec};
 use syncline_core::event::Event;
-use syncline_core::id::Principal;
+use syncline_core::id::{DocId, Principal};
 use syncline_core::path::Path;
 use syncline_core::replica::{ContributeError, Contributed, Guest, Replica};
 use syncline_core::time::Time;
 use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
 use yrs::{Doc, GetString, ReadTxn, StateVector, Text, Transact, Update};
 
 use replicas::doc;
@@ -31,8 +32,12 @@ struct Scene {
 
 impl Scene {
     fn new(spec: Spec) -> Self {
+        Self::with(spec, Policy::relay())
+    }
+
+    fn with(spec: Spec, relay: Policy) -> Self {
         let mut world = World::default();
-        let relay = world.add(Policy::relay());
+        let relay = world.add(relay);
         let client = world.client(spec);
         world.connect(client, relay);
         let mut scene = Self { world, relay, client };
@@ -42,6 +47,12 @@ impl Scene {
 
     fn host(&mut self, spec: Spec) {
         self.relay().host(Time(1), &doc(), Some(spec));
+        self.world.settle();
+        self.build();
+    }
+
+    fn build(&mut self) {
+        self.relay().build(Time(1), &doc());
         self.world.settle();
         assert!(self.relay().exchange(&doc()).is_some(), "it is ready");
     }
@@ -191,10 +202,53 @@ fn a_document_is_built_beside_what_comes_meanwhile_and_is_let_go() {
     scene.relay().unhost(&doc());
     assert!(scene.relay().document(&doc()).is_none(), "a relay holds the gate alone");
     scene.relay().host(Time(1), &doc(), None);
-    scene.relay().host(Time(1), &doc(), None);
+    scene.relay().build(Time(1), &doc());
+    scene.relay().build(Time(1), &doc());
     scene.world.write(scene.client, "two ");
     let other = stranger_of(&scene.missing(&[0]));
     assert_eq!(text(&other), "two one ");
+}
+
+#[test]
+fn who_holds_nothing_needs_no_document_built() {
+    let mut scene = Scene::new(YJS);
+    scene.relay().unhost(&doc());
+    scene.world.write(scene.client, "one ");
+    scene.relay().compact(&doc());
+    scene.world.settle();
+    scene.world.write(scene.client, "two ");
+    scene.relay().host(Time(1), &doc(), None);
+    scene.world.settle();
+    let log = scene.relay().log(&doc()).unwrap();
+    let (base, offset) = (log.base().unwrap().state.clone(), log.base_offset());
+    let updates = scene.updates(offset);
+    let other = stranger(78);
+    [base].iter().chain(&updates).for_each(|update| receive(&other, update));
+    assert_eq!(text(&other), "two one ");
+    let version = other.transact().state_vector().encode_v1();
+    assert_eq!(scene.relay().version(&doc()).unwrap(), version);
+    assert!(scene.relay().document(&doc()).is_none(), "a relay holds the gate alone");
+    let guest = scene.guest();
+    let early = scene.send(&guest, &type_at(&other, 0, "three "));
+    assert_eq!(early, Err(ContributeError::NotBuilt(doc())));
+    scene.build();
+    assert_eq!(scene.send(&guest, &whole(&other)).unwrap().entries, 1);
+}
+
+#[test]
+fn a_document_is_built_for_guests_as_long_as_there_is_memory() {
+    let mut scene = Scene::with(YJS, Policy { loaded_bytes: 100_000, ..Policy::relay() });
+    let guest = scene.guest();
+    scene.send(&guest, &type_at(&stranger(77), 0, &"much ".repeat(10_000))).unwrap();
+    let other = DocId::new("other").unwrap();
+    scene.relay().host(Time(4), &other, Some(YJS));
+    scene.world.settle();
+    assert!(scene.relay().exchange(&doc()).is_none(), "the other one was used last");
+    assert!(scene.relay().log(&doc()).is_some(), "who comes is given what is there");
+    scene.build();
+    scene.relay().build(Time(5), &other);
+    scene.world.settle();
+    assert!(scene.relay().exchange(&other).is_some());
 }
 
 #[test]

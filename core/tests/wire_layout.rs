@@ -14,6 +14,7 @@ use quickcheck::QuickCheck;
 use syncline_core::entry;
 use syncline_core::id;
 use syncline_core::operation;
+use syncline_core::presence;
 use syncline_core::value;
 use syncline_core::wire::{self, Codec, Message, encode_entry, encode_have, encode_operations};
 use wire_support::{AnyEntry, AnyHave, AnyMessage, AnyOperation};
@@ -74,6 +75,19 @@ enum Body {
     Update(Vec<u8>),
     Void(EntryId),
     Foreign(Vec<u8>),
+}
+
+type Selection = (String, String, String);
+
+#[derive(Encode)]
+struct Presence {
+    user: String,
+    name: String,
+    color: String,
+    status: u32,
+    selection: Option<Selection>,
+    active: u64,
+    metadata: String,
 }
 
 #[derive(Encode)]
@@ -162,6 +176,21 @@ fn entry(entry: &entry::Entry) -> Entry {
             entry::Body::Foreign(bytes) => Body::Foreign(bytes.to_vec()),
         },
     }
+}
+
+fn sighting(sighting: &presence::Sighting) -> ([u8; 16], Option<Presence>) {
+    let shown = sighting.presence.as_ref().map(|shown| Presence {
+        user: shown.user.to_string(),
+        name: shown.name.clone(),
+        color: shown.color.clone(),
+        status: shown.status as u32,
+        selection: shown.selection.as_ref().map(|selection| {
+            (selection.path.to_string(), selection.anchor.0.clone(), selection.head.0.clone())
+        }),
+        active: shown.active.0,
+        metadata: shown.metadata.to_string(),
+    });
+    (*sighting.session.as_bytes(), shown)
 }
 
 fn touch_kind(kind: entry::TouchKind) -> Touch {
@@ -270,6 +299,9 @@ fn mirrored(message: &Message) -> (u8, Vec<u8>) {
         Message::Goodbye { retry_after } => (15, bincode(retry_after)),
         Message::Ping { token } => (16, bincode(token)),
         Message::Pong { token } => (17, bincode(token)),
+        Message::Presence { doc, sightings } => {
+            (18, bincode((doc.as_str(), sightings.iter().map(sighting).collect::<Vec<_>>())))
+        }
     }
 }
 

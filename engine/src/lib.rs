@@ -35,6 +35,7 @@ mod history;
 mod link;
 pub mod node;
 mod observers;
+mod presence;
 mod status;
 mod typed;
 
@@ -43,6 +44,7 @@ pub use engine::{Builder, Engine};
 pub use error::{BoxError, EditError, OpenError, SaveError};
 pub use history::{Deed, History, PastEdit};
 pub use observers::{Loss, MAX_LOST_OPERATIONS};
+pub use presence::{Excess, Session};
 pub use status::{Connection, Status};
 pub use typed::Typed;
 
@@ -51,6 +53,7 @@ pub use syncline_core::event::Progress;
 pub use syncline_core::id::{DocId, EntryId, Principal};
 pub use syncline_core::operation::Operation;
 pub use syncline_core::path::Path;
+pub use syncline_core::presence::{self as present, Presence, SessionId};
 pub use syncline_core::replica::{Batching, Compaction, Editor};
 pub use syncline_core::schema::{Edit, Schema};
 pub use syncline_core::value::{NodeKind, Value};

@@ -26,6 +26,7 @@ use crate::guests::{Endpoint, Guests, MAX_MESSAGE_BYTES};
 use crate::head::{self, Wants};
 use crate::http;
 use crate::identity::{Identity, IdentityError};
+use crate::intake::{Intake, Meter, Metered};
 use crate::listing::Listings;
 use crate::rooms::{Room, Rooms};
 
@@ -119,6 +120,8 @@ pub(crate) struct Shared {
     /// What the page shows of the store.
     pub listings: Listings,
     connections: Arc<Semaphore>,
+    /// Where clients of other protocols send large messages.
+    intake: Intake,
 }
 
 impl Relay {
@@ -165,6 +168,7 @@ impl Relay {
             updates,
             listings: Listings::default(),
             connections: Arc::new(Semaphore::new(allowed_connections())),
+            intake: Intake::default(),
         });
         let accepting = tokio::spawn(accept_all(shared.clone(), listener));
         Ok(Self { shared, address, accepting })
@@ -215,10 +219,12 @@ fn tell_rooms(rooms: &Rooms, event: &Event) {
     match event {
         Event::Created { doc } => rooms.name([doc.clone()].into_iter()),
         Event::Hosted { doc } => rooms.tell(doc, Room::open),
+        Event::Built { doc } => rooms.tell(doc, Room::on_built),
         Event::Changed { doc, .. } => {
             rooms.arrived(doc);
             rooms.tell(doc, Room::follow);
         }
+        Event::Present { doc } => rooms.tell(doc, Room::on_present),
         Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),
         Event::Failed { doc, error } => rooms.fail(doc, error),
         Event::Store { fault: Some(fault) } => rooms.fail_all(fault),
@@ -254,6 +260,8 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         Event::Opened { .. }
         | Event::Created { .. }
         | Event::Hosted { .. }
+        | Event::Built { .. }
+        | Event::Present { .. }
         | Event::Durable { .. }
         | Event::Saved { .. }
         | Event::WaitedEnough { .. }
@@ -321,12 +329,19 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             {
                 return;
             }
-            let most = if endpoint.is_some() { MAX_MESSAGE_BYTES } else { MAX_FRAME_BYTES };
-            let settings = WebSocketSettings::default().max_frame_bytes(most);
-            let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+            let settings = WebSocketSettings::default();
             match endpoint {
-                None => run(&shared.node, link, visitor).await,
-                Some(endpoint) => shared.guests.serve(endpoint, link, upgrade.token).await,
+                None => {
+                    let settings = settings.max_frame_bytes(MAX_FRAME_BYTES);
+                    let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+                    run(&shared.node, link, visitor).await;
+                }
+                Some(endpoint) => {
+                    let (settings, meter) = (settings.max_frame_bytes(MAX_MESSAGE_BYTES), Meter::default());
+                    let stream = Metered::new(stream, shared.intake.clone(), meter.clone());
+                    let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+                    shared.guests.serve(endpoint, link, meter, upgrade.token).await;
+                }
             }
         }
     }

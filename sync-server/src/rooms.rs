@@ -7,6 +7,9 @@
 
 mod announcements;
 pub(crate) mod awareness;
+mod company;
+mod missing;
+mod presence;
 mod room;
 mod seat;
 mod tail;
@@ -23,11 +26,12 @@ use syncline_core::entry::Family;
 use syncline_core::event::{DocumentError, StoreFault};
 use thiserror::Error;
 
+pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
 pub(crate) use room::Room;
 pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
 pub(crate) use tail::Piece;
 
-/// How long a room stays after its last seat was left: who reconnects finds the document built.
+/// How long a room stays after its last seat was left: who reconnects finds the document in memory.
 pub(crate) const LINGERING_TIME: Duration = Duration::from_secs(10);
 
 /// Most documents that are waited for and are not there.
@@ -80,10 +84,14 @@ impl Rooms {
         if let Some(fault) = self.node.look(|replica| replica.fault().cloned()) {
             return Err(DocumentError::Store { doc: doc.clone(), fault }.into());
         }
-        let room = self.room(doc, make.then_some(Spec { family, kind: Kind::Tree }));
+        let room = self.room(doc, family, make.then_some(Spec { family, kind: Kind::Tree }));
         // The seat keeps the room open meanwhile.
         let seat = Seat::take(self.clone(), room, author, inbox, number);
         seat.room().opened().await?;
+        if family == Family::Automerge {
+            // Its protocol cannot say anything without the document.
+            seat.room().with_built(|_, _| ()).await?;
+        }
         let found = self.node.look(|replica| replica.spec(doc));
         match found {
             Some(found) if found.family != family => Err(EnterError::OtherFamily { doc: doc.clone(), found }),
@@ -91,12 +99,12 @@ impl Rooms {
         }
     }
 
-    fn room(&self, doc: &DocId, spec: Option<Spec>) -> Arc<Room> {
+    fn room(&self, doc: &DocId, family: Family, spec: Option<Spec>) -> Arc<Room> {
         let mut rooms = self.lock();
         let room = match rooms.entry(doc.clone()) {
             Entry::Occupied(room) => room.get().clone(),
             Entry::Vacant(vacant) => {
-                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone()))).clone();
+                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone(), family))).clone();
                 self.node.with(|replica, now| replica.host(now, doc, spec));
                 room
             }

@@ -20,12 +20,8 @@ pub trait Exchange: Crdt {
     /// as one of `replicas`. A refused update leaves the document as it was.
     fn receive(&mut self, replicas: &Have, update: &[u8]) -> Result<Vec<Bytes>, ReceiveError>;
 
-    /// What the document holds, in the terms of its family: a Yjs state vector, or the hashes of Automerge's heads one
-    /// after the other.
-    fn version(&self) -> Result<Bytes, Damaged>;
-
-    /// What somebody lacks who holds `version`, as one update; no bytes stand for nothing. Deletions are always part of it, as versions of Yjs tell
-    /// nothing of them.
+    /// What somebody lacks who holds such a version ([`Gate::version`](super::Gate::version)), as one update; no bytes stand
+    /// for nothing. Deletions are always part of it, as versions of Yjs tell nothing of them.
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError>;
 
     /// The document as one of Automerge, whose sync protocol needs more of it.

@@ -335,6 +335,7 @@ const fn doc_of(message: &Message) -> Option<&DocId> {
         | Message::Ack { doc, .. }
         | Message::SnapshotPart { doc, .. }
         | Message::Refused { doc, .. }
+        | Message::Presence { doc, .. }
         | Message::Shut { doc } => Some(doc),
         Message::Failure { doc, .. } => doc.as_ref(),
         Message::Hello(_) | Message::Goodbye { .. } | Message::Ping { .. } | Message::Pong { .. } => None,

@@ -50,7 +50,7 @@ pub(super) enum Purpose {
     /// A snapshot, to take its place.
     Compact,
     /// A document, for clients of other protocols.
-    Host,
+    Build,
 }
 
 /// What became of a [`Merge`]: something for [`Input::Merged`](crate::event::Input::Merged).
@@ -104,7 +104,7 @@ impl Merge {
         let product = match self.purpose {
             Purpose::Compact => answered(|| self.state(&mut skipped))
                 .map(|state| Product::Snapshot(Arc::new(self.snapshot(state)))),
-            Purpose::Host => answered(|| self.replay(&mut skipped).map(Some)).map(Product::Document),
+            Purpose::Build => answered(|| self.replay(&mut skipped).map(Some)).map(Product::Document),
         };
         let poison = skipped.beyond(&before).collect();
         Merged { merge: self, product: product.unwrap_or(Product::Nothing), poison }
@@ -228,7 +228,7 @@ impl Live {
     pub(super) fn on_merged(&mut self, context: &mut Context, merged: Merged) {
         match merged.merge.purpose {
             Purpose::Compact => self.on_compacted(context, merged),
-            Purpose::Host => self.on_built(context, merged),
+            Purpose::Build => self.on_built(context, merged),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use crate::crdt::{self, Crdt, Damaged, Gate, GateError, Writer};
 use crate::entry::{Body, Entry, Spec};
 use crate::event::Snapshot;
@@ -142,7 +144,15 @@ impl Content {
         document.apply(&updates.collect::<Vec<_>>())
     }
 
-    /// Memory that the gate takes, in bytes, roughly. What a document takes nobody asks: it is in use.
+    /// What it holds, in the terms of its family, if that can be told.
+    pub fn version(&self) -> Option<Bytes> {
+        match self {
+            Self::Gated(gate) => gate.version(),
+            Self::Built(document) => document.version(),
+        }
+    }
+
+    /// Memory that the gate takes, in bytes, roughly, without a document behind it.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Gated(gate) => gate.bytes(),

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::live::Live;
 use super::memory::Share;
 use super::peer::{Peer, Portion};
+use super::presence::Presences;
 use crate::entry::Spec;
 use crate::event::{DocumentError, Event, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Epoch, WriteId};
@@ -33,6 +34,8 @@ pub(super) struct Document {
     compacts: bool,
     /// What it adds to what may be unloaded.
     pub share: Option<Share>,
+    /// Who is present, whether it is in memory or not.
+    pub presences: Presences,
 }
 
 /// A message that came before the document was loaded.
@@ -70,6 +73,7 @@ impl Document {
             hosted: false,
             compacts: false,
             share: None,
+            presences: Presences::default(),
         }
     }
 
@@ -81,10 +85,14 @@ impl Document {
         }
     }
 
-    /// Leaves the document to the disk, if nothing of it is under way; false if something is.
-    pub fn rest(&mut self) -> bool {
+    /// Leaves the document to the disk, if nothing of it is under way, or if guests have it at least its log; false if
+    /// nothing can be done.
+    pub fn rest(&mut self, context: &mut Context) -> bool {
         let Phase::Live(live) = &mut self.phase else { return false };
-        if self.wanted || self.hosted || !live.may_rest() {
+        if self.hosted && !self.wanted {
+            return live.unbuild(context);
+        }
+        if self.wanted || !live.may_rest() {
             return false;
         }
         let (peers, head) = (std::mem::take(&mut live.peers), live.log().head());
@@ -92,10 +100,10 @@ impl Document {
         true
     }
 
-    /// What memory the document takes, if that may be given back; in bytes, roughly.
+    /// What memory the document takes, if some of that may be given back; in bytes, roughly.
     pub fn unloadable_bytes(&mut self) -> Option<usize> {
         match &mut self.phase {
-            Phase::Live(live) if !self.wanted && !self.hosted => Some(live.bytes()),
+            Phase::Live(live) if !self.wanted => Some(live.bytes()),
             Phase::Live(_) | Phase::Loading { .. } | Phase::Resting { .. } => None,
         }
     }
@@ -209,6 +217,11 @@ impl Document {
             Phase::Loading { peers, .. } | Phase::Resting { peers, .. } => peers,
             Phase::Live(live) => &live.peers,
         }
+    }
+
+    /// The links on which it is open.
+    pub fn connections(&self) -> BTreeSet<ConnectionId> {
+        self.peers().keys().copied().collect()
     }
 
     /// On how many links it is open.

@@ -1,13 +1,15 @@
 //! Documents that clients of other protocols use through this replica, its *guests*.
 //!
-//! A guest has no log. It says what it holds in the terms of its family, so a hosted document is held as a CRDT, also by a
-//! relay, which can do without one otherwise. What a guest sends that is new is appended in its name, under an id that is
-//! drawn for it. The driver, who speaks the protocols, reads off the log what guests are sent: past a position, as peers
+//! A guest has no log. It says what it holds in the terms of its family, so telling what it lacks, or what of what it sends
+//! is new, takes the document as a CRDT, also at a relay, which can do without one otherwise: it is *built* for guests when
+//! the first of them needs that. Who holds nothing does not: the log's base and what follows is what it lacks. What a guest
+//! sends that is new is appended in its name, under an id that is drawn for it. The driver, who speaks the protocols, reads off the log what guests are sent: past a position, as peers
 //! are. What a *replica* wrote must not reach guests before it is durable: a guest cannot be asked for it by its name, so if
 //! it were lost here, nobody could tell whose it was when it comes back.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::compaction::{Merged, Product, Purpose};
@@ -22,16 +24,18 @@ use crate::id::{DocId, EntryId, Have, Principal, ReplicaId};
 use crate::log::Log;
 use crate::time::Time;
 
-/// How far a document is on its way to be held as a CRDT for guests.
+/// What guests need of a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Hosting {
     /// No guest has it.
     #[default]
     None,
-    /// It is being built.
+    /// Its log: who comes is given what is there.
+    Log,
+    /// It as a CRDT, which is being built.
     Building,
-    /// Guests can use it.
-    Ready,
+    /// It is held as one.
+    Built,
 }
 
 /// In whose name something is appended that a guest sends.
@@ -60,9 +64,9 @@ pub struct Contributed<T> {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContributeError {
-    /// The document is not hosted, or not ready yet.
-    #[error("document {0:?} is not open for clients of other protocols")]
-    NotHosted(DocId),
+    /// The document is not built for guests; see [`Replica::build`].
+    #[error("document {0:?} is not held as clients of other protocols know it")]
+    NotBuilt(DocId),
     /// The store cannot be written, so nothing could be saved.
     #[error("nothing can be saved at the moment: {0}")]
     Stopped(StoreFault),
@@ -90,13 +94,24 @@ impl From<ReceiveError> for ContributeError {
 }
 
 impl Replica {
-    /// Holds a document for guests: answered by [`Event::Hosted`] or [`Event::Failed`]. With `spec` it is made if there is
-    /// none. Hosting a hosted document answers again.
+    /// Keeps a document in memory for guests: answered by [`Event::Hosted`] or [`Event::Failed`]. With `spec` it is made if
+    /// there is none. Hosting a hosted document answers again.
     pub fn host(&mut self, now: Time, doc: &DocId, spec: Option<Spec>) {
         self.context.set_clock(now);
         let document = self.documents.entry(doc.clone());
         let document = document.or_insert_with(|| Document::load(&mut self.context, doc, spec, false));
         document.host(&mut self.context, spec);
+        self.note_use(doc);
+        self.deliver();
+    }
+
+    /// Has a hosted document held as a CRDT, by which it is known what guests lack and bring: answered by [`Event::Built`],
+    /// or [`Event::Failed`]. That lasts until the memory is needed for others, or guests have left.
+    pub fn build(&mut self, now: Time, doc: &DocId) {
+        self.context.set_clock(now);
+        if let Some(live) = self.documents.get_mut(doc).and_then(Document::live_mut) {
+            live.build(&mut self.context);
+        }
         self.note_use(doc);
         self.deliver();
     }
@@ -122,7 +137,7 @@ impl Replica {
         now: Time,
         doc: &DocId,
         guest: &Guest,
-        receive: impl FnOnce(&mut dyn Exchange, &Have) -> Result<(Vec<bytes::Bytes>, T), ReceiveError>,
+        receive: impl FnOnce(&mut dyn Exchange, &Have) -> Result<(Vec<Bytes>, T), ReceiveError>,
     ) -> Result<Contributed<T>, ContributeError> {
         self.context.set_clock(now);
         if let Some(fault) = &self.fault {
@@ -132,21 +147,28 @@ impl Replica {
             return Err(ContributeError::Busy);
         }
         let live = self.documents.get_mut(doc).and_then(Document::live_mut);
-        let live = live.filter(|live| live.hosting == Hosting::Ready);
-        let live = live.ok_or_else(|| ContributeError::NotHosted(doc.clone()))?;
+        let live = live.filter(|live| live.hosting == Hosting::Built);
+        let live = live.ok_or_else(|| ContributeError::NotBuilt(doc.clone()))?;
         let contributed = live.contribute(&mut self.context, guest, receive);
+        self.note_use(doc);
         self.drop_done(doc);
         self.deliver();
         contributed
     }
 
-    /// A hosted document as its guests know it, once it is ready.
+    /// A hosted document as its guests know it, once it is built.
     pub fn exchange(&mut self, doc: &DocId) -> Option<&mut dyn Exchange> {
         let live = self.documents.get_mut(doc)?.live_mut()?;
-        if live.hosting != Hosting::Ready {
+        if live.hosting != Hosting::Built {
             return None;
         }
         live.content.document_mut()?.exchange()
+    }
+
+    /// What a document holds, in the terms of its family; `None` where it must be built to tell.
+    #[must_use]
+    pub fn version(&self, doc: &DocId) -> Option<Bytes> {
+        self.documents.get(doc)?.content()?.version()
     }
 
     /// What guests are sent of a document behind an offset: entries that bring something and are not skipped. It ends before
@@ -190,24 +212,30 @@ impl Live {
         self.hosting != Hosting::None
     }
 
-    /// Has the document built, unless it is.
+    /// Guests use the document from now on.
     pub(super) fn host(&mut self, context: &mut Context) {
-        match self.hosting {
-            Hosting::Building => {}
-            Hosting::Ready => context.tell(Event::Hosted { doc: self.doc.clone() }),
-            Hosting::None if self.content.is_built() => self.hosted(context),
-            Hosting::None => self.build(context),
+        if self.hosting == Hosting::None {
+            self.hosting = Hosting::Log;
         }
-    }
-
-    fn hosted(&mut self, context: &mut Context) {
-        self.hosting = Hosting::Ready;
         context.tell(Event::Hosted { doc: self.doc.clone() });
     }
 
     fn build(&mut self, context: &mut Context) {
+        match self.hosting {
+            Hosting::None | Hosting::Building => {}
+            Hosting::Log if !self.content.is_built() => self.begin_building(context),
+            Hosting::Log | Hosting::Built => self.built(context),
+        }
+    }
+
+    fn built(&mut self, context: &mut Context) {
+        self.hosting = Hosting::Built;
+        context.tell(Event::Built { doc: self.doc.clone() });
+    }
+
+    fn begin_building(&mut self, context: &mut Context) {
         self.hosting = Hosting::Building;
-        if let Some(merge) = self.beginning(self.log.head(), Purpose::Host) {
+        if let Some(merge) = self.beginning(self.log.head(), Purpose::Build) {
             context.emit(Output::Merge(merge));
         }
     }
@@ -221,10 +249,10 @@ impl Live {
         let Product::Document(mut content) = product else {
             // What cannot be built beside everything else cannot be built here.
             self.rebuild_as(context, true);
-            return self.hosted(context);
+            return self.built(context);
         };
         if !merge.is_beginning_of(self) {
-            return self.build(context);
+            return self.begin_building(context);
         }
         let since: Vec<Arc<Entry>> = self.log.after(merge.end()).map(|stored| stored.entry.clone()).collect();
         let since: Vec<&Entry> = since.iter().map(|entry| &**entry).collect();
@@ -234,29 +262,36 @@ impl Live {
         } else {
             self.rebuild_as(context, true);
         }
-        self.hosted(context);
+        self.built(context);
     }
 
-    /// A relay that nobody needs the document of holds only the gate.
     fn unhost(&mut self, context: &mut Context) {
+        self.unbuild(context);
         self.hosting = Hosting::None;
-        if !context.config.policy.built && self.content.is_built() && !self.peers.is_empty() {
+    }
+
+    /// A relay that nobody needs the document of holds only the gate. Returns whether that has made a difference.
+    pub(super) fn unbuild(&mut self, context: &mut Context) -> bool {
+        let built = !context.config.policy.built && self.content.is_built();
+        if built {
+            self.hosting = Hosting::Log;
             self.rebuild_as(context, false);
         }
+        built
     }
 
     fn contribute<T>(
         &mut self,
         context: &mut Context,
         guest: &Guest,
-        receive: impl FnOnce(&mut dyn Exchange, &Have) -> Result<(Vec<bytes::Bytes>, T), ReceiveError>,
+        receive: impl FnOnce(&mut dyn Exchange, &Have) -> Result<(Vec<Bytes>, T), ReceiveError>,
     ) -> Result<Contributed<T>, ContributeError> {
         let have = self.log.have();
         if have.counter(&guest.replica) == 0 && have.len() >= MAX_WRITERS {
             return Err(ContributeError::TooManyWriters);
         }
         let exchange = self.content.document_mut().and_then(|document| document.exchange());
-        let exchange = exchange.ok_or_else(|| ContributeError::NotHosted(self.doc.clone()))?;
+        let exchange = exchange.ok_or_else(|| ContributeError::NotBuilt(self.doc.clone()))?;
         let received = receive(exchange, have).map_err(ContributeError::from);
         if let Err(ContributeError::Damaged(_)) = &received {
             self.rebuild(context);

@@ -26,6 +26,9 @@ pub const MAX_WRITERS: usize = 1 << 18;
 /// What a document takes in memory before there is anything in it.
 const FIXED_BYTES: usize = 4 << 10;
 
+/// How much more memory a document takes than its log, roughly.
+const BUILT_TIMES: usize = 16;
+
 /// A document in memory. The files beside this one add what it does: [`super::sync`] talks to peers,
 /// [`super::edit`] serves the application, [`super::refusal`], [`super::namesake`], [`super::skipping`], [`super::snapshot`]
 /// and [`super::compaction`] rebuild the log.
@@ -193,7 +196,8 @@ impl Live {
         if log.abs_diff(at) > GRAIN + at / 8 {
             self.content_bytes = (log, self.content.bytes());
         }
-        FIXED_BYTES + log + self.content_bytes.1 + self.known.len() * size_of::<PeerCursor>()
+        let built = if self.content.is_built() { BUILT_TIMES * log } else { 0 };
+        FIXED_BYTES + log + built + self.content_bytes.1 + self.known.len() * size_of::<PeerCursor>()
     }
 
     pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {

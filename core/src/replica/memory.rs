@@ -3,7 +3,7 @@
 //! something of the document, or takes what it has coming.
 //!
 //! Only what no application has open here can be unloaded, as applications read whenever they like. That is everything at a
-//! relay.
+//! relay. Of what clients of other protocols have, the log stays, and the document behind it goes.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -88,7 +88,7 @@ impl Loads {
 }
 
 impl Replica {
-    /// Memory that documents take which are open on links alone, in bytes, roughly.
+    /// Memory that documents take which no application has open here, in bytes, roughly.
     #[must_use]
     pub const fn loaded_bytes(&self) -> usize {
         self.loaded.bytes
@@ -130,9 +130,10 @@ impl Replica {
                 return;
             }
             if let Some(document) = self.documents.get_mut(&doc)
-                && document.rest()
+                && document.rest(&mut self.context)
             {
-                self.loaded.take(document.share.take());
+                let left = document.unloadable_bytes();
+                self.loaded.put(&doc, &mut document.share, left);
             }
         }
     }

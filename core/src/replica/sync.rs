@@ -60,8 +60,11 @@ impl Replica {
             return self.drop_done(&doc);
         }
         let makes = self.access(id, &doc) == Access::Write;
+        let opens = matches!(message, Message::Open { .. });
+        let opened = doc.clone();
         match (self.documents.get_mut(&doc), message) {
             (_, Message::Shut { doc }) => self.on_shut(id, &doc),
+            (_, Message::Presence { doc, sightings }) => self.on_presence(id, &doc, sightings),
             (_, Message::Described { doc, spec }) => self.context.tell(Event::Described { doc, spec }),
             (_, Message::Failure { doc, code, message }) => self.on_failure(id, doc, code, message),
             (Some(document), message) if document.live().is_none() => {
@@ -81,6 +84,9 @@ impl Replica {
                 self.drop_done(&doc);
             }
             (None, message) => self.on_unknown_document(id, &doc, message),
+        }
+        if opens {
+            self.greet_with_presence(id, &opened);
         }
     }
 
@@ -218,6 +224,7 @@ impl Live {
             }
             Message::Hello(_)
             | Message::Described { .. }
+            | Message::Presence { .. }
             | Message::Shut { .. }
             | Message::Failure { .. }
             | Message::Goodbye { .. }

@@ -286,11 +286,12 @@ async fn read(
 ) -> Result<Response, Refused> {
     let name = named(&doc)?;
     let access = access(&shared, &headers, &name)?;
-    let mut seat = sit(&shared, &name, &access, false).await?;
-    let missing =
-        seat.join(&[]).map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let seat = sit(&shared, &name, &access, false).await?;
+    let missing = seat.room().difference(&[]).await.map_err(EnterError::from)?;
+    let missing = missing.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     seat.room().durable_at(missing.offset).await;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], missing.update).into_response())
+    let update = missing.updates.into_iter().next().unwrap_or_default();
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], update).into_response())
 }
 
 async fn write(
@@ -308,7 +309,7 @@ async fn write(
         ));
     }
     let mut seat = sit(&shared, &name, &access, true).await?;
-    let contributed = seat.contribute(&update).map_err(|error| {
+    let contributed = seat.contribute(&update).await.map_err(EnterError::from)?.map_err(|error| {
         let status = match &error {
             ContributeError::Refused(_) => StatusCode::BAD_REQUEST,
             _ => StatusCode::SERVICE_UNAVAILABLE,

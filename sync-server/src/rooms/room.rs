@@ -1,38 +1,39 @@
 //! One room: a document, who is in it, and the end of its log.
+//!
+//! Who comes and holds nothing is given the log as it is, its base and what follows. Everything else takes the document,
+//! which is built when the first one needs it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use syncline::DocId;
 use syncline::node::Node;
+use syncline::{DocId, Family, Principal};
 use syncline_core::crdt::{Damaged, Exchange, ReceiveError};
-use syncline_core::entry::Cursor;
 use syncline_core::event::DocumentError;
 use syncline_core::id::Have;
+use syncline_core::log::Log;
 use syncline_core::replica::{ContributeError, Contributed, Guest, Replica};
+use syncline_core::time::Time;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::SeatId;
 use super::announcements::Announcements;
 use super::awareness::{Awareness, Heard};
+use super::missing::{Missing, is_nothing};
+use super::presence::Company;
 use super::seat::Inbox;
 use super::tail::{Piece, Tail};
 use syncline_core::protocol::lib0::Malformed;
-use syncline_core::protocol::y_websocket::Sync;
-
-/// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
-const STALE_BYTES: usize = 64 << 10;
-const STALE_PART: usize = 8;
 
 /// A Yjs state vector of a document without content.
-const HOLDS_NOTHING: &[u8] = &[0];
+pub(super) const HOLDS_NOTHING: &[u8] = &[0];
 
 /// How far a room is.
 #[derive(Clone, Debug)]
 pub(crate) enum Opening {
-    /// Its document is being loaded and built.
+    /// Its document is being loaded.
     Waiting,
     /// It can be used.
     Open,
@@ -40,45 +41,32 @@ pub(crate) enum Opening {
     Failed(DocumentError),
 }
 
-/// What somebody lacks, and up to where in the log.
-#[derive(Clone, Debug)]
-pub(crate) struct Missing {
-    /// It, as one update.
-    pub update: Bytes,
-    /// The same as a message of y-websocket that answers what the client said it holds. Both are the same memory, which all
-    /// share who are sent it.
-    pub answer: Bytes,
-    /// What is appended from here on is not part of it.
-    pub offset: u64,
-    /// The same as a position in the log.
-    pub cursor: Option<Cursor>,
-}
-
-impl Missing {
-    fn new(update: &[u8], offset: u64, cursor: Option<Cursor>) -> Self {
-        let mut answer = Vec::new();
-        Sync::Step2 { update }.write(&mut answer);
-        let answer = Bytes::from(answer);
-        let update = answer.slice(answer.len() - update.len()..);
-        Self { update, answer, offset, cursor }
-    }
+/// A client with a seat.
+struct Seated {
+    inbox: Arc<Inbox>,
+    number: usize,
+    author: Principal,
 }
 
 /// A document as guests use it.
 pub(crate) struct Room {
     doc: DocId,
+    family: Family,
     node: Node,
     opening: watch::Sender<Opening>,
     durable: watch::Sender<u64>,
+    /// Told when the document was built.
+    built: watch::Sender<()>,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
-struct Inner {
+pub(super) struct Inner {
     tail: Tail,
-    awareness: Awareness,
-    announcements: Announcements,
-    seats: BTreeMap<SeatId, (Arc<Inbox>, usize)>,
+    pub(super) awareness: Awareness,
+    pub(super) announcements: Announcements,
+    seats: BTreeMap<SeatId, Seated>,
+    pub(super) company: Company,
     /// What those lack who hold nothing.
     whole: Option<Missing>,
     /// How many want the room to stay, and how often somebody has wanted that.
@@ -87,12 +75,14 @@ struct Inner {
 }
 
 impl Room {
-    pub(super) fn new(node: Node, doc: DocId) -> Self {
+    pub(super) fn new(node: Node, doc: DocId, family: Family) -> Self {
         Self {
             doc,
+            family,
             node,
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
+            built: watch::Sender::new(()),
             inner: Mutex::default(),
         }
     }
@@ -136,7 +126,7 @@ impl Room {
         }
     }
 
-    /// The document is built.
+    /// The document is in memory.
     pub(crate) fn open(&self) {
         let log =
             self.node.look(|replica| replica.log(&self.doc).map(|log| (log.base_offset(), log.durable())));
@@ -146,6 +136,37 @@ impl Room {
         }
         self.follow();
         self.opening.send_replace(Opening::Open);
+    }
+
+    /// The document is built.
+    pub(crate) fn on_built(&self) {
+        self.built.send_replace(());
+    }
+
+    /// Does something with the document that takes it built, once it is; all wait for one building of it.
+    pub(crate) async fn with_built<T>(
+        &self,
+        mut work: impl FnMut(&mut Replica, Time) -> T,
+    ) -> Result<T, DocumentError> {
+        let mut built = self.built.subscribe();
+        loop {
+            built.mark_unchanged();
+            let done = self.node.with(|replica, now| match replica.exchange(&self.doc) {
+                Some(_) => Some(work(replica, now)),
+                None => {
+                    replica.build(now, &self.doc);
+                    None
+                }
+            });
+            if let Some(done) = done {
+                return Ok(done);
+            }
+            tokio::select! {
+                // The sender lives as long as this room.
+                _ = built.changed() => {}
+                error = self.failed() => return Err(error),
+            }
+        }
     }
 
     pub(super) fn fail(&self, error: DocumentError) {
@@ -179,52 +200,63 @@ impl Room {
         }
     }
 
-    /// What somebody lacks who holds `version`. Who holds nothing may be given what others were given a moment ago, as long
-    /// as what has come since is in the tail.
-    pub(crate) fn missing(&self, version: &[u8]) -> Result<Missing, ReceiveError> {
-        let empty = version == HOLDS_NOTHING;
-        if empty && let Some(whole) = self.lock().usable_whole() {
-            return Ok(whole);
+    /// What somebody lacks who holds `version`. The outer error is about the room, the inner one about the version.
+    pub(super) async fn missing(
+        &self,
+        version: &[u8],
+    ) -> Result<Result<Missing, ReceiveError>, DocumentError> {
+        if version != HOLDS_NOTHING {
+            return self.difference(version).await;
         }
-        let missing = self.node.with(|replica, _| {
-            let cursor = replica.log(&self.doc).and_then(|log| log.cursor(log.head()));
-            let offset = cursor.map_or(0, |cursor| cursor.offset);
-            let exchange = replica.exchange(&self.doc).ok_or_else(closed)?;
-            Ok::<_, ReceiveError>(Missing::new(&exchange.missing(version)?, offset, cursor))
-        })?;
-        if empty {
-            self.lock().whole = Some(missing.clone());
+        let log = self.node.look(|replica| Missing::log(replica, &self.doc));
+        if let Some(missing) = log {
+            return Ok(Ok(missing));
         }
-        Ok(missing)
+        if let Some(whole) = self.lock().usable_whole() {
+            return Ok(Ok(whole));
+        }
+        let whole = self.difference(version).await?;
+        self.lock().whole = whole.as_ref().ok().cloned();
+        Ok(whole)
     }
 
-    /// What the document holds, in the terms of its family.
+    /// The same as one update, made for this.
+    pub(crate) async fn difference(
+        &self,
+        version: &[u8],
+    ) -> Result<Result<Missing, ReceiveError>, DocumentError> {
+        self.with_built(|replica, _| Missing::difference(replica, &self.doc, version)).await
+    }
+
+    /// What the document holds, in the terms of its family, if that can be told without building it.
     pub(crate) fn version(&self) -> Result<Bytes, Damaged> {
-        self.node.with(|replica, _| match replica.exchange(&self.doc) {
-            Some(exchange) => exchange.version(),
-            None => Err(closed()),
-        })
+        self.node.look(|replica| replica.version(&self.doc)).ok_or_else(closed)
     }
 
-    /// Takes in an update of a guest.
-    pub(crate) fn contribute(
+    /// Takes in an update of a guest. The outer error is about the room, the inner one about the update.
+    pub(crate) async fn contribute(
         &self,
         guest: &Guest,
         update: &[u8],
-    ) -> Result<Contributed<()>, ContributeError> {
+    ) -> Result<Result<Contributed<()>, ContributeError>, DocumentError> {
+        if is_nothing(update) {
+            let offset = self.node.look(|replica| replica.log(&self.doc).map_or(0, Log::head));
+            return Ok(Ok(Contributed { value: (), entries: 0, offset }));
+        }
         self.contribute_with(guest, |exchange, replicas| {
             exchange.receive(replicas, update).map(|updates| (updates, ()))
         })
+        .await
     }
 
     /// Takes in what a guest sends; see [`Replica::contribute`].
-    pub(crate) fn contribute_with<T>(
+    pub(crate) async fn contribute_with<T>(
         &self,
         guest: &Guest,
-        receive: impl FnOnce(&mut dyn Exchange, &Have) -> Result<(Vec<Bytes>, T), ReceiveError>,
-    ) -> Result<Contributed<T>, ContributeError> {
-        let contributed =
-            self.node.with(|replica, now| replica.contribute(now, &self.doc, guest, receive))?;
+        mut receive: impl FnMut(&mut dyn Exchange, &Have) -> Result<(Vec<Bytes>, T), ReceiveError>,
+    ) -> Result<Result<Contributed<T>, ContributeError>, DocumentError> {
+        let contribute = |replica: &mut Replica, now| replica.contribute(now, &self.doc, guest, &mut receive);
+        let contributed = self.with_built(contribute).await?;
         self.follow();
         Ok(contributed)
     }
@@ -242,18 +274,23 @@ impl Room {
     }
 
     /// Somebody comes; how many announcements there were before.
-    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize) -> u64 {
+    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize, author: Principal) -> u64 {
         let mut inner = self.lock();
-        inner.seats.insert(seat, (inbox, number));
+        inner.seats.insert(seat, Seated { inbox, number, author });
+        inner.company.renew_soon();
         inner.announcements.made()
     }
 
     pub(super) fn unseat(&self, seat: SeatId) {
         let mut inner = self.lock();
-        inner.seats.remove(&seat);
         if inner.awareness.leave(Instant::now(), seat) {
             inner.wake();
         }
+        let gone = inner.company.leave(seat);
+        drop(inner);
+        self.share_awareness();
+        self.part(&gone);
+        self.lock().seats.remove(&seat);
     }
 
     /// A guest says who is present.
@@ -262,16 +299,36 @@ impl Room {
         let heard = inner.awareness.hear(Instant::now(), seat, states)?;
         if heard.changed {
             inner.wake();
+            drop(inner);
+            self.share_awareness();
         }
         Ok(heard)
     }
 
+    /// Who has a seat, by the name that the relay knows.
+    pub(super) fn author(&self, seat: SeatId) -> Option<Principal> {
+        self.lock().seats.get(&seat).map(|seated| seated.author.clone())
+    }
+
+    pub(super) const fn family(&self) -> Family {
+        self.family
+    }
+
     /// Clients of a seat that have been silent for too long are gone.
     pub(super) fn expire(&self, seat: SeatId) {
+        let now = Instant::now();
         let mut inner = self.lock();
-        if inner.awareness.expire(Instant::now(), seat) {
+        let expired = inner.awareness.expire(now, seat);
+        if expired {
             inner.wake();
         }
+        let gone = inner.company.expire(now, seat);
+        drop(inner);
+        if expired {
+            self.share_awareness();
+        }
+        self.part(&gone);
+        self.renew(now);
     }
 
     /// Who has come, moved or gone since a version, for a seat, and the version now.
@@ -285,11 +342,6 @@ impl Room {
         let mut inner = self.lock();
         inner.announcements.make(seat, message);
         inner.wake();
-    }
-
-    /// Whether an author says something here for the first time.
-    pub(super) fn is_new(&self, author: &str, number: u64) -> bool {
-        self.lock().announcements.is_new(author, number)
     }
 
     /// What others have announced behind the first so many, and how many there were.
@@ -317,7 +369,7 @@ impl Room {
         inner.retained == 0 && inner.visits == visit
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -337,7 +389,7 @@ impl Inner {
             }
             // The log was made anew, or the room followed it too slowly.
             None => {
-                let base = replica.log(doc).map_or(before, syncline_core::log::Log::base_offset);
+                let base = replica.log(doc).map_or(before, Log::base_offset);
                 self.tail.restart(base);
                 self.whole = None;
                 base != before
@@ -348,15 +400,15 @@ impl Inner {
     fn usable_whole(&self) -> Option<Missing> {
         let whole = self.whole.as_ref()?;
         let since = self.tail.bytes_after(whole.offset)?;
-        (since <= STALE_BYTES.max(whole.update.len() / STALE_PART)).then(|| whole.clone())
+        whole.is_fresh(since).then(|| whole.clone())
     }
 
-    fn wake(&self) {
-        self.seats.values().for_each(|(inbox, number)| inbox.mark(*number));
+    pub(super) fn wake(&self) {
+        self.seats.values().for_each(|seated| seated.inbox.mark(seated.number));
     }
 }
 
 fn closed() -> Damaged {
     let reason = "the document is not open any more".to_owned();
-    Damaged { family: syncline::Family::Yjs, reason }
+    Damaged { family: Family::Yjs, reason }
 }

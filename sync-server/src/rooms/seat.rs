@@ -8,11 +8,14 @@ use bytes::Bytes;
 use syncline::Principal;
 use syncline_core::crdt::{GateError, ReceiveError};
 use syncline_core::entry::Seen;
+use syncline_core::event::DocumentError;
 use syncline_core::replica::{ContributeError, Contributed, Guest};
 use tokio::sync::Notify;
 
 use super::awareness::Heard;
-use super::room::Missing;
+use super::missing::Missing;
+use super::presence::Ephemeral;
+use super::room::HOLDS_NOTHING;
 use super::{Piece, Room, Rooms, SeatId};
 use syncline_core::protocol::lib0::Malformed;
 
@@ -50,7 +53,7 @@ impl Inbox {
 pub(crate) enum Sent {
     /// These updates, in this order, and whether there are more.
     Pieces(Vec<Arc<Piece>>, bool),
-    /// It is so far behind that they are gone: everything, in one.
+    /// It is so far behind that they are gone: everything.
     Whole(Missing),
 }
 
@@ -81,7 +84,7 @@ impl Seat {
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        let announcements = room.seat(id, inbox, number);
+        let announcements = room.seat(id, inbox, number, author.clone());
         let (guest, position, seen, presence) = (None, None, Seen::default(), 0);
         Self { rooms, room, id, author, guest, position, seen, presence, announcements }
     }
@@ -91,20 +94,28 @@ impl Seat {
     }
 
     /// The client says what it holds: what it lacks. Later updates follow from there. It may include what a replica wrote
-    /// that is not on disk, so it must not leave before it is durable ([`Room::durable_at`]).
-    pub(crate) fn join(&mut self, version: &[u8]) -> Result<Missing, ReceiveError> {
-        let missing = self.room.missing(version)?;
-        self.position = Some(self.position.map_or(missing.offset, |before| before.max(missing.offset)));
-        if brings_nothing(&missing.update) {
-            self.seen = Seen { cursor: missing.cursor, beyond: Vec::new() };
-        }
-        Ok(missing)
+    /// that is not on disk, so it must not leave before it is durable ([`Room::durable_at`]). The outer error is about the room,
+    /// the inner one about the version.
+    pub(crate) async fn join(
+        &mut self,
+        version: &[u8],
+    ) -> Result<Result<Missing, ReceiveError>, DocumentError> {
+        let missing = self.room.missing(version).await?;
+        Ok(missing.inspect(|missing| {
+            self.position = self.position.max(Some(missing.offset));
+            if missing.brings_nothing() {
+                self.seen = Seen { cursor: missing.cursor, beyond: Vec::new() };
+            }
+        }))
     }
 
-    /// Takes in an update of the client.
-    pub(crate) fn contribute(&mut self, update: &[u8]) -> Result<Contributed<()>, ContributeError> {
+    /// Takes in an update of the client. The outer error is about the room, the inner one about the update.
+    pub(crate) async fn contribute(
+        &mut self,
+        update: &[u8],
+    ) -> Result<Result<Contributed<()>, ContributeError>, DocumentError> {
         let guest = self.guest();
-        self.room.contribute(&guest, update)
+        self.room.contribute(&guest, update).await
     }
 
     /// In whose name the client writes.
@@ -130,18 +141,20 @@ impl Seat {
     }
 
     /// What the client is sent next; nothing while it has not joined.
-    pub(crate) fn next(&mut self) -> Result<Sent, ReceiveError> {
-        let Some(position) = self.position else { return Ok(Sent::Pieces(Vec::new(), false)) };
+    pub(crate) async fn next(&mut self) -> Result<Result<Sent, ReceiveError>, DocumentError> {
+        let Some(position) = self.position else { return Ok(Ok(Sent::Pieces(Vec::new(), false))) };
         let Some(pieces) = self.room.pieces(position, BATCH_BYTES) else {
-            let missing = self.room.missing(&[0])?;
-            self.position = Some(missing.offset);
-            return Ok(Sent::Whole(missing));
+            let missing = self.room.missing(HOLDS_NOTHING).await?;
+            return Ok(missing.map(|missing| {
+                self.position = Some(missing.offset);
+                Sent::Whole(missing)
+            }));
         };
         let last = pieces.last().map(|piece| piece.offset);
         self.position = last.or(self.position);
         let own = self.guest.as_ref().map(|guest| guest.replica);
         let others = pieces.into_iter().filter(|piece| Some(piece.replica) != own).collect();
-        Ok(Sent::Pieces(others, last.is_some()))
+        Ok(Ok(Sent::Pieces(others, last.is_some())))
     }
 
     /// The client says who is present.
@@ -167,9 +180,9 @@ impl Seat {
         self.room.announce(self.id, message);
     }
 
-    /// Whether an author, who may be somebody else, says something here for the first time. Numbers of one author rise.
-    pub(crate) fn is_new(&self, author: &str, number: u64) -> bool {
-        self.room.is_new(author, number)
+    /// The client, or somebody behind it, says something of automerge-repo to everybody who is here.
+    pub(crate) fn say(&self, ephemeral: &Ephemeral<'_>) {
+        self.room.say(self.id, ephemeral);
     }
 
     /// What others have said to everybody since the client was last told.
@@ -190,11 +203,6 @@ impl Drop for Seat {
         self.room.unseat(self.id);
         self.rooms.leave(&self.room);
     }
-}
-
-/// Whether an update has no blocks, of no client.
-fn brings_nothing(update: &[u8]) -> bool {
-    update.first().is_none_or(|clients| *clients == 0)
 }
 
 /// Whether what a client sent builds on something that is not here: it has to say once more what it holds.

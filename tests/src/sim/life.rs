@@ -175,6 +175,8 @@ impl World {
             | Event::Described { .. }
             | Event::Created { .. }
             | Event::Hosted { .. }
+            | Event::Built { .. }
+            | Event::Present { .. }
             | Event::Durable { .. }
             | Event::GaveUp { .. }
             | Event::Store { .. } => Ok(()),

@@ -10,7 +10,7 @@ use super::inflate::Budget;
 use super::reader::malformed;
 use super::{Automerge, snapshot};
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
-use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, ReceiveError, Writer};
+use crate::crdt::{Crdt, Exchange, Gate, GateError, ReceiveError, Writer};
 use crate::id::Have;
 
 /// From this size on the changes that came together are in an entry of their own, in bytes.
@@ -36,11 +36,6 @@ impl Exchange for Automerge {
         }
         self.apply(&updates.iter().map(|update| &**update).collect::<Vec<_>>())?;
         Ok(updates)
-    }
-
-    fn version(&self) -> Result<Bytes, Damaged> {
-        let heads = self.read_committed(|document| document.get_heads())?;
-        Ok(heads.iter().flat_map(|head| head.0).collect())
     }
 
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError> {

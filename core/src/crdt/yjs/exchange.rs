@@ -1,14 +1,14 @@
 //! A Yjs document as Yjs clients know it: by state vectors, and updates that may repeat what is held.
 
 use bytes::Bytes;
-use yrs::updates::encoder::Encode;
 use yrs::{ClientID, ReadTxn, StateVector, Transact, TransactionMut};
 
 use super::Yjs;
-use super::document::caught;
+use super::document::{caught, damaged};
 use super::reader::Reader;
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
-use crate::crdt::{Damaged, Exchange, Gate, GateError, ReceiveError, Writer};
+use crate::crdt::{Exchange, Gate, GateError, ReceiveError, Writer};
+use crate::entry::MAX_UPDATE_BYTES;
 use crate::id::Have;
 
 /// The shortest entry of a state vector: client and clock.
@@ -20,20 +20,30 @@ impl Exchange for Yjs {
             let limit = MAX_FOREIGN_UPDATE_BYTES as u64;
             return Err(GateError::Limit { what: "an update", limit }.into());
         }
-        self.admit(&Writer::Foreign(replicas), update)?;
-        let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
-        Ok(self.integrate_and(&[update], new)?.map(Bytes::from).into_iter().collect())
-    }
-
-    fn version(&self) -> Result<Bytes, Damaged> {
-        self.check_alive()?;
-        caught(|| self.doc.transact().state_vector().encode_v1().into())
+        if update.len() <= MAX_UPDATE_BYTES {
+            return Ok(self.receive_part(replicas, update)?.into_iter().collect());
+        }
+        let mut new = Vec::new();
+        for part in self.cut(replicas, update)? {
+            // What was found good as a whole is good in parts, or the document is no longer what it was.
+            new.extend(self.receive_part(replicas, &part).map_err(|error| damaged(error.to_string()))?);
+        }
+        Ok(new)
     }
 
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError> {
         let version = state_vector(version)?;
         self.check_alive()?;
         Ok(caught(|| self.doc.transact().encode_diff_v1(&version).into())?)
+    }
+}
+
+impl Yjs {
+    /// Merges an update that is small enough to be one entry. Returns what was new.
+    fn receive_part(&mut self, replicas: &Have, update: &[u8]) -> Result<Option<Bytes>, ReceiveError> {
+        self.admit(&Writer::Foreign(replicas), update)?;
+        let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
+        Ok(self.integrate_and(&[update], new)?.map(Bytes::from))
     }
 }
 

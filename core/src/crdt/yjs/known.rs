@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::reader::Id;
+use crate::protocol::lib0::write_number;
 
 /// Deepest nesting of shared types. yrs recurses when it deletes one; Syncline's own documents stay within
 /// [`crate::path::MAX_DEPTH`], and so does whatever people write by hand.
@@ -148,6 +151,17 @@ impl Known {
     pub(super) fn bytes(&self) -> usize {
         let client = |client: &Client| size_of::<(u64, Client)>() + client.runs.bytes();
         self.0.values().map(client).sum()
+    }
+
+    /// How far the history of each client is held, the highest client first, as Yjs writes it.
+    pub(super) fn state_vector(&self) -> Bytes {
+        let mut vector = Vec::new();
+        write_number(self.0.len() as u64, &mut vector);
+        for (client, Client { clock, .. }) in self.0.iter().rev() {
+            write_number(*client, &mut vector);
+            write_number(u64::from(*clock), &mut vector);
+        }
+        vector.into()
     }
 
     /// The first clock of a client that is not held.

@@ -26,7 +26,7 @@ impl Dialogue {
     }
 
     /// The client sends a sync message.
-    pub(super) fn hear(&mut self, message: &[u8]) -> Result<(), End> {
+    pub(super) async fn hear(&mut self, message: &[u8]) -> Result<(), End> {
         let guest = self.seat.guest();
         let conversation = &mut self.conversation;
         let heard = self.seat.room().contribute_with(&guest, |exchange, replicas| {
@@ -34,7 +34,7 @@ impl Dialogue {
             let heard = document.hear(conversation, replicas, message)?;
             Ok((heard.updates, heard.in_sync))
         });
-        match heard {
+        match heard.await? {
             Ok(heard) => {
                 if heard.value {
                     self.seat.holds_all();
@@ -56,27 +56,28 @@ impl Dialogue {
 
     /// The next message for the client, if there is one and it may be sent now; and up to where the log must be on disk
     /// before it is.
-    pub(super) fn speak(&mut self) -> Result<Option<(bytes::Bytes, u64)>, End> {
+    pub(super) async fn speak(&mut self) -> Result<Option<(bytes::Bytes, u64)>, End> {
         let room = self.seat.room();
         if self.answer_after > room.durable() {
             return Ok(None);
         }
         let conversation = &mut self.conversation;
-        let spoken = room.node().with(|replica, _| {
+        let spoken = room.with_built(|replica, _| {
             let head = replica.log(room.doc()).map_or(0, syncline_core::log::Log::head);
             let document = replica.exchange(room.doc()).and_then(|exchange| exchange.automerge())?;
             Some(document.speak(conversation).map(|message| message.map(|message| (message, head))))
         });
-        match spoken {
+        match spoken.await? {
             Some(spoken) => Ok(spoken?),
             None => Ok(None),
         }
     }
 
     /// Whether the document has any content to tell of.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) async fn is_empty(&self) -> Result<bool, End> {
         let room = self.seat.room();
-        room.version().is_ok_and(|heads| heads.is_empty())
+        let heads = room.with_built(|replica, _| replica.version(room.doc())).await?;
+        Ok(heads.is_some_and(|heads| heads.is_empty()))
     }
 }
 

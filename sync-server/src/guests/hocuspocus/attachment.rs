@@ -147,7 +147,7 @@ impl Attachment {
             line.send(Frame::stateless(address, &payload)).await?;
         }
         loop {
-            match seated.seat.next()? {
+            match seated.seat.next().await?? {
                 Sent::Pieces(pieces, more) => {
                     for piece in pieces {
                         line.send(Frame::sync(address, &Sync::Update { update: &piece.update })).await?;
@@ -158,7 +158,9 @@ impl Attachment {
                 }
                 Sent::Whole(missing) => {
                     seated.seat.room().durable_at(missing.offset).await;
-                    line.send(Frame::sync(address, &Sync::Update { update: &missing.update })).await?;
+                    for (sync, update) in missing.updates() {
+                        line.send_parts(Frame::sync_head(address, &sync), update).await?;
+                    }
                 }
             }
         }
@@ -177,9 +179,12 @@ impl Seated {
     /// The client says what it holds. It is asked first what is missing here, and then told what it lacks.
     async fn on_vector(&mut self, line: &mut Line, address: &str, vector: &[u8]) -> Result<(), End> {
         self.ask(line, address).await?;
-        let missing = self.seat.join(vector)?;
+        let missing = self.seat.join(vector).await??;
         self.seat.room().durable_at(missing.offset).await;
-        line.send(Frame::sync(address, &Sync::Step2 { update: &missing.update })).await
+        for (sync, update) in missing.answer() {
+            line.send_parts(Frame::sync_head(address, &sync), update).await?;
+        }
+        Ok(())
     }
 
     async fn ask(&mut self, line: &mut Line, address: &str) -> Result<(), End> {
@@ -201,7 +206,7 @@ impl Seated {
             let taken = answers && update.first() == Some(&0);
             return line.send(Frame::status(address, taken)).await;
         }
-        match self.seat.contribute(update) {
+        match self.seat.contribute(update).await? {
             Ok(contributed) => {
                 let updates = 1 + std::mem::take(&mut self.owed);
                 self.unanswered.extend(std::iter::repeat_n(contributed.offset, updates));

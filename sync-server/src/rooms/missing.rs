@@ -1,0 +1,130 @@
+//! What somebody lacks of a Yjs document, and how it is told.
+
+use bytes::Bytes;
+use syncline::DocId;
+use syncline_core::crdt::{Damaged, ReceiveError};
+use syncline_core::entry::{Cursor, Family};
+use syncline_core::log::Log;
+use syncline_core::protocol::y_websocket::Sync;
+use syncline_core::replica::Replica;
+
+/// Most updates behind a log's base that are given to those who come as they are; of more, one is made of all.
+pub(crate) const MAX_JOIN_PIECES: usize = 1_024;
+
+/// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
+const STALE_BYTES: usize = 64 << 10;
+const STALE_PART: usize = 8;
+
+/// An update that brings nothing.
+const NOTHING: &[u8] = &[0, 0];
+
+/// What somebody lacks, and up to where in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Missing {
+    /// It, as updates in their order, whose bytes all share who are sent them.
+    pub updates: Vec<Bytes>,
+    /// What is appended from here on is not part of it.
+    pub offset: u64,
+    /// The same as a position in the log.
+    pub cursor: Option<Cursor>,
+}
+
+impl Missing {
+    /// A log as it is for guests, for those who hold nothing; `None` if it is too long for that.
+    pub(super) fn log(replica: &Replica, doc: &DocId) -> Option<Self> {
+        let log = replica.log(doc)?;
+        let mut updates: Vec<Bytes> = log.base().map(|base| base.state.clone()).into_iter().collect();
+        let mut offset = log.base_offset();
+        for (at, entry) in replica.for_guests(doc, offset)? {
+            updates.extend(entry.body.update().cloned());
+            offset = at;
+            if updates.len() > MAX_JOIN_PIECES {
+                return None;
+            }
+        }
+        Some(Self { updates, offset, cursor: log.cursor(offset) })
+    }
+
+    /// What a built document holds beyond a version.
+    pub(super) fn difference(
+        replica: &mut Replica,
+        doc: &DocId,
+        version: &[u8],
+    ) -> Result<Self, ReceiveError> {
+        let cursor = replica.log(doc).and_then(|log| log.cursor(log.head()));
+        let offset = replica.log(doc).map_or(0, Log::head);
+        let exchange = replica.exchange(doc).ok_or_else(closed)?;
+        Ok(Self { updates: vec![exchange.missing(version)?], offset, cursor })
+    }
+
+    /// Whether it is still worth giving to others when so many bytes have come since.
+    pub(super) fn is_fresh(&self, since: usize) -> bool {
+        let size: usize = self.updates.iter().map(Bytes::len).sum();
+        since <= STALE_BYTES.max(size / STALE_PART)
+    }
+
+    /// Whether nothing was missing, as far as that can be told: deletions are told in any case.
+    pub(super) fn brings_nothing(&self) -> bool {
+        self.updates.iter().all(|update| brings_no_blocks(update))
+    }
+
+    /// The answer to somebody who has said what is held: a client knows by its end that it has everything.
+    pub(crate) fn answer(&self) -> impl Iterator<Item = (Sync<'_>, Bytes)> {
+        let (last, first) = match self.updates.split_last() {
+            Some((last, first)) => (last.clone(), first),
+            None => (Bytes::from_static(NOTHING), &[][..]),
+        };
+        let update = self.updates.last().map_or(NOTHING, |last| &**last);
+        updates(first).chain([(Sync::Step2 { update }, last)])
+    }
+
+    /// The same for somebody who has not asked.
+    pub(crate) fn updates(&self) -> impl Iterator<Item = (Sync<'_>, Bytes)> {
+        updates(&self.updates)
+    }
+}
+
+fn updates(updates: &[Bytes]) -> impl Iterator<Item = (Sync<'_>, Bytes)> {
+    updates.iter().map(|update| (Sync::Update { update }, update.clone()))
+}
+
+/// Whether an update has no blocks and no deletions.
+pub(super) fn is_nothing(update: &[u8]) -> bool {
+    update == NOTHING
+}
+
+/// Whether an update has no blocks, of no client.
+fn brings_no_blocks(update: &[u8]) -> bool {
+    update.first().is_none_or(|clients| *clients == 0)
+}
+
+fn closed() -> Damaged {
+    let reason = "the document is not open any more".to_owned();
+    Damaged { family: Family::Yjs, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(updates: &[&'static [u8]]) -> Missing {
+        let updates = updates.iter().map(|update| Bytes::from_static(update)).collect();
+        Missing { updates, offset: 0, cursor: None }
+    }
+
+    #[test]
+    fn the_last_update_is_the_answer_and_there_always_is_one() {
+        let answer =
+            |updates| missing(updates).answer().map(|(sync, _)| format!("{sync:?}")).collect::<Vec<_>>();
+        assert_eq!(answer(&[]), ["Step2 { update: [0, 0] }"]);
+        assert_eq!(answer(&[b"\x01"]), ["Step2 { update: [1] }"]);
+        assert_eq!(answer(&[b"\x01", b"\x02"]), ["Update { update: [1] }", "Step2 { update: [2] }"]);
+    }
+
+    #[test]
+    fn what_brings_no_blocks_brings_nothing_that_was_not_seen() {
+        assert!(missing(&[]).brings_nothing() && missing(&[NOTHING, b"\x00\x01"]).brings_nothing());
+        assert!(!missing(&[NOTHING, b"\x01"]).brings_nothing());
+        assert!(is_nothing(NOTHING) && !is_nothing(b"\x00\x01\x05"));
+    }
+}
