@@ -119,7 +119,7 @@ export class AutomergeClient extends Client {
   #presence;
   #initialState;
 
-  constructor({ url, doc, token, params, presence, options: { retryInterval, ...options } = {} }) {
+  constructor({ url, doc, update, token, params, presence, options: { retryInterval, ...options } = {} }) {
     super();
     this.#url = withQuery(url, { ...params, ...(token === undefined ? {} : { token }) });
     this.#retryInterval = retryInterval;
@@ -127,11 +127,16 @@ export class AutomergeClient extends Client {
     this.#adapter = new Adapter(this, this.#url, retryInterval);
     this.#repo = new Repo({ network: [this.#adapter], ...options });
     this.#attached = aTurn();
-    this.#open(doc);
+    this.#open(doc, update);
     this.#listen();
   }
 
-  #open(doc) {
+  // A document that is there already, one that is made of what somebody has saved, or a new one.
+  #open(doc, update) {
+    if (update !== undefined) {
+      this.#handle = this.#repo.import(Buffer.from(update, "base64"));
+      return;
+    }
     if (doc === undefined) {
       this.#handle = this.#repo.create({ text: "", map: {}, list: [] });
       return;
@@ -200,10 +205,12 @@ export class AutomergeClient extends Client {
     return {};
   }
 
+  vector() {
+    return [...Automerge.getHeads(this.#handle.doc())].sort();
+  }
+
   state() {
-    const doc = this.#handle.doc();
-    const vector = [...Automerge.getHeads(doc)].sort();
-    return { state: Buffer.from(Automerge.save(doc)).toString("base64"), vector };
+    return { state: Buffer.from(Automerge.save(this.#handle.doc())).toString("base64"), vector: this.vector() };
   }
 
   whole() {

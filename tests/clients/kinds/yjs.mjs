@@ -106,8 +106,12 @@ export class YjsClient extends Client {
     return {};
   }
 
+  vector() {
+    return base64(Y.encodeStateVector(this.doc));
+  }
+
   state() {
-    return { state: base64(Y.encodeStateAsUpdate(this.doc)), vector: base64(Y.encodeStateVector(this.doc)) };
+    return { state: base64(Y.encodeStateAsUpdate(this.doc)), vector: this.vector() };
   }
 
   whole({ roots: types }) {

@@ -4,6 +4,8 @@
 pub mod client;
 pub mod driver;
 pub mod edit;
+pub mod fixtures;
+pub mod kept;
 pub mod kind;
 pub mod presence;
 pub mod round;

@@ -85,9 +85,12 @@ impl Driver {
 
     /// Asks to be told when something holds of a client.
     pub fn await_that(&mut self, client: &str, until: &Json) -> Request {
-        // The driver gives up first, and says what was instead.
-        let timeout = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX) * 4 / 5;
-        self.send("wait", client, json!({ "until": until, "timeout": timeout }))
+        self.send("wait", client, json!({ "until": until, "timeout": patience() }))
+    }
+
+    /// Asks to have a process killed the moment that something holds of a client, and to be told then.
+    pub fn kill_when(&mut self, client: &str, until: &Json, process: u32) -> Request {
+        self.send("wait", client, json!({ "until": until, "timeout": patience(), "kill": process }))
     }
 
     fn hear(&mut self, line: &str) {
@@ -121,4 +124,9 @@ impl Driver {
     pub fn thaw(&self) {
         self.process.signal(Signal::CONT);
     }
+}
+
+/// How many milliseconds a driver waits: a little less than whoever asks it, as it can say what was instead.
+fn patience() -> u64 {
+    u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX) * 4 / 5
 }
