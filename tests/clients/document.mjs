@@ -3,6 +3,10 @@
 
 export const FIELDS = ["list", "map", "text"];
 
+// Which field an operation is for, or which sort of thing it is for where an edit says `in` which it is, as a path:
+// `["map","key",0]`. An edit of something that is not there, or is of another sort, is passed over.
+export const FIELD_OF = { insert: "text", delete: "text", set: "map", unset: "map", push: "list", pull: "list" };
+
 // Keys in the order of their UTF-8 bytes, as an ordered map in Rust has them; JavaScript's own order differs beyond the
 // basic plane.
 const byBytes = (one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other));

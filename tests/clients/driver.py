@@ -61,7 +61,9 @@ def canonical(value):
 
 
 def shared(value):
-    """Nested shared types instead of plain JSON."""
+    """Nested shared types instead of plain JSON; `{"$text":"…"}` is a text."""
+    if isinstance(value, dict) and "$text" in value:
+        return Text(value["$text"])
     if isinstance(value, dict):
         return Map({key: shared(member) for key, member in value.items()})
     return Array([shared(member) for member in value]) if isinstance(value, list) else value
@@ -74,6 +76,55 @@ def flat(group):
             yield from flat(error)
         else:
             yield error
+
+
+FIELDS = {"text": Text, "map": Map, "list": Array}
+# Which field an operation is for, as in document.mjs.
+FIELD_OF = {"insert": "text", "delete": "text", "set": "map", "unset": "map", "push": "list", "pull": "list"}
+
+
+def inside(found, token):
+    if isinstance(found, Map) and isinstance(token, str):
+        return found.get(token)
+    if isinstance(found, Array) and isinstance(token, int) and token < len(found):
+        return found[token]
+    return None
+
+
+def offset(text, position):
+    """Of a position in code points; pycrdt counts the bytes of UTF-8."""
+    return len(str(text)[:position].encode())
+
+
+def insert(text, edit):
+    text.insert(offset(text, edit["at"]), edit["value"])
+
+
+def delete_(text, edit):
+    start, end = offset(text, edit["at"]), offset(text, edit["at"] + edit["count"])
+    del text[start:end]
+
+
+def set_(values, edit):
+    values[edit["key"]] = shared(edit["value"]) if edit.get("shared") else edit["value"]
+
+
+def unset(values, edit):
+    values.pop(edit["key"], None)
+
+
+def push(values, edit):
+    start = min(edit["at"], len(values))
+    for index, value in enumerate(edit["values"]):
+        values.insert(start + index, shared(value) if edit.get("shared") else value)
+
+
+def pull(values, edit):
+    start = min(edit["at"], len(values))
+    del values[start : min(start + edit["count"], len(values))]
+
+
+OPERATIONS = {"insert": insert, "delete": delete_, "set": set_, "unset": unset, "push": push, "pull": pull}
 
 
 class Channel(HttpxWebsocket):
@@ -202,8 +253,12 @@ class Client:
     def holds(self, name, wanted, watcher):
         if name == "json":
             return self.read()["json"] == wanted
+        if name == "map":
+            return is_event(plain(self.map()), wanted)
         if name == "length":
             return len(self.text()) == wanted
+        if name == "present":
+            return any(other["state"] == wanted for other in self.presences()["others"])
         if name == "others":
             return len(self.presences()["others"]) == wanted
         if name == "event":
@@ -276,42 +331,30 @@ class Client:
     def text(self):
         return str(self.root("text", Text))
 
+    def map(self):
+        return self.root("map", Map).to_py()
+
     def edit(self, edits, **_):
         with self.doc.transaction():
             for edit in edits:
-                getattr(self, f"edit_{edit['op']}")(edit)
+                self.perform(edit)
         return {}
 
-    def offset(self, position):
-        """Of a position in code points; pycrdt counts the bytes of UTF-8."""
-        return len(self.text()[:position].encode())
+    def find(self, path, kind):
+        """What an edit applies to: a field, or a shared type in one; None where there is no such type."""
+        found = self.root(path[0], FIELDS[path[0]])
+        for token in path[1:]:
+            found = inside(found, token)
+        return found if isinstance(found, kind) else None
 
-    def edit_insert(self, edit):
-        self.root("text", Text).insert(self.offset(edit["at"]), edit["value"])
-
-    def edit_delete(self, edit):
-        start, end = self.offset(edit["at"]), self.offset(edit["at"] + edit["count"])
-        del self.root("text", Text)[start:end]
-
-    def edit_set(self, edit):
-        self.root("map", Map)[edit["key"]] = shared(edit["value"]) if edit.get("shared") else edit["value"]
-
-    def edit_unset(self, edit):
-        self.root("map", Map).pop(edit["key"], None)
-
-    def edit_push(self, edit):
-        values = self.root("list", Array)
-        start = min(edit["at"], len(values))
-        for index, value in enumerate(edit["values"]):
-            values.insert(start + index, shared(value) if edit.get("shared") else value)
-
-    def edit_pull(self, edit):
-        values = self.root("list", Array)
-        start = min(edit["at"], len(values))
-        del values[start : min(start + edit["count"], len(values))]
+    def perform(self, edit):
+        field = FIELD_OF[edit["op"]]
+        target = self.find(edit.get("in", [field]), FIELDS[field])
+        if target is not None:
+            OPERATIONS[edit["op"]](target, edit)
 
     def read(self, **_):
-        fields = {"list": self.root("list", Array).to_py(), "map": self.root("map", Map).to_py()}
+        fields = {"list": self.root("list", Array).to_py(), "map": self.map()}
         return {"json": canonical({**fields, "text": self.text()})}
 
     def load(self, update, **_):

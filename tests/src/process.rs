@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod capture;
 pub mod child;
+pub mod clients;
 pub mod cpu;
 pub mod full_screen;
 pub mod http;

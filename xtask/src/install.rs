@@ -1,6 +1,8 @@
 //! Tools that the gate needs and a fresh machine lacks. Each is looked for first, so that a second
 //! run costs nothing; where installing is not ours to do, the command is named instead.
 
+use std::path::PathBuf;
+
 use crate::command::{Command, Failure};
 use crate::tree::Tree;
 
@@ -39,24 +41,69 @@ pub fn debian_packages(tree: &Tree, packages: &[&str]) -> Result<(), String> {
 
 /// Installs what the lock file of a folder names, unless it is there; `npm` is Debian's where it is missing.
 pub fn node_packages(tree: &Tree, folder: &str) -> Result<(), String> {
-    let read = |path: &str| std::fs::read(tree.root().join(folder).join(path)).ok();
-    // npm leaves a copy of the lock file behind, in its own order; ours says for which one the folder is complete.
-    const INSTALLED: &str = "node_modules/.installed";
-    let wanted = read("package-lock.json");
-    if wanted.is_some() && read(INSTALLED) == wanted {
+    let complete = Mark::new(tree, folder, "package-lock.json", "node_modules");
+    if complete.holds() {
         return Ok(());
     }
     if !Command::new(tree, "npm").args(["--version"]).succeeds() {
         debian_packages(tree, &["npm"])?;
     }
-    let by_hand = format!("npm ci --prefix {folder}");
-    println!("$ {by_hand}");
-    let install = ["ci", "--no-audit", "--no-fund", "--prefix", folder];
-    if !Command::new(tree, "npm").args(install).succeeds() {
-        return Err(format!("this failed: {by_hand}"));
+    shown(tree, "npm", &["ci", "--no-audit", "--no-fund", "--prefix", folder])?;
+    complete.set()
+}
+
+/// Makes a virtual environment in a folder, with what its `requirements.txt` names; `python3` is Debian's where it or its
+/// module for that is missing.
+pub fn python_packages(tree: &Tree, folder: &str) -> Result<(), String> {
+    let complete = Mark::new(tree, folder, "requirements.txt", "venv");
+    if complete.holds() {
+        return Ok(());
     }
-    let mark = tree.root().join(folder).join(INSTALLED);
-    std::fs::write(mark, wanted.unwrap_or_default()).map_err(|error| format!("{INSTALLED}: {error}"))
+    // The module `venv` alone is there without the package; it is `ensurepip` that Debian keeps apart.
+    if !Command::new(tree, "python3").args(["-c", "import venv, ensurepip"]).succeeds() {
+        debian_packages(tree, &["python3-venv"])?;
+    }
+    let (venv, requirements) = (format!("{folder}/venv"), format!("{folder}/requirements.txt"));
+    shown(tree, "python3", &["-m", "venv", "--clear", &venv])?;
+    let pip = format!("{venv}/bin/pip");
+    shown(tree, &pip, &["install", "--quiet", "--disable-pip-version-check", "-r", &requirements])?;
+    complete.set()
+}
+
+/// Runs an installer, which is shown, so that it can be repeated by hand.
+fn shown(tree: &Tree, program: &str, arguments: &[&str]) -> Result<(), String> {
+    let by_hand = format!("{program} {}", arguments.join(" "));
+    println!("$ {by_hand}");
+    match Command::new(tree, program).args(arguments).succeeds() {
+        true => Ok(()),
+        false => Err(format!("this failed: {by_hand}")),
+    }
+}
+
+/// Says for which list of packages a folder of installed ones is complete: a copy of the list, put there at the end.
+/// Installers leave copies of their own behind, but in another order, or before they are done.
+struct Mark {
+    file: PathBuf,
+    wanted: Option<Vec<u8>>,
+}
+
+impl Mark {
+    fn new(tree: &Tree, folder: &str, list: &str, installed: &str) -> Self {
+        let folder = tree.root().join(folder);
+        Self {
+            file: folder.join(installed).join(".installed"),
+            wanted: std::fs::read(folder.join(list)).ok(),
+        }
+    }
+
+    fn holds(&self) -> bool {
+        self.wanted.is_some() && std::fs::read(&self.file).ok() == self.wanted
+    }
+
+    fn set(&self) -> Result<(), String> {
+        let wanted = self.wanted.as_deref().unwrap_or_default();
+        std::fs::write(&self.file, wanted).map_err(|error| format!("{}: {error}", self.file.display()))
+    }
 }
 
 fn is_root(tree: &Tree) -> bool {

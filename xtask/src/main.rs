@@ -45,6 +45,8 @@ cargo xtask TASK
   traces                   every recorded session in the real data, over a relay that is killed
   team [--runs N] [--seed S]
                            five stores at one board and one chart, with the relay killed
+  clients [--rounds N] [--scripts N] [--kills N] [--fixtures] [--seed S]
+                           other people's clients with the relay, from seed S on; without a part, all of it
   captures                 the pictures in docs/captures, anew
   bench [FILTER]           the benchmarks
   bench store [PART…]      large stores and long documents beside the bare libraries and a peer
@@ -84,6 +86,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         "traces" => with_binaries(&tree, "traces", &[], DATA_REMEDY),
         "team" => with_binaries(&tree, "team", rest, "repeat one game with --runs 1 --seed S"),
+        "clients" => clients(&tree, rest),
         "captures" => captures(&tree),
         "bench" => bench::run(&tree, rest),
         "fuzz" => fuzz::run_one(&tree, rest),
@@ -121,6 +124,14 @@ fn kill(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
 fn with_binaries(tree: &Tree, name: &str, arguments: &[String], remedy: &str) -> Result<(), Failure> {
     Command::cargo(tree).args(["build", "--release", "--workspace", "--bins"]).run("mend what it names")?;
     release_binary(tree, name, arguments).run(remedy)
+}
+
+/// The clients are installed first, as far as they can be.
+fn clients(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
+    let remedy =
+        "see which seed it names: `cargo xtask clients --rounds 1 --seed S`, or --scripts, repeats it";
+    steps::clients(tree).into_iter().for_each(|missing| println!("not checked: {missing}"));
+    with_binaries(tree, "clients", arguments, remedy)
 }
 
 const DATA_REMEDY: &str =

@@ -39,6 +39,9 @@ pub const ALL: &[Step] = &[
 /// Seeds for every family in the gate; longer runs are `cargo xtask sim`.
 const SEEDS: &str = "200";
 
+/// Where other people's clients are.
+const CLIENTS: &str = "tests/clients";
+
 /// What documents in the simulator are made of.
 const FAMILIES: [&str; 3] = ["toy", "yjs", "automerge"];
 
@@ -69,11 +72,12 @@ fn docs(tree: &Tree) -> Result<Unchecked, Failure> {
 fn tests(tree: &Tree) -> Result<Unchecked, Failure> {
     install::cargo_tool(tree, "nextest", "cargo-nextest")?;
     let unchecked = [real_data::missing(tree), tracer(tree), terminal(tree), node(tree)];
+    let clients = clients(tree);
     Command::cargo(tree)
         .args(["nextest", "run", "--workspace"])
         .env(real_data::VARIABLE, real_data::folder(tree))
         .run("repeat one test with `cargo nextest run -p CRATE NAME`")?;
-    Ok(unchecked.into_iter().flatten().collect())
+    Ok(unchecked.into_iter().flatten().chain(clients).collect())
 }
 
 /// Tests that trace system calls skip themselves where nobody may; here that is said aloud.
@@ -107,6 +111,17 @@ fn terminal(tree: &Tree) -> Option<String> {
 fn node(tree: &Tree) -> Option<String> {
     let reason = install::node_packages(tree, "tests/node").err()?;
     Some(format!("that charts compile with Vega-Lite after they were edited: {reason}"))
+}
+
+/// Other people's clients, on Node and on Python. Tests that drive them skip themselves where they cannot be had, and what
+/// is not checked for that is returned.
+pub fn clients(tree: &Tree) -> Unchecked {
+    let missing = |who: &str, installed: Result<(), String>| {
+        installed.err().map(|reason| format!("that clients of {who} work with the relay: {reason}"))
+    };
+    let node = missing("Yjs, Hocuspocus, y-sweet and automerge-repo", install::node_packages(tree, CLIENTS));
+    let python = missing("pycrdt", install::python_packages(tree, CLIENTS));
+    node.into_iter().chain(python).collect()
 }
 
 fn doctests(tree: &Tree) -> Result<Unchecked, Failure> {

@@ -3,20 +3,47 @@
 import * as Automerge from "@automerge/automerge";
 import { Presence, Repo, cbor, interpretAsDocumentId } from "@automerge/automerge-repo";
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
-import { FIELDS, canonical, clamped, utf16, utf16Range } from "../document.mjs";
+import { FIELDS, FIELD_OF, canonical, clamped, utf16, utf16Range } from "../document.mjs";
 import { Client } from "./client.mjs";
 
-const operations = {
-  insert: (doc, { at, value }) => Automerge.splice(doc, ["text"], utf16(doc.text, at), 0, value),
-  delete: (doc, { at, count }) => Automerge.splice(doc, ["text"], ...utf16Range(doc.text, at, count)),
-  set: (doc, { key, value }) => (doc.map[key] = value),
-  unset: (doc, { key }) => delete doc.map[key],
-  push(doc, { at, values }) {
-    const [start] = clamped(doc.list.length, at, 0);
-    doc.list.splice(start, 0, ...values);
-  },
-  pull: (doc, { at, count }) => doc.list.splice(...clamped(doc.list.length, at, count)),
+const isOf = (value, kinds) => kinds.some((kind) => value instanceof kind);
+const NO_MAPS = [Array, Uint8Array, Date, Automerge.Counter, Automerge.ImmutableString];
+
+// Whether something is of the sort that an edit is for.
+const sorts = {
+  text: (value) => typeof value === "string",
+  list: Array.isArray,
+  map: (value) => typeof value === "object" && value !== null && !isOf(value, NO_MAPS),
 };
+
+const inside = (value, token) => (sorts.list(value) || sorts.map(value) ? value[token] : undefined);
+
+// Strings are texts here.
+const withoutMarks = (value) => {
+  if (Array.isArray(value)) return value.map(withoutMarks);
+  if (!sorts.map(value)) return value;
+  if ("$text" in value) return value.$text;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutMarks(member)]));
+};
+
+// By what is edited, the edit, and for texts also where they are.
+const operations = {
+  insert: (text, { at, value }, doc, path) => Automerge.splice(doc, path, utf16(text, at), 0, value),
+  delete: (text, { at, count }, doc, path) => Automerge.splice(doc, path, ...utf16Range(text, at, count)),
+  set: (map, { key, value }) => (map[key] = withoutMarks(value)),
+  unset: (map, { key }) => delete map[key],
+  push(list, { at, values }) {
+    const [start] = clamped(list.length, at, 0);
+    list.splice(start, 0, ...values.map(withoutMarks));
+  },
+  pull: (list, { at, count }) => list.splice(...clamped(list.length, at, count)),
+};
+
+function perform(doc, edit) {
+  const path = edit.in ?? [FIELD_OF[edit.op]];
+  const target = path.reduce(inside, doc);
+  if (sorts[FIELD_OF[edit.op]](target)) operations[edit.op](target, edit, doc, path);
+}
 
 // A value as JSON. With marks, what JSON has no type for keeps it; without, counters and scalar strings are plain.
 function json(value, marks) {
@@ -24,7 +51,8 @@ function json(value, marks) {
   if (Array.isArray(value)) return value.map((member) => json(member, marks));
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("hex") };
   if (value instanceof Date) return { $ts: value.getTime() };
-  if (typeof value === "bigint") return { $int: value.toString() };
+  // Whole numbers of more than 32 bits, where another program wrote them.
+  if (typeof value === "bigint") return marks ? { $int: value.toString() } : Number(value);
   if (value instanceof Automerge.Counter) return marked("$counter", value.value);
   if (Automerge.isImmutableString(value)) return marked("$str", value.val);
   if (value === null || typeof value !== "object") return value;
@@ -47,6 +75,8 @@ function withQuery(url, params) {
   for (const [name, value] of Object.entries(params)) address.searchParams.set(name, value);
   return address.href;
 }
+
+const aTurn = () => new Promise(setImmediate);
 
 // The library's adapter, which also tells what the library keeps to itself: how sockets end and what a server refuses.
 class Adapter extends WebSocketClientAdapter {
@@ -84,22 +114,29 @@ export class AutomergeClient extends Client {
   #retryInterval;
   #repo;
   #adapter;
+  #attached;
   #handle;
   #presence;
   #initialState;
 
-  constructor({ url, doc, token, params, presence, options: { retryInterval, ...options } = {} }) {
+  constructor({ url, doc, update, token, params, presence, options: { retryInterval, ...options } = {} }) {
     super();
     this.#url = withQuery(url, { ...params, ...(token === undefined ? {} : { token }) });
     this.#retryInterval = retryInterval;
     this.#initialState = presence;
     this.#adapter = new Adapter(this, this.#url, retryInterval);
     this.#repo = new Repo({ network: [this.#adapter], ...options });
-    this.#open(doc);
+    this.#attached = aTurn();
+    this.#open(doc, update);
     this.#listen();
   }
 
-  #open(doc) {
+  // A document that is there already, one that is made of what somebody has saved, or a new one.
+  #open(doc, update) {
+    if (update !== undefined) {
+      this.#handle = this.#repo.import(Buffer.from(update, "base64"));
+      return;
+    }
     if (doc === undefined) {
       this.#handle = this.#repo.create({ text: "", map: {}, list: [] });
       return;
@@ -145,7 +182,7 @@ export class AutomergeClient extends Client {
     this.#handle.change((doc) => {
       const missing = FIELDS.filter((field) => !(field in doc));
       if (missing.length > 0) throw new Error(`the document has no ${missing.join(", ")}`);
-      edits.forEach((edit) => operations[edit.op](doc, edit));
+      edits.forEach((edit) => perform(doc, edit));
     });
     return {};
   }
@@ -154,9 +191,13 @@ export class AutomergeClient extends Client {
     return json(this.#handle.doc().text ?? "", false);
   }
 
+  map() {
+    return json(this.#handle.doc().map ?? {}, false);
+  }
+
   read() {
-    const { list = [], map = {} } = this.#handle.doc();
-    return { json: canonical({ list: json(list, false), map: json(map, false), text: this.text() }) };
+    const { list = [] } = this.#handle.doc();
+    return { json: canonical({ list: json(list, false), map: this.map(), text: this.text() }) };
   }
 
   load({ update }) {
@@ -164,10 +205,12 @@ export class AutomergeClient extends Client {
     return {};
   }
 
+  vector() {
+    return [...Automerge.getHeads(this.#handle.doc())].sort();
+  }
+
   state() {
-    const doc = this.#handle.doc();
-    const vector = [...Automerge.getHeads(doc)].sort();
-    return { state: Buffer.from(Automerge.save(doc)).toString("base64"), vector };
+    return { state: Buffer.from(Automerge.save(this.#handle.doc())).toString("base64"), vector: this.vector() };
   }
 
   whole() {
@@ -191,7 +234,9 @@ export class AutomergeClient extends Client {
     return behind.length;
   }
 
-  disconnect() {
+  // An adapter that is not connected yet cannot be disconnected, and the repo connects it a little later.
+  async disconnect() {
+    await this.#attached;
     this.#adapter.drop();
     this.#repo.networkSubsystem.removeNetworkAdapter(this.#adapter);
     return {};
@@ -200,6 +245,7 @@ export class AutomergeClient extends Client {
   connect() {
     this.#adapter = new Adapter(this, this.#url, this.#retryInterval);
     this.#repo.networkSubsystem.addNetworkAdapter(this.#adapter);
+    this.#attached = aTurn();
     return {};
   }
 

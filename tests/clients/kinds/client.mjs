@@ -16,14 +16,21 @@ const conditions = {
   // At most: the oldest Hocuspocus provider counts below zero.
   unsynced: (client, most) => client.status().unsynced !== null && client.status().unsynced <= most,
   json: (client, wanted) => client.ready() && client.read().json === wanted,
+  map: (client, wanted) => client.ready() && includes(client.map(), wanted),
+  whole: (client, { roots, json }) => client.ready() && client.whole({ roots }).json === json,
+  vector: (client, wanted) => client.ready() && isDeepStrictEqual(client.vector(), wanted),
   length: (client, wanted) => client.ready() && codePoints(client.text()) === wanted,
+  present: (client, wanted) => client.presences().others.some(({ state }) => isDeepStrictEqual(state, wanted)),
   others: (client, wanted) => client.presences().others.length === wanted,
   event: (_client, _wanted, watcher) => watcher.seen,
 };
 
+function includes(map, wanted) {
+  return Object.entries(wanted).every(([key, value]) => isDeepStrictEqual(map[key], value));
+}
+
 function isEvent(event, wanted) {
-  if (typeof wanted === "string") return event.event === wanted;
-  return Object.entries(wanted ?? {}).every(([key, value]) => isDeepStrictEqual(event[key], value));
+  return typeof wanted === "string" ? event.event === wanted : includes(event, wanted ?? {});
 }
 
 export class Client {
@@ -60,12 +67,13 @@ export class Client {
     return this.#events.splice(0);
   }
 
-  wait({ until, timeout = DEFAULT_TIMEOUT_MS }) {
+  // With `kill`, the process of that number is killed the moment that the condition holds.
+  wait({ until, timeout = DEFAULT_TIMEOUT_MS, kill }) {
     const unknown = Object.keys(until).find((name) => !(name in conditions));
     if (unknown) throw new Error(`no such condition: ${unknown}`);
     return new Promise((resolve, reject) => {
       const seen = this.#events.some((event) => "event" in until && isEvent(event, until.event));
-      const watcher = { until, seen, resolve, reject };
+      const watcher = { until, seen, kill, resolve, reject };
       watcher.timer = setTimeout(() => this.#giveUp(watcher, `not within ${timeout} ms`), timeout);
       this.#watchers.add(watcher);
       this.#look(watcher);
@@ -81,6 +89,7 @@ export class Client {
     const holds = ([name, wanted]) => conditions[name](this, wanted, watcher);
     if (!Object.entries(watcher.until).every(holds)) return;
     this.#forget(watcher);
+    if (watcher.kill !== undefined) process.kill(watcher.kill, "SIGKILL");
     watcher.resolve({});
   }
 

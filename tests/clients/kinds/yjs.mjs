@@ -3,39 +3,51 @@
 import * as Y from "yjs";
 import { Awareness } from "y-protocols/awareness";
 import { WebSocket as WsWebSocket } from "ws";
-import { canonical, clamped, utf16, utf16Range } from "../document.mjs";
+import { FIELD_OF, canonical, clamped, utf16, utf16Range } from "../document.mjs";
 import { Client } from "./client.mjs";
 
-// Nested shared types instead of plain JSON.
+// Nested shared types instead of plain JSON; `{"$text":"…"}` is a text.
 function shared(value) {
   if (Array.isArray(value)) return Y.Array.from(value.map(shared));
   if (value === null || typeof value !== "object") return value;
+  if ("$text" in value) return new Y.Text(value.$text);
   return new Y.Map(Object.entries(value).map(([key, member]) => [key, shared(member)]));
 }
 
 const asStored = (edit, value) => (edit.shared ? shared(value) : value);
 
+const fields = {
+  text: (doc) => doc.getText("text"),
+  map: (doc) => doc.getMap("map"),
+  list: (doc) => doc.getArray("list"),
+};
+
+const types = { text: Y.Text, map: Y.Map, list: Y.Array };
+
+const inside = (type, token) => (type instanceof Y.Map || type instanceof Y.Array ? type.get(token) : undefined);
+
+// What an edit applies to: a field, or a shared type in one; undefined where there is no such type.
+function find(doc, [field, ...tokens], wanted) {
+  const found = tokens.reduce(inside, fields[field](doc));
+  return found instanceof types[wanted] ? found : undefined;
+}
+
 const operations = {
-  insert(doc, { at, value }) {
-    const text = doc.getText("text");
-    text.insert(utf16(text.toString(), at), value);
-  },
-  delete(doc, { at, count }) {
-    const text = doc.getText("text");
-    text.delete(...utf16Range(text.toString(), at, count));
-  },
-  set: (doc, edit) => doc.getMap("map").set(edit.key, asStored(edit, edit.value)),
-  unset: (doc, { key }) => doc.getMap("map").delete(key),
-  push(doc, edit) {
-    const list = doc.getArray("list");
+  insert: (text, { at, value }) => text.insert(utf16(text.toString(), at), value),
+  delete: (text, { at, count }) => text.delete(...utf16Range(text.toString(), at, count)),
+  set: (map, edit) => map.set(edit.key, asStored(edit, edit.value)),
+  unset: (map, { key }) => map.delete(key),
+  push(list, edit) {
     const [start] = clamped(list.length, edit.at, 0);
     list.insert(start, edit.values.map((value) => asStored(edit, value)));
   },
-  pull(doc, { at, count }) {
-    const list = doc.getArray("list");
-    list.delete(...clamped(list.length, at, count));
-  },
+  pull: (list, { at, count }) => list.delete(...clamped(list.length, at, count)),
 };
+
+function perform(doc, edit) {
+  const target = find(doc, edit.in ?? [FIELD_OF[edit.op]], FIELD_OF[edit.op]);
+  if (target) operations[edit.op](target, edit);
+}
 
 const roots = {
   text: (doc, name) => doc.getText(name).toString(),
@@ -71,7 +83,7 @@ export class YjsClient extends Client {
   }
 
   edit({ edits }) {
-    this.doc.transact(() => edits.forEach((edit) => operations[edit.op](this.doc, edit)), "edit");
+    this.doc.transact(() => edits.forEach((edit) => perform(this.doc, edit)), "edit");
     return {};
   }
 
@@ -81,7 +93,11 @@ export class YjsClient extends Client {
 
   read() {
     const list = this.doc.getArray("list").toJSON();
-    return { json: canonical({ list, map: this.doc.getMap("map").toJSON(), text: this.text() }) };
+    return { json: canonical({ list, map: this.map(), text: this.text() }) };
+  }
+
+  map() {
+    return this.doc.getMap("map").toJSON();
   }
 
   // With an origin of its own, so that the provider takes it for a local change and sends it.
@@ -90,8 +106,12 @@ export class YjsClient extends Client {
     return {};
   }
 
+  vector() {
+    return base64(Y.encodeStateVector(this.doc));
+  }
+
   state() {
-    return { state: base64(Y.encodeStateAsUpdate(this.doc)), vector: base64(Y.encodeStateVector(this.doc)) };
+    return { state: base64(Y.encodeStateAsUpdate(this.doc)), vector: this.vector() };
   }
 
   whole({ roots: types }) {
