@@ -9,6 +9,7 @@ mod document;
 mod edit;
 mod exchange;
 mod gate;
+mod holdings;
 mod known;
 mod node;
 mod reader;
@@ -18,3 +19,4 @@ mod xml;
 
 pub use document::Yjs;
 pub use gate::YjsGate;
+pub use holdings::Holdings;

@@ -87,8 +87,18 @@ pub const fn pong() -> &'static [u8] {
     PONG
 }
 
+/// The question whether anybody is there.
+pub const fn ping() -> &'static [u8] {
+    PING
+}
+
+/// Whether a frame is the answer to that.
+pub fn is_pong(bytes: &[u8]) -> bool {
+    bytes == PONG
+}
+
 impl<'a> Frame<'a> {
-    /// Reads a frame that is no ping.
+    /// Reads a frame that is no ping and no answer to one.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let address = reader.text()?;
@@ -228,7 +238,7 @@ mod tests {
             (Frame::status("a", true), Frame::status("a", false)),
             (b"\x01a\x08\x01".into(), b"\x01a\x08\x00".into())
         );
-        assert!(is_ping(&[9]) && !is_ping(&[9, 0]));
+        assert!(is_ping(ping()) && is_pong(pong()) && !is_ping(&[9, 0]));
     }
 
     #[test]

@@ -333,6 +333,6 @@ pub(super) fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Damaged> {
     })
 }
 
-const fn damaged(reason: String) -> Damaged {
+pub(super) const fn damaged(reason: String) -> Damaged {
     Damaged { family: Family::Yjs, reason }
 }
