@@ -35,6 +35,7 @@ mod history;
 mod link;
 pub mod node;
 mod observers;
+mod servers;
 mod status;
 mod typed;
 
@@ -43,7 +44,8 @@ pub use engine::{Builder, Engine};
 pub use error::{BoxError, EditError, OpenError, SaveError};
 pub use history::{Deed, History, PastEdit};
 pub use observers::{Loss, MAX_LOST_OPERATIONS};
-pub use status::{Connection, Status};
+pub use servers::{AddressError, OtherServer};
+pub use status::{Connection, Promise, Status};
 pub use typed::Typed;
 
 pub use syncline_core::entry::{Family, Kind, Spec};

@@ -12,7 +12,6 @@ use syncline_core::event::{Event, Side, StoreFault};
 use syncline_core::id::{ConnectionId, DocId};
 use syncline_core::replica::{Config, Merged, Replica};
 use syncline_core::time::Time;
-use syncline_core::wire::Frame;
 use syncline_storage::{DocumentSummary, Storage, StorageError, StoreEvent, Writer};
 use syncline_transports::Link;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -209,10 +208,20 @@ impl Node {
 
     /// Runs a link until it ends or [`Node::close`].
     pub fn attach(&self, link: Link, side: Side) -> Attached {
-        let id = ConnectionId(self.shared.last_connection.fetch_add(1, Ordering::Relaxed) + 1);
+        let id = self.new_connection();
         let (ends, ended) = oneshot::channel();
         self.tell(Control::Attach(id, link, side, ends));
         Attached { id, ended }
+    }
+
+    /// A number for a connection.
+    pub(crate) fn new_connection(&self) -> ConnectionId {
+        ConnectionId(self.shared.last_connection.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A server that is no peer has sent so many bytes.
+    pub(crate) fn heard(&self, bytes: usize) {
+        self.shared.heard(bytes, self.now());
     }
 
     /// What documents the store holds.
@@ -315,10 +324,10 @@ impl Node {
 }
 
 impl Shared {
-    pub fn heard(&self, frame: &Frame, now: Time) {
+    pub fn heard(&self, bytes: usize, now: Time) {
         self.last_contact.store(now.0, Ordering::Relaxed);
         self.counters.frames_in.fetch_add(1, Ordering::Relaxed);
-        self.counters.bytes_in.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
+        self.counters.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 

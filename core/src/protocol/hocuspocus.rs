@@ -87,18 +87,8 @@ pub const fn pong() -> &'static [u8] {
     PONG
 }
 
-/// The question whether anybody is there.
-pub const fn ping() -> &'static [u8] {
-    PING
-}
-
-/// Whether a frame is the answer to that.
-pub fn is_pong(bytes: &[u8]) -> bool {
-    bytes == PONG
-}
-
 impl<'a> Frame<'a> {
-    /// Reads a frame that is no ping and no answer to one.
+    /// Reads a frame that is no ping.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let address = reader.text()?;
@@ -149,6 +139,13 @@ impl Frame<'_> {
     /// An awareness message that tells of nobody.
     pub fn nobody(address: &str) -> Vec<u8> {
         Self::awareness(address, &[0])
+    }
+
+    /// Asks for the states of all clients.
+    pub fn query_awareness(address: &str) -> Vec<u8> {
+        let mut out = begun(address);
+        write_number(QUERY_AWARENESS, &mut out);
+        out
     }
 
     /// A client shows its token.
@@ -238,7 +235,8 @@ mod tests {
             (Frame::status("a", true), Frame::status("a", false)),
             (b"\x01a\x08\x01".into(), b"\x01a\x08\x00".into())
         );
-        assert!(is_ping(ping()) && is_pong(pong()) && !is_ping(&[9, 0]));
+        assert!(is_ping(&[9]) && !is_ping(&[9, 0]));
+        assert_eq!(Frame::read(&Frame::query_awareness("a")).unwrap().body, Body::QueryAwareness);
     }
 
     #[test]

@@ -29,20 +29,28 @@ impl Holdings {
         Ok(())
     }
 
-    /// They have sent an update, which has been admitted.
-    pub fn note(&mut self, update: &[u8]) -> Result<(), Damaged> {
-        let update = Self::of(update)?;
+    /// What an admitted update brings.
+    pub fn of(update: &[u8]) -> Result<Self, Damaged> {
+        let read = || {
+            let update = Update::decode_v1(update)?;
+            let (inserted, deleted) = (update.insertions(true), update.delete_set().clone());
+            Ok::<_, yrs::encoding::read::Error>(Self { inserted, deleted })
+        };
+        caught(read)?.map_err(|error| damaged(error.to_string()))
+    }
+
+    /// They have sent this.
+    pub fn add(&mut self, sent: Self) -> Result<(), Damaged> {
         caught(|| {
-            self.inserted.merge_with(update.inserted);
-            self.deleted.merge_with(update.deleted);
+            self.inserted.merge_with(sent.inserted);
+            self.deleted.merge_with(sent.deleted);
         })
     }
 
-    /// Whether they hold everything that an admitted update brings.
-    pub fn include(&self, update: &[u8]) -> Result<bool, Damaged> {
-        let update = Self::of(update)?;
+    /// Whether they hold all of something.
+    pub fn include(&self, other: &Self) -> Result<bool, Damaged> {
         caught(|| {
-            update.inserted.diff(&self.inserted).is_empty() && update.deleted.diff(&self.deleted).is_empty()
+            other.inserted.diff(&self.inserted).is_empty() && other.deleted.diff(&self.deleted).is_empty()
         })
     }
 
@@ -56,17 +64,6 @@ impl Holdings {
             }
         }
         vector.encode_v1().into()
-    }
-
-    fn of(update: &[u8]) -> Result<Self, Damaged> {
-        let read = || {
-            let update = Update::decode_v1(update)?;
-            Ok::<_, yrs::encoding::read::Error>(Self {
-                inserted: update.insertions(true),
-                deleted: update.delete_set().clone(),
-            })
-        };
-        caught(read)?.map_err(|error| damaged(error.to_string()))
     }
 }
 
@@ -113,16 +110,25 @@ mod tests {
         }
     }
 
+    fn shown(updates: &[&[u8]]) -> Holdings {
+        let mut holdings = Holdings::default();
+        updates.iter().for_each(|update| holdings.add(Holdings::of(update).unwrap()).unwrap());
+        holdings
+    }
+
+    fn includes(holdings: &Holdings, update: &[u8]) -> bool {
+        holdings.include(&Holdings::of(update).unwrap()).unwrap()
+    }
+
     #[test]
     fn what_was_sent_back_is_held_and_nothing_else() {
         let ada = Author::new(7);
         let (first, second) = (ada.write("one"), ada.write("two"));
-        let mut holdings = Holdings::default();
-        assert!(!holdings.include(&first).unwrap());
-        holdings.note(&first).unwrap();
-        assert!(holdings.include(&first).unwrap() && !holdings.include(&second).unwrap());
-        holdings.note(&second).unwrap();
-        assert!(holdings.include(&second).unwrap());
+        assert!(!includes(&shown(&[]), &first));
+        let holdings = shown(&[&first]);
+        assert!(includes(&holdings, &first) && !includes(&holdings, &second));
+        let holdings = shown(&[&first, &second]);
+        assert!(includes(&holdings, &second));
         assert_eq!(holdings.vector(), ada.vector());
     }
 
@@ -132,10 +138,10 @@ mod tests {
         let (written, erased) = (ada.write("word"), ada.erase(1, 2));
         let mut holdings = Holdings::default();
         holdings.note_vector(&ada.vector()).unwrap();
-        assert!(holdings.include(&written).unwrap() && !holdings.include(&erased).unwrap());
+        assert!(includes(&holdings, &written) && !includes(&holdings, &erased));
         // Whoever says what a document lacks always says all that was deleted.
-        holdings.note(&ada.missing(&ada.vector())).unwrap();
-        assert!(holdings.include(&erased).unwrap());
+        holdings.add(Holdings::of(&ada.missing(&ada.vector())).unwrap()).unwrap();
+        assert!(includes(&holdings, &erased));
     }
 
     #[test]
@@ -144,20 +150,16 @@ mod tests {
         let written = ada.write("word");
         ben.merge(&written);
         let (ours, theirs) = (ada.erase(1, 2), ben.erase(0, 4));
-        let mut holdings = Holdings::default();
-        holdings.note(&written).unwrap();
-        assert!(!holdings.include(&ours).unwrap());
-        holdings.note(&theirs).unwrap();
-        assert!(holdings.include(&ours).unwrap());
+        assert!(!includes(&shown(&[&written]), &ours));
+        assert!(includes(&shown(&[&written, &theirs]), &ours));
     }
 
     #[test]
     fn what_follows_a_gap_does_not_count_as_the_beginning() {
         let ada = Author::new(7);
         let (_, second) = (ada.write("one"), ada.write("two"));
-        let mut holdings = Holdings::default();
-        holdings.note(&second).unwrap();
-        assert_eq!(holdings.vector(), Holdings::default().vector());
-        assert!(holdings.note_vector(&[9]).is_err());
+        assert_eq!(shown(&[&second]).vector(), Holdings::default().vector());
+        assert!(Holdings::default().note_vector(&[9]).is_err());
+        assert!(Holdings::of(&[9]).is_err());
     }
 }
