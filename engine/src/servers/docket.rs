@@ -83,6 +83,11 @@ impl Docket {
         }
     }
 
+    /// The documents that are open.
+    pub(super) fn all_open(&self) -> BTreeSet<DocId> {
+        self.lock().open.clone()
+    }
+
     fn take(&self) -> Vec<News> {
         let mut state = self.lock();
         let news = std::mem::take(&mut state.news);

@@ -106,18 +106,18 @@ impl Keeper {
         let (keeper, of_room, doc) = (self.clone(), docket.clone(), doc.clone());
         task.spawn(async move {
             let opens = |party| -> Box<dyn Session> { Box::new(YWebsocket::new(doc.clone(), party)) };
-            keeper.keep(keeper.server.room_url(&doc), Some(&doc), &of_room, &opens).await;
+            keeper.keep(keeper.server.room_url(&doc), &of_room, &opens).await;
         });
         (docket, task)
     }
 
     /// Keeps one connection for all documents.
     async fn keep_one(&self, docket: &Docket, opens: Opens<'_>) {
-        self.keep(self.server.url(), None, docket, opens).await;
+        self.keep(self.server.url(), docket, opens).await;
     }
 
     /// Keeps a connection up while any of its documents is open.
-    async fn keep(&self, url: String, room: Option<&DocId>, docket: &Docket, opens: Opens<'_>) {
+    async fn keep(&self, url: String, docket: &Docket, opens: Opens<'_>) {
         let transport = WebSocket::new(url).without_subprotocol();
         let transport = transport.max_frame_bytes(MAX_MESSAGE_BYTES + ENVELOPE_BYTES);
         let endpoint = || self.server.endpoint();
@@ -131,7 +131,7 @@ impl Keeper {
                 Ok(link) => self.talk(link, docket, &sign, opens, &mut redial).await,
                 Err(lost) => lost,
             };
-            let _told = room.filter(|_| lost.permanent).map(|doc| self.complain(doc, &lost));
+            let _told = lost.permanent.then(|| self.complain(docket, &lost));
             redial.wait(endpoint(), lost, |connection| sign.set(connection)).await;
         }
     }
@@ -161,12 +161,11 @@ impl Keeper {
         lost
     }
 
-    /// That a document can have no connection, for good, is told to those who wait for it, until the next attempt: others may
-    /// have theirs, and then the status says nothing of that.
-    fn complain(&self, doc: &DocId, lost: &Lost) -> Presence<'_> {
+    /// That documents can have no connection, for good, is told to those who wait for them, until the next attempt.
+    fn complain(&self, docket: &Docket, lost: &Lost) -> Presence<'_> {
         let presence = self.presence();
         let complaint = Complaint::new(presence.connection, ErrorCode::NotFound, &lost.error);
-        self.observers.on_complaint(doc, complaint);
+        docket.all_open().iter().for_each(|doc| self.observers.on_complaint(doc, complaint.clone()));
         presence
     }
 
