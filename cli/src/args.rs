@@ -54,6 +54,9 @@ pub struct Global {
     /// there.
     #[arg(long, global = true, value_name = "URL", env = "SYNCLINE_RELAY", value_delimiter = ',')]
     pub relay: Vec<String>,
+    /// What the relay asks for, if it does; better in the environment, where other users do not see it.
+    #[arg(long, global = true, value_name = "TOKEN", env = "SYNCLINE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// Write lists, status and errors as JSON, one object a line.
     #[arg(long, global = true)]
     pub json: bool,
@@ -311,6 +314,27 @@ pub enum Command {
     },
     /// Print what a document holds and then its changes as they come, one operation a line, until interrupted.
     Watch { doc: String },
+    /// Show who is present in a document, and be present there, until interrupted.
+    ///
+    /// One line for everybody who is there, then one whenever somebody comes (+), moves (=) or goes (-).
+    Presence {
+        doc: String,
+        /// What to be called.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// The colour to be shown in, as CSS has it.
+        #[arg(long, value_name = "COLOUR")]
+        color: Option<String>,
+        /// Be shown as away.
+        #[arg(long)]
+        away: bool,
+        /// Be shown at a place in a text, as in /text:12.
+        #[arg(long, value_name = "PATH:POSITION")]
+        at: Option<String>,
+        /// Be shown with something else: a JSON object.
+        #[arg(long, value_name = "JSON")]
+        metadata: Option<String>,
+    },
     /// Show a board on the whole terminal, to work on with keys and mouse; `?` there tells how.
     ///
     /// A board that is not in the store is fetched. Edits need no relay: they reach it when it can be reached.

@@ -82,6 +82,8 @@ pub enum Failure {
     #[error("cannot write {file}: {error}", file = .0.display(), error = .1)]
     Unwritable(PathBuf, std::io::Error),
     #[error("{0}")]
+    Presence(String),
+    #[error("{0}")]
     Trace(String),
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
@@ -128,6 +130,7 @@ impl Failure {
             Self::Damaged(_) => "damaged",
             Self::Undrawable(_) => "undrawable",
             Self::Unwritable(..) => "output",
+            Self::Presence(_) => "presence",
             Self::Trace(_) => "trace",
             Self::Output(_) => "output",
         }

@@ -9,6 +9,7 @@ mod failure;
 mod history;
 mod import;
 mod operations;
+mod presence;
 mod progress;
 mod read;
 mod replay;
@@ -82,6 +83,10 @@ async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Sync { docs, timeout } => sync::sync(global, &docs, timeout).await,
         Command::Board { doc } => board::board(global, &doc).await,
         Command::Watch { doc } => sync::watch(global, &doc).await,
+        Command::Presence { doc, name, color, away, at, metadata } => {
+            let shown = presence::Shown { name, color, away, at, metadata };
+            presence::presence(global, &doc, &shown).await
+        }
         Command::History { doc } => history::history(global, &doc).await,
         Command::Status => status::status(global).await,
         Command::Compact { doc } => read::compact(global, doc.as_deref()).await,

@@ -66,7 +66,10 @@ fn builder(global: &Global, store: SqliteStorage) -> Builder {
 /// The server of others that is named instead of a relay, if one is.
 pub fn server(global: &Global) -> Result<Option<OtherServer>, Failure> {
     match &global.relay[..] {
-        [only] if OtherServer::is_meant_by(only) => Ok(Some(only.parse()?)),
+        [only] if OtherServer::is_meant_by(only) => {
+            let server: OtherServer = only.parse()?;
+            Ok(Some(global.token.iter().fold(server, OtherServer::token)))
+        }
         several if several.iter().any(|address| OtherServer::is_meant_by(address)) => {
             Err(Failure::SeveralServers)
         }
@@ -80,7 +83,8 @@ pub fn relays(global: &Global) -> Result<Box<dyn Transport>, Failure> {
         return Err(Failure::NoServer);
     }
     let mut relays = global.relay.iter().map(|url| -> Box<dyn Transport> {
-        Box::new(WebSocket::new(url.as_str()).max_frame_bytes(MAX_FRAME_BYTES))
+        let relay = WebSocket::new(url.as_str()).max_frame_bytes(MAX_FRAME_BYTES);
+        Box::new(global.token.iter().fold(relay, WebSocket::token))
     });
     Ok(match (relays.next(), relays.len()) {
         (Some(only), 0) => only,

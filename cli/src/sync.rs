@@ -143,6 +143,11 @@ pub async fn watch(global: &Global, doc: &str) -> Result<(), Failure> {
         () = stop.asked() => Ok(()),
     };
     engine.close().await;
+    unless_unread(result)
+}
+
+/// Who stops reading has read enough.
+pub fn unless_unread(result: Result<(), Failure>) -> Result<(), Failure> {
     match result {
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
@@ -150,11 +155,15 @@ pub async fn watch(global: &Global, doc: &str) -> Result<(), Failure> {
 }
 
 async fn follow(global: &Global, engine: &Engine, doc: &str) -> Result<(), Failure> {
-    let document = match session::document(engine, doc).await {
-        Err(Failure::NoDocument(_)) if !global.relay.is_empty() => fetch(engine, doc).await?,
-        opened => opened?,
-    };
-    print_changes(&document).await
+    print_changes(&here_or_fetched(global, engine, doc).await?).await
+}
+
+/// A document of the store, or else of the relay.
+pub async fn here_or_fetched(global: &Global, engine: &Engine, doc: &str) -> Result<Document, Failure> {
+    match session::document(engine, doc).await {
+        Err(Failure::NoDocument(_)) if !global.relay.is_empty() => fetch(engine, doc).await,
+        opened => opened,
+    }
 }
 
 /// SIGTERM, SIGINT and SIGHUP, heard from when this is made.

@@ -19,6 +19,7 @@ use crate::entry::{Family, Spec};
 use crate::id::{Have, ReplicaId};
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
+use crate::presence::Anchor;
 use crate::value::{NodeKind, Value};
 
 /// A document in memory. Every method leaves it unchanged when it fails, except [`Crdt::apply`], after whose
@@ -59,6 +60,19 @@ pub trait Crdt: Gate {
 
     /// The keys of the map at a path, in order.
     fn keys(&self, path: &Path) -> Option<Vec<String>>;
+
+    /// A place in the text at a path that stays where it is while others write: in front of the character that is behind
+    /// it now. `None` if there is no text, or it ends before.
+    fn anchor(&self, path: &Path, at: usize) -> Option<Anchor> {
+        _ = (path, at);
+        None
+    }
+
+    /// Where such a place is now, in code points; `None` if it is not in this text.
+    fn locate(&self, path: &Path, anchor: &Anchor) -> Option<usize> {
+        _ = (path, anchor);
+        None
+    }
 
     /// The document as clients of other protocols know it; `None` if its family has none.
     fn exchange(&mut self) -> Option<&mut dyn Exchange> {

@@ -15,6 +15,7 @@ use crate::entry::{Blame, Cursor, Digest, Entry, Spec};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, Have, ReplicaId, WriteId};
 use crate::operation::Operation;
 use crate::replica::{Merge, Merged};
+use crate::visitor::Visitor;
 use crate::wire::{ErrorCode, Frame, MAX_REASON_BYTES};
 
 /// What happened outside.
@@ -26,6 +27,8 @@ pub enum Input {
         connection: ConnectionId,
         /// Which side dialled.
         side: Side,
+        /// Who dialled, where that was asked; everybody else may do everything.
+        visitor: Option<Visitor>,
     },
     /// A frame arrived.
     Received {
@@ -196,6 +199,12 @@ pub enum Event {
         doc: DocId,
         /// Which entry.
         id: EntryId,
+    },
+    /// Somebody has come to a document, has moved there, or is gone; see
+    /// [`Replica::present`](crate::replica::Replica::present).
+    Present {
+        /// Which document.
+        doc: DocId,
     },
     /// A peer has been greeted, or has gone.
     Peer {

@@ -28,6 +28,7 @@ mod namesake;
 mod outbound;
 mod peer;
 mod pending;
+mod presence;
 mod refusal;
 mod skipping;
 mod snapshot;
@@ -156,6 +157,8 @@ pub struct Replica {
     intake: Intake,
     /// What of documents may be unloaded.
     loaded: Loaded,
+    /// When it is next seen to it who is still present.
+    presence_check: Option<Time>,
     /// Makes the frames of all links.
     packer: Packer,
 }
@@ -173,6 +176,7 @@ impl Replica {
             fault: None,
             intake: Intake::default(),
             loaded: Loaded::default(),
+            presence_check: None,
             packer: Packer::default(),
         }
     }
@@ -181,7 +185,7 @@ impl Replica {
     pub fn handle(&mut self, now: Time, input: Input) {
         self.context.set_clock(now);
         match input {
-            Input::Connected { connection, side } => self.on_connected(connection, side),
+            Input::Connected { connection, side, visitor } => self.on_connected(connection, side, visitor),
             Input::Received { connection, frame } => self.on_received(connection, &frame),
             Input::Writable { connection } => self.on_writable(connection),
             Input::Disconnected { connection } => self.on_disconnected(connection),
@@ -216,6 +220,7 @@ impl Replica {
         deadlines
             .flatten()
             .chain(self.retries.values().copied())
+            .chain(self.presence_check)
             .min()
             .map(|time| self.context.on_clock(time))
     }
@@ -281,6 +286,12 @@ impl Replica {
             self.context.post(*connection, Message::Goodbye { retry_after });
         }
         self.deliver();
+    }
+
+    /// On whose behalf edits are made here.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.context.config.principal
     }
 
     /// The document, if it is open and held as one.

@@ -30,6 +30,7 @@ pub use stored::{ENTRY_FORMAT, HAVE_FORMAT, decode_entry, decode_have, encode_en
 
 use crate::entry::{Blame, Cursor, Entry, Spec};
 use crate::id::{DocId, EntryId, Have};
+use crate::presence::{MAX_SESSIONS, Sighting};
 
 /// The newest protocol version this crate speaks.
 pub const VERSION: u16 = 1;
@@ -48,6 +49,9 @@ pub const MAX_OPEN_CURSORS: usize = 16;
 
 /// Largest piece of a snapshot in one message.
 pub const MAX_SNAPSHOT_PART_BYTES: usize = 256 << 10;
+
+/// Most sessions that one message tells of: all that a document may have.
+pub const MAX_SIGHTINGS: usize = MAX_SESSIONS;
 
 /// A frame on its way through a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +182,14 @@ pub enum Message {
         /// Why, in words for a person.
         reason: String,
     },
+    /// Who has come to the document, has moved there or is gone, as far as the receiver has not been told.
+    Presence {
+        /// Which document.
+        doc: DocId,
+        /// What is new, at most [`MAX_SIGHTINGS`].
+        #[serde(deserialize_with = "at_most::<_, _, MAX_SIGHTINGS>")]
+        sightings: Vec<Sighting>,
+    },
     /// The document is no longer wanted on this link.
     Shut {
         /// Which document.
@@ -259,4 +271,6 @@ pub enum ErrorCode {
     Gap,
     /// Too many documents on one link.
     TooMany,
+    /// The peer may not do that here.
+    Forbidden,
 }

@@ -25,7 +25,7 @@ impl Client {
         let mut client = Self(Replica::new(config(1, Policy { batching, ..Policy::client() })));
         client.0.open(Time(0), &doc(), Some(SPEC));
         client.settle(0);
-        client.0.handle(Time(0), Input::Connected { connection: LINK, side: Side::Dialed });
+        client.0.handle(Time(0), Input::Connected { connection: LINK, side: Side::Dialed, visitor: None });
         let log = Cursor { epoch: Epoch::new([5; 16]), offset: 0, digest: Digest::default() };
         let open = Message::Open { doc: doc(), spec: SPEC, log, cursors: Vec::new() };
         client.hears(&[hello(true), open, Message::Resume { doc: doc() }]);

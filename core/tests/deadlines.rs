@@ -22,7 +22,7 @@ fn dialled(words: &[Message]) -> Replica {
     let mut client = Replica::new(config(1, Policy::client()));
     client.open(Time(0), &doc(), Some(SPEC));
     settle(&mut client, Time(0));
-    client.handle(Time(0), Input::Connected { connection: LINK, side: Side::Dialed });
+    client.handle(Time(0), Input::Connected { connection: LINK, side: Side::Dialed, visitor: None });
     settle(&mut client, Time(0));
     client.handle(Time(GREETING_TIMEOUT - 1), Input::Received { connection: LINK, frame: frame(words) });
     settle(&mut client, Time(GREETING_TIMEOUT - 1));

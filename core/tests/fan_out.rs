@@ -39,8 +39,9 @@ impl Hub {
         for index in 0..hub.clients.len() {
             let connection = link(index);
             hub.clients[index].open(Time(1), &doc(), Some(SPEC));
-            hub.relay.handle(Time(1), Input::Connected { connection, side: Side::Accepted });
-            hub.clients[index].handle(Time(1), Input::Connected { connection, side: Side::Dialed });
+            hub.relay.handle(Time(1), Input::Connected { connection, side: Side::Accepted, visitor: None });
+            hub.clients[index]
+                .handle(Time(1), Input::Connected { connection, side: Side::Dialed, visitor: None });
             hub.settle();
         }
         hub

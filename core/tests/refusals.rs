@@ -27,7 +27,7 @@ impl Relay {
     /// A relay to which a peer has opened the document, with a log of so many entries.
     fn opened(entries: u64) -> (Self, Vec<Message>) {
         let mut relay = Self(Replica::new(config(1, Policy::relay())));
-        relay.0.handle(Time(1), Input::Connected { connection: LINK, side: Side::Accepted });
+        relay.0.handle(Time(1), Input::Connected { connection: LINK, side: Side::Accepted, visitor: None });
         relay.hears(&[hello(false)]);
         let log = Cursor { epoch: EPOCH, offset: entries, digest: Digest(7) };
         let said = relay.hears(&[

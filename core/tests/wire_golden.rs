@@ -10,6 +10,7 @@ use bytes::Bytes;
 use syncline_core::entry::{Blame, Body, Cursor, Digest, Entry, Family, Kind, Seen, Spec, Touch, TouchKind};
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::operation::Operation;
+use syncline_core::presence::{Anchor, Metadata, Presence, Selection, SessionId, Sighting, Status};
 use syncline_core::time::Time;
 use syncline_core::value::Value;
 use syncline_core::wire::{
@@ -46,6 +47,19 @@ fn update() -> Entry {
 
 fn void() -> Entry {
     Entry { body: Body::Void(id(0x22, 2)), seen: Seen::default(), touched: vec![], ..update() }
+}
+
+fn presence() -> Presence {
+    let anchor = |text: &str| Anchor(text.to_owned());
+    let selection = Selection { path: "/text".parse().unwrap(), anchor: anchor("2@0a"), head: anchor("e") };
+    Presence {
+        color: "#f0f".to_owned(),
+        status: Status::Away,
+        selection: Some(selection),
+        active: Time(1_767_225_600_000),
+        metadata: Metadata::new(serde_json::json!({"tab": 1})).unwrap(),
+        ..Presence::of(Principal::new("ann").unwrap())
+    }
 }
 
 /// A message, its binary frame in hex, and its JSON.
@@ -180,6 +194,17 @@ fn ending() -> Vec<Golden> {
             r#"{"type":"goodbye","retry_after":1000}"#,
         ),
         (Message::Ping { token: 7 }, "f50100 10 01 07", r#"{"type":"ping","token":7}"#),
+        (
+            Message::Presence {
+                doc: doc(),
+                sightings: vec![
+                    Sighting { session: SessionId::new([5; 16]), presence: Some(presence()) },
+                    Sighting { session: SessionId::new([6; 16]), presence: None },
+                ],
+            },
+            "f50100 12 5e 0b7465616d2f626fc3a4726402050505050505050505050505050505050103616e6e03616e6e04236630660101052f7465787404324030610165fd00a8da769b010000097b22746162223a317d0606060606060606060606060606060600",
+            r##"{"type":"presence","doc":"team/boärd","sightings":[{"session":"05050505-0505-0505-0505-050505050505","presence":{"user":"ann","name":"ann","color":"#f0f","status":"away","selection":{"path":"/text","anchor":"2@0a","head":"e"},"active":1767225600000,"metadata":{"tab":1}}},{"session":"06060606-0606-0606-0606-060606060606","presence":null}]}"##,
+        ),
         (Message::Pong { token: 250 }, "f50100 11 01 fa", r#"{"type":"pong","token":250}"#),
     ]
 }

@@ -14,6 +14,7 @@ use quickcheck::QuickCheck;
 use syncline_core::entry;
 use syncline_core::id;
 use syncline_core::operation;
+use syncline_core::presence;
 use syncline_core::value;
 use syncline_core::wire::{self, Codec, Message, encode_entry, encode_have, encode_operations};
 use wire_support::{AnyEntry, AnyHave, AnyMessage, AnyOperation};
@@ -76,6 +77,19 @@ enum Body {
     Foreign(Vec<u8>),
 }
 
+type Selection = (String, String, String);
+
+#[derive(Encode)]
+struct Presence {
+    user: String,
+    name: String,
+    color: String,
+    status: u32,
+    selection: Option<Selection>,
+    active: u64,
+    metadata: String,
+}
+
 #[derive(Encode)]
 enum Compression {
     None,
@@ -94,6 +108,7 @@ enum ErrorCode {
     Unavailable,
     Gap,
     TooMany,
+    Forbidden,
 }
 
 #[derive(Encode)]
@@ -163,6 +178,21 @@ fn entry(entry: &entry::Entry) -> Entry {
     }
 }
 
+fn sighting(sighting: &presence::Sighting) -> ([u8; 16], Option<Presence>) {
+    let shown = sighting.presence.as_ref().map(|shown| Presence {
+        user: shown.user.to_string(),
+        name: shown.name.clone(),
+        color: shown.color.clone(),
+        status: shown.status as u32,
+        selection: shown.selection.as_ref().map(|selection| {
+            (selection.path.to_string(), selection.anchor.0.clone(), selection.head.0.clone())
+        }),
+        active: shown.active.0,
+        metadata: shown.metadata.to_string(),
+    });
+    (*sighting.session.as_bytes(), shown)
+}
+
 fn touch_kind(kind: entry::TouchKind) -> Touch {
     match kind {
         entry::TouchKind::Wrote => Touch::Wrote,
@@ -190,6 +220,7 @@ fn error_code(code: wire::ErrorCode) -> ErrorCode {
         wire::ErrorCode::Unavailable => ErrorCode::Unavailable,
         wire::ErrorCode::Gap => ErrorCode::Gap,
         wire::ErrorCode::TooMany => ErrorCode::TooMany,
+        wire::ErrorCode::Forbidden => ErrorCode::Forbidden,
         _ => panic!("an error code without a mirror"),
     }
 }
@@ -268,6 +299,9 @@ fn mirrored(message: &Message) -> (u8, Vec<u8>) {
         Message::Goodbye { retry_after } => (15, bincode(retry_after)),
         Message::Ping { token } => (16, bincode(token)),
         Message::Pong { token } => (17, bincode(token)),
+        Message::Presence { doc, sightings } => {
+            (18, bincode((doc.as_str(), sightings.iter().map(sighting).collect::<Vec<_>>())))
+        }
     }
 }
 

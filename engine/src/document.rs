@@ -8,9 +8,10 @@ use futures_util::Stream;
 use syncline_core::crdt::Crdt;
 use syncline_core::entry::Spec;
 use syncline_core::event::{DocumentError, Progress};
-use syncline_core::id::{DocId, EntryId, Have, ReplicaId};
+use syncline_core::id::{DocId, EntryId, Have, Principal, ReplicaId};
 use syncline_core::operation::{EditError as OperationError, Operation};
 use syncline_core::path::Path;
+use syncline_core::presence::{Presence, SessionId};
 use syncline_core::replica::{EditFailure, Editor, Replica};
 use syncline_core::schema::Schema;
 use syncline_core::time::Time;
@@ -321,6 +322,34 @@ impl Document {
     #[must_use]
     pub fn history(&self) -> Option<History> {
         self.handle.node.look(|replica| replica.log(&self.handle.doc).map(History::of))
+    }
+
+    /// Looks at the replica that holds it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Replica, &DocId) -> T) -> T {
+        self.handle.node.look(|replica| look(replica, &self.handle.doc))
+    }
+
+    /// What is told about it.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.handle.channels
+    }
+
+    pub(crate) fn announce(&self, session: SessionId, presence: Option<Presence>) {
+        self.handle.node.with(|replica, now| replica.announce(now, &self.handle.doc, session, presence));
+    }
+
+    pub(crate) fn new_session(&self) -> SessionId {
+        self.handle.node.with(|replica, _| replica.new_session())
+    }
+
+    /// The engine's time.
+    pub(crate) fn now(&self) -> Time {
+        self.handle.node.now()
+    }
+
+    /// Under whose name edits are made.
+    pub(crate) fn user(&self) -> Principal {
+        self.look(|replica, _| replica.principal().clone())
     }
 
     /// Why the document had to be closed, if it had to.

@@ -214,8 +214,8 @@ impl Driver {
         match control {
             Control::Store(event) => return self.on_store(event, inputs),
             Control::Merged(merged) => inputs.push(Input::Merged(merged).into()),
-            Control::Attach(id, link, side, ends) => {
-                inputs.push(Input::Connected { connection: id, side }.into());
+            Control::Attach(id, link, side, visitor, ends) => {
+                inputs.push(Input::Connected { connection: id, side, visitor }.into());
                 self.run_link(id, link, ends);
             }
             Control::List(answer) => {

@@ -12,6 +12,7 @@ use syncline_core::event::{Event, Side, StoreFault};
 use syncline_core::id::{ConnectionId, DocId};
 use syncline_core::replica::{Config, Merged, Replica};
 use syncline_core::time::Time;
+use syncline_core::visitor::Visitor;
 use syncline_storage::{DocumentSummary, Storage, StorageError, StoreEvent, Writer};
 use syncline_transports::Link;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -87,7 +88,7 @@ pub(crate) enum Control {
     /// One, as merges are done one at a time.
     Merged(Merged),
     /// One for each link: whoever accepts links bounds how many there are.
-    Attach(ConnectionId, Link, Side, oneshot::Sender<()>),
+    Attach(ConnectionId, Link, Side, Option<Visitor>, oneshot::Sender<()>),
     /// One for each caller, who waits.
     List(oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>),
     /// One for each document that the application has let go of.
@@ -208,9 +209,18 @@ impl Node {
 
     /// Runs a link until it ends or [`Node::close`].
     pub fn attach(&self, link: Link, side: Side) -> Attached {
+        self.attach_with(link, side, None)
+    }
+
+    /// As [`Node::attach`], for somebody who was asked who he is and may not do everything.
+    pub fn attach_visitor(&self, link: Link, visitor: Visitor) -> Attached {
+        self.attach_with(link, Side::Accepted, Some(visitor))
+    }
+
+    fn attach_with(&self, link: Link, side: Side, visitor: Option<Visitor>) -> Attached {
         let id = self.new_connection();
         let (ends, ended) = oneshot::channel();
-        self.tell(Control::Attach(id, link, side, ends));
+        self.tell(Control::Attach(id, link, side, visitor, ends));
         Attached { id, ended }
     }
 

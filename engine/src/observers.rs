@@ -30,6 +30,8 @@ pub(crate) struct Channels {
     /// Counts changes of the content, and tells of its end.
     pub changes: watch::Sender<u64>,
     pub progress: watch::Sender<Progress>,
+    /// Counts changes of who is present.
+    pub present: watch::Sender<u64>,
     /// Own edits that were refused and lost, until the application has taken note.
     pub loss: watch::Sender<Option<Loss>>,
     /// A link on which the document came in sync last.
@@ -89,6 +91,7 @@ impl Channels {
             users: AtomicUsize::new(0),
             changes: watch::Sender::new(0),
             progress: watch::Sender::new(Progress::default()),
+            present: watch::Sender::new(0),
             loss: watch::Sender::new(None),
             in_sync: watch::Sender::new(None),
             ended: watch::Sender::new(None),
@@ -101,6 +104,7 @@ impl Channels {
     fn end(&self, ended: Ended) {
         self.ended.send_replace(Some(ended));
         self.changes.send_modify(|count| *count += 1);
+        self.present.send_modify(|count| *count += 1);
     }
 
     /// Before the progress is told: whoever waits for that looks here first.
@@ -211,6 +215,9 @@ impl Observers {
             Event::Failed { doc, error } => self.on_failed(node, &doc, error),
             Event::Changed { doc, .. } => {
                 self.tell(&doc, |channels| channels.changes.send_modify(|count| *count += 1))
+            }
+            Event::Present { doc } => {
+                self.tell(&doc, |channels| channels.present.send_modify(|count| *count += 1))
             }
             Event::Saved { doc, progress } => self.on_progress(node, &doc, progress),
             Event::Refused { doc, reason, lost, progress, .. } => {

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use syncline::{DocId, Principal};
+use syncline_core::visitor::{self as rights, Visitor};
 use thiserror::Error;
 
 use crate::digits;
@@ -151,22 +153,48 @@ impl Auth {
         self.tokens.is_none()
     }
 
+    /// Who shows this token, as replicas are told apart; `None` where everybody may do everything.
+    pub(crate) fn visitor(self: &Arc<Self>, token: Option<&str>) -> Result<Option<Visitor>, Denied> {
+        let Some(tokens) = &self.tokens else { return Ok(None) };
+        let hash = hash(token.ok_or(Denied::NoToken)?);
+        let principal = tokens.get(&hash).ok_or(Denied::Unknown)?.principal.clone();
+        let auth = self.clone();
+        Ok(Some(Visitor::new(principal, move |doc| {
+            let token = auth.tokens.as_ref().and_then(|tokens| tokens.get(&hash));
+            token.map_or(rights::Access::Nothing, |token| token.access(doc))
+        })))
+    }
+
     /// What somebody may do with a document who shows this token.
     pub(crate) fn access(&self, token: Option<&str>, doc: &DocId) -> Result<Access, Denied> {
         let Some(tokens) = &self.tokens else {
             let principal = Principal::new(ANYBODY).expect("this is a name");
             return Ok(Access { principal, may_write: true });
         };
-        let shown = token.ok_or(Denied::NoToken)?;
         // Whoever could tell by the time it takes how much of a hash is right has learned nothing of the token.
-        let token = tokens.get(&<[u8; 32]>::from(Sha256::digest(shown))).ok_or(Denied::Unknown)?;
-        let covers = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.covers(doc));
-        let may_write = covers(&token.write);
-        if !may_write && !covers(&token.read) {
-            return Err(Denied::OtherDocuments);
+        let token = tokens.get(&hash(token.ok_or(Denied::NoToken)?)).ok_or(Denied::Unknown)?;
+        match token.access(doc) {
+            rights::Access::Nothing => Err(Denied::OtherDocuments),
+            access => {
+                Ok(Access { principal: token.principal.clone(), may_write: access == rights::Access::Write })
+            }
         }
-        Ok(Access { principal: token.principal.clone(), may_write })
     }
+}
+
+impl Token {
+    fn access(&self, doc: &DocId) -> rights::Access {
+        let covers = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.covers(doc));
+        match (covers(&self.write), covers(&self.read)) {
+            (true, _) => rights::Access::Write,
+            (false, true) => rights::Access::Read,
+            (false, false) => rights::Access::Nothing,
+        }
+    }
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
 }
 
 impl From<String> for Pattern {

@@ -15,16 +15,17 @@ mod yjs;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use syncline::transports::{Link, LinkReceiver};
+use syncline::transports::Link;
 use syncline::{DocId, Family};
 use syncline_core::replica::ContributeError;
 use tokio::sync::watch;
 
 use crate::auth::{Access, Auth};
 use crate::identity::Identity;
+use crate::intake::Meter;
 use crate::rooms::{Inbox, Rooms};
 use automerge::Peers;
-use line::{End, FORBIDDEN, Line, UNAUTHORIZED};
+use line::{Ear, End, FORBIDDEN, Line, UNAUTHORIZED};
 use y_sweet::Signer;
 
 /// Largest message of a client: those of Yjs send whole documents at once.
@@ -119,9 +120,9 @@ impl Guests {
     }
 
     /// Serves a client until one of both ends it. `header` is the token that it has shown in the head of its request.
-    pub(crate) async fn serve(&self, endpoint: Endpoint, link: Link, header: Option<String>) {
+    pub(crate) async fn serve(&self, endpoint: Endpoint, link: Link, meter: Meter, header: Option<String>) {
         let peer = link.endpoint().to_owned();
-        let (mut line, mut receiver) = Line::new(link);
+        let (mut line, mut receiver) = Line::new(link, meter);
         let end = match endpoint {
             Endpoint::Yjs { room, token } => match self.admit(&room, token.or(header).as_deref()) {
                 Ok(admitted) => self.serve_yjs(&peer, &mut line, &mut receiver, admitted, false).await,
@@ -154,7 +155,7 @@ impl Guests {
         &self,
         peer: &str,
         line: &mut Line,
-        receiver: &mut LinkReceiver,
+        receiver: &mut Ear,
         (doc, access): (DocId, Access),
         answers_status: bool,
     ) -> End {

@@ -157,6 +157,17 @@ pub async fn accept_upgrade(
     stream.write_all(answer.as_bytes()).await
 }
 
+/// Answers `401 Unauthorized`, for this reason.
+pub async fn refuse(stream: &mut TcpStream, reason: &str) {
+    let answer = format!(
+        "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\ncontent-type: text/plain\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{reason}",
+        reason.len()
+    );
+    // Who has gone meanwhile needs no answer.
+    _ = stream.write_all(answer.as_bytes()).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ mod guests;
 mod head;
 mod http;
 mod identity;
+mod intake;
 mod listing;
 mod relay;
 mod rooms;

@@ -14,6 +14,7 @@ use syncline::transports::websocket::{self, SUBPROTOCOL, WebSocketSettings};
 use syncline::{Compression, DocId, Durability, Encoding, Family, Principal, Spec, SqliteStorage};
 use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::replica::{Config, Policy};
+use syncline_core::visitor::Visitor;
 use syncline_core::wire::MAX_FRAME_BYTES;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,7 @@ use crate::guests::{Endpoint, Guests, MAX_MESSAGE_BYTES};
 use crate::head::{self, Wants};
 use crate::http;
 use crate::identity::{Identity, IdentityError};
+use crate::intake::{Intake, Meter, Metered};
 use crate::listing::Listings;
 use crate::rooms::{Room, Rooms};
 
@@ -118,6 +120,8 @@ pub(crate) struct Shared {
     /// What the page shows of the store.
     pub listings: Listings,
     connections: Arc<Semaphore>,
+    /// Where clients of other protocols send large messages.
+    intake: Intake,
 }
 
 impl Relay {
@@ -164,6 +168,7 @@ impl Relay {
             updates,
             listings: Listings::default(),
             connections: Arc::new(Semaphore::new(allowed_connections())),
+            intake: Intake::default(),
         });
         let accepting = tokio::spawn(accept_all(shared.clone(), listener));
         Ok(Self { shared, address, accepting })
@@ -218,6 +223,7 @@ fn tell_rooms(rooms: &Rooms, event: &Event) {
             rooms.arrived(doc);
             rooms.tell(doc, Room::follow);
         }
+        Event::Present { doc } => rooms.tell(doc, Room::on_present),
         Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),
         Event::Failed { doc, error } => rooms.fail(doc, error),
         Event::Store { fault: Some(fault) } => rooms.fail_all(fault),
@@ -253,6 +259,7 @@ fn on_event(updates: &AtomicU64, event: &Event) {
         Event::Opened { .. }
         | Event::Created { .. }
         | Event::Hosted { .. }
+        | Event::Present { .. }
         | Event::Durable { .. }
         | Event::Saved { .. }
         | Event::WaitedEnough { .. }
@@ -305,6 +312,12 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             let leftover = head.bytes.get(length..).unwrap_or_default().to_vec();
             drop(head.bytes);
             let endpoint = Endpoint::of(&target);
+            let visitor = match (&endpoint, shared.guests.auth.visitor(upgrade.token.as_deref())) {
+                (None, Err(denied)) => return head::refuse(&mut stream, &denied.to_string()).await,
+                (None, Ok(visitor)) => visitor,
+                // Guests have other ways to show a token.
+                (Some(_), _) => None,
+            };
             let subprotocol = match &endpoint {
                 None => upgrade.subprotocols.iter().find(|offered| *offered == SUBPROTOCOL),
                 // Clients give up that offer some and are answered with none.
@@ -314,18 +327,29 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             {
                 return;
             }
-            let most = if endpoint.is_some() { MAX_MESSAGE_BYTES } else { MAX_FRAME_BYTES };
-            let settings = WebSocketSettings::default().max_frame_bytes(most);
-            let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+            let settings = WebSocketSettings::default();
             match endpoint {
-                None => run(&shared.node, link).await,
-                Some(endpoint) => shared.guests.serve(endpoint, link, upgrade.token).await,
+                None => {
+                    let settings = settings.max_frame_bytes(MAX_FRAME_BYTES);
+                    let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+                    run(&shared.node, link, visitor).await;
+                }
+                Some(endpoint) => {
+                    let (settings, meter) = (settings.max_frame_bytes(MAX_MESSAGE_BYTES), Meter::default());
+                    let stream = Metered::new(stream, shared.intake.clone(), meter.clone());
+                    let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
+                    shared.guests.serve(endpoint, link, meter, upgrade.token).await;
+                }
             }
         }
     }
 }
 
-async fn run(node: &Node, link: Link) {
+async fn run(node: &Node, link: Link, visitor: Option<Visitor>) {
+    let attached = match visitor {
+        Some(visitor) => node.attach_visitor(link, visitor),
+        None => node.attach(link, Side::Accepted),
+    };
     // The sender is dropped, never used: the error is the news.
-    let _ended = node.attach(link, Side::Accepted).ended.await;
+    let _ended = attached.ended.await;
 }

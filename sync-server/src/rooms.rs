@@ -7,6 +7,8 @@
 
 mod announcements;
 pub(crate) mod awareness;
+mod company;
+mod presence;
 mod room;
 mod seat;
 mod tail;
@@ -23,6 +25,7 @@ use syncline_core::entry::Family;
 use syncline_core::event::{DocumentError, StoreFault};
 use thiserror::Error;
 
+pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
 pub(crate) use room::Room;
 pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
 pub(crate) use tail::Piece;
@@ -80,7 +83,7 @@ impl Rooms {
         if let Some(fault) = self.node.look(|replica| replica.fault().cloned()) {
             return Err(DocumentError::Store { doc: doc.clone(), fault }.into());
         }
-        let room = self.room(doc, make.then_some(Spec { family, kind: Kind::Tree }));
+        let room = self.room(doc, family, make.then_some(Spec { family, kind: Kind::Tree }));
         // The seat keeps the room open meanwhile.
         let seat = Seat::take(self.clone(), room, author, inbox, number);
         seat.room().opened().await?;
@@ -91,12 +94,12 @@ impl Rooms {
         }
     }
 
-    fn room(&self, doc: &DocId, spec: Option<Spec>) -> Arc<Room> {
+    fn room(&self, doc: &DocId, family: Family, spec: Option<Spec>) -> Arc<Room> {
         let mut rooms = self.lock();
         let room = match rooms.entry(doc.clone()) {
             Entry::Occupied(room) => room.get().clone(),
             Entry::Vacant(vacant) => {
-                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone()))).clone();
+                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone(), family))).clone();
                 self.node.with(|replica, now| replica.host(now, doc, spec));
                 room
             }

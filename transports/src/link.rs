@@ -15,6 +15,7 @@ use std::{
     task::{Context, Poll, Wake, Waker, ready},
 };
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 
 use crate::{Close, Frame, LinkError};
@@ -32,6 +33,12 @@ pub trait Wire: Send {
 
     /// Takes one frame within the limit, after `poll_ready` was ready.
     fn push(&mut self, frame: Frame) -> Result<(), LinkError>;
+
+    /// The same for a binary frame in two parts, of which the second one may be shared by many links. A wire that need not
+    /// copy it does not.
+    fn push_parts(&mut self, head: Bytes, body: Bytes) -> Result<(), LinkError> {
+        self.push(Frame::binary([head, body].concat()))
+    }
 
     /// Ready when everything taken has left for the peer.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
@@ -149,6 +156,14 @@ impl LinkSender {
         self.flush().await
     }
 
+    /// As [`LinkSender::send`], for a binary frame in two parts; the peer sees one frame. Sent to many links, the second part
+    /// is not copied for each.
+    pub async fn send_parts(&mut self, head: Bytes, body: Bytes) -> Result<(), LinkError> {
+        poll_fn(|cx| self.shared.poll_ready(cx)).await?;
+        self.shared.push_parts(head, body)?;
+        self.flush().await
+    }
+
     /// Waits until the link takes a frame. Dropping this future loses nothing.
     pub async fn reserve(&mut self) -> Result<Permit<'_>, LinkError> {
         poll_fn(|cx| self.shared.poll_ready(cx)).await?;
@@ -262,6 +277,17 @@ impl Shared {
         }
         match &mut *self.lock() {
             State::Open(wire) => wire.push(frame),
+            State::Ended(end) => Err(end.clone()),
+        }
+    }
+
+    fn push_parts(&self, head: Bytes, body: Bytes) -> Result<(), LinkError> {
+        let (bytes, limit) = (head.len() + body.len(), self.max_frame_bytes);
+        if bytes > limit {
+            return Err(LinkError::TooLarge { bytes, limit });
+        }
+        match &mut *self.lock() {
+            State::Open(wire) => wire.push_parts(head, body),
             State::Ended(end) => Err(end.clone()),
         }
     }

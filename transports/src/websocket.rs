@@ -50,8 +50,11 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a socket read at once, allocated for every link.
 pub const READ_BUFFER_BYTES: usize = 4096;
 
-/// Largest piece of a frame that is copied into the write buffer of a link; a larger frame leaves in several.
-pub const FRAGMENT_BYTES: usize = 64 << 10;
+/// Larger frames leave in pieces, each when the one before has left.
+pub const WHOLE_FRAME_BYTES: usize = 128 << 10;
+
+/// Size of these pieces. Each link that has a large frame on its way holds one in its write buffer.
+pub const FRAGMENT_BYTES: usize = 16 << 10;
 
 /// What a write buffer holds beyond one largest piece: control frames.
 pub const WRITE_BUFFER_SLACK_BYTES: usize = 64 << 10;
@@ -95,7 +98,7 @@ impl WebSocketSettings {
         WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
-            .max_write_buffer_size(FRAGMENT_BYTES + WRITE_BUFFER_SLACK_BYTES)
+            .max_write_buffer_size(WHOLE_FRAME_BYTES + WRITE_BUFFER_SLACK_BYTES)
             .max_message_size(Some(self.max_frame_bytes))
             .max_frame_size(Some(self.max_frame_bytes))
     }

@@ -169,7 +169,7 @@ impl World {
         let link = self.new_link();
         for (at, side) in [(RELAY, Side::Accepted), (CLIENT, Side::Dialed)] {
             self.nodes[at].honest = Some(link);
-            self.handle(at, Input::Connected { connection: link, side });
+            self.handle(at, Input::Connected { connection: link, side, visitor: None });
         }
     }
 
@@ -228,7 +228,7 @@ impl World {
         let connection = self.new_link();
         self.nodes[at].hostile = Some(connection);
         let side = if at == RELAY { Side::Accepted } else { Side::Dialed };
-        self.handle(at, Input::Connected { connection, side });
+        self.handle(at, Input::Connected { connection, side, visitor: None });
         self.receive(at, connection, choices, Forger::greet);
     }
 
@@ -335,6 +335,7 @@ const fn doc_of(message: &Message) -> Option<&DocId> {
         | Message::Ack { doc, .. }
         | Message::SnapshotPart { doc, .. }
         | Message::Refused { doc, .. }
+        | Message::Presence { doc, .. }
         | Message::Shut { doc } => Some(doc),
         Message::Failure { doc, .. } => doc.as_ref(),
         Message::Hello(_) | Message::Goodbye { .. } | Message::Ping { .. } | Message::Pong { .. } => None,

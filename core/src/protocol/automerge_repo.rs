@@ -3,12 +3,16 @@
 //! Clients in JavaScript write numbers as they like, `undefined` for what is not there, and whatever else a later version may
 //! add; all of that is read. `metadata` is what the protocol's description says and `peerMetadata` what clients send.
 
-use crate::crdt::automerge::DocumentId;
+mod presence;
+
 use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error};
 use minicbor::encode::Encoder;
 
+pub use presence::Presence;
+
 use super::lib0::Malformed;
+use crate::crdt::automerge::DocumentId;
 
 /// Longest name of a peer, a session or a storage.
 pub const MAX_PEER_NAME_BYTES: usize = 256;
@@ -280,6 +284,19 @@ impl Writer {
     ) {
         write(&mut self.0).expect("a vector takes everything");
     }
+}
+
+/// An ephemeral message but for whom it is for; [`addressed`] makes one of it. So it is made once for all who get it.
+#[must_use]
+pub fn ephemeral(sender: &str, document: DocumentId, session: &str, count: u64, data: &[u8]) -> Vec<u8> {
+    let writer = Writer::new(7, "ephemeral", sender).text("documentId", &document.to_string());
+    writer.text("sessionId", session).number("count", count).bytes("data", data).done()
+}
+
+/// Such a message to one peer.
+#[must_use]
+pub fn addressed(message: &[u8], peer: &str) -> Vec<u8> {
+    Writer::behind(message).text("targetId", peer).done()
 }
 
 #[cfg(test)]

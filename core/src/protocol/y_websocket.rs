@@ -13,6 +13,9 @@ const UPDATE: u64 = 2;
 
 const DENIED: u64 = 0;
 
+/// Longest head of a sync message: two numbers of a byte, and a length.
+const MAX_HEAD_BYTES: usize = 10;
+
 /// What a client says about a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync<'a> {
@@ -82,15 +85,29 @@ impl<'a> Sync<'a> {
 
     /// Appends the message with its number.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let (kind, bytes) = match self {
+        let (_, bytes) = self.parts();
+        out.reserve(bytes.len() + MAX_HEAD_BYTES);
+        out.extend(self.head());
+        out.extend_from_slice(bytes);
+    }
+
+    /// What comes in front of its bytes, which end the message.
+    #[must_use]
+    pub fn head(&self) -> Vec<u8> {
+        let (kind, bytes) = self.parts();
+        let mut head = Vec::with_capacity(MAX_HEAD_BYTES);
+        write_number(SYNC, &mut head);
+        write_number(kind, &mut head);
+        write_number(bytes.len() as u64, &mut head);
+        head
+    }
+
+    const fn parts(&self) -> (u64, &'a [u8]) {
+        match self {
             Self::Step1 { vector } => (STEP_1, vector),
             Self::Step2 { update } => (STEP_2, update),
             Self::Update { update } => (UPDATE, update),
-        };
-        out.reserve(bytes.len() + 8);
-        write_number(SYNC, out);
-        write_number(kind, out);
-        write_buffer(bytes, out);
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use super::intake::Intake;
 use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
 use crate::event::{DocumentError, Event, Output, PeerInfo, Side, StoreFault};
 use crate::id::{ConnectionId, DocId};
+use crate::presence::PRESENCE_TICK;
 use crate::time::Time;
+use crate::visitor::{Access, Visitor};
 use crate::wire::{
     Codec, Compression, Encoded, Encoding, ErrorCode, Frame, Hello, MAX_FRAME_BYTES, Message, OLDEST_VERSION,
     VERSION, WireError,
@@ -50,6 +52,10 @@ pub(super) struct Connection {
     dirty: BTreeSet<DocId>,
     /// Until when they wait for more; nothing while there are none.
     due: Option<Time>,
+    /// Documents of which the peer is to be told who is present, from when on, and when it may be told next.
+    presence: BTreeSet<DocId>,
+    presence_due: Option<Time>,
+    presence_after: Time,
     /// Documents that are open on the link.
     pub(super) open: BTreeSet<DocId>,
     /// What comes in of snapshots on it.
@@ -80,7 +86,7 @@ impl Awaited {
 
 enum Phase {
     /// The peer has not said hello.
-    Greeting { side: Side },
+    Greeting { side: Side, visitor: Option<Visitor> },
     /// Both have.
     Greeted(Greeted),
 }
@@ -93,12 +99,21 @@ pub(super) struct Greeted {
     pub wants_acks: bool,
     /// Whether this replica dialled.
     pub side: Side,
+    /// Who it is, where that was asked.
+    pub visitor: Option<Visitor>,
+}
+
+impl Greeted {
+    /// What the peer may do with a document.
+    pub fn access(&self, doc: &DocId) -> Access {
+        self.visitor.as_ref().map_or(Access::Write, |visitor| visitor.access(doc))
+    }
 }
 
 impl Connection {
-    fn new(now: Time, side: Side, encoding: Encoding) -> Self {
+    fn new(now: Time, side: Side, visitor: Option<Visitor>, encoding: Encoding) -> Self {
         Self {
-            phase: Phase::Greeting { side },
+            phase: Phase::Greeting { side, visitor },
             awaited: Some((Awaited::Greeting, now.after(GREETING_TIMEOUT))),
             heard: false,
             codec: Codec { encoding, compression: Compression::None },
@@ -107,6 +122,9 @@ impl Connection {
             writable: true,
             dirty: BTreeSet::new(),
             due: None,
+            presence: BTreeSet::new(),
+            presence_due: None,
+            presence_after: now,
             open: BTreeSet::new(),
             intake: Intake::default(),
             closing: BTreeSet::new(),
@@ -157,12 +175,13 @@ impl Connection {
 
     /// Whether a frame can be made and taken.
     pub fn is_ready(&self, now: Time) -> bool {
-        self.writable && (!self.waiting.is_empty() || self.due.is_some_and(|due| due <= now))
+        let due = [self.due, self.presence_due].into_iter().flatten().min();
+        self.writable && (!self.waiting.is_empty() || due.is_some_and(|due| due <= now))
     }
 
     /// When a frame can be made that cannot be made now.
     pub fn due(&self) -> Option<Time> {
-        self.due.filter(|_| self.writable)
+        [self.due, self.presence_due].into_iter().flatten().min().filter(|_| self.writable)
     }
 
     /// Whether the link has taken everything that was said.
@@ -201,6 +220,21 @@ impl Connection {
         std::mem::take(&mut self.dirty)
     }
 
+    /// Notes that the peer is to be told who is present in a document, as soon as it may be told anything of that.
+    pub fn mark_presence(&mut self, doc: DocId, now: Time) {
+        self.presence.insert(doc);
+        self.presence_due = Some(now.max(self.presence_after));
+    }
+
+    /// The documents whose presence is told now, if it is time.
+    pub fn take_presence(&mut self, now: Time) -> BTreeSet<DocId> {
+        if self.presence_due.take_if(|due| *due <= now).is_none() {
+            return BTreeSet::new();
+        }
+        self.presence_after = now.after(PRESENCE_TICK);
+        std::mem::take(&mut self.presence)
+    }
+
     pub fn is_closing(&self, doc: &DocId) -> bool {
         self.closing.contains(doc)
     }
@@ -233,8 +267,9 @@ fn hello(context: &Context) -> Message {
 }
 
 impl Replica {
-    pub(super) fn on_connected(&mut self, id: ConnectionId, side: Side) {
-        let mut connection = Connection::new(self.context.now, side, self.context.config.encoding);
+    pub(super) fn on_connected(&mut self, id: ConnectionId, side: Side, visitor: Option<Visitor>) {
+        let encoding = self.context.config.encoding;
+        let mut connection = Connection::new(self.context.now, side, visitor, encoding);
         if side == Side::Dialed {
             connection.say(&hello(&self.context));
         }
@@ -254,6 +289,7 @@ impl Replica {
         let Some(connection) = self.connections.remove(&id) else { return };
         self.retries.retain(|(link, _), _| *link != id);
         for doc in connection.open {
+            self.forget_presence(id, &doc);
             if let Some(document) = self.documents.get_mut(&doc) {
                 document.shut(id);
             }
@@ -270,6 +306,7 @@ impl Replica {
         let overdue: Vec<(ConnectionId, &str)> = overdue.collect();
         overdue.into_iter().for_each(|(id, reason)| self.shut_connection(id, ErrorCode::Unavailable, reason));
         self.retry();
+        self.check_presence();
     }
 
     /// Opens again what could not be opened a while ago.
@@ -366,6 +403,7 @@ impl Replica {
             | Message::Ack { ref doc, .. }
             | Message::SnapshotPart { ref doc, .. }
             | Message::Refused { ref doc, .. }
+            | Message::Presence { ref doc, .. }
             | Message::Shut { ref doc }
             | Message::Failure { doc: Some(ref doc), .. } => {
                 let doc = doc.clone();
@@ -387,7 +425,8 @@ impl Replica {
     fn on_hello(&mut self, id: ConnectionId, frame: &Frame, hello: &Hello) {
         let version = hello.newest.min(VERSION);
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Phase::Greeting { side } = connection.phase else { return };
+        let Phase::Greeting { side, visitor } = &mut connection.phase else { return };
+        let (side, visitor) = (*side, visitor.take());
         connection.awaited = None;
         if side == Side::Accepted {
             connection.codec.encoding = Codec::detect(frame);
@@ -409,7 +448,8 @@ impl Replica {
         // dials may call himself what he likes.
         let relay = hello.relay && side == Side::Dialed;
         let info = PeerInfo { agent: hello.agent.clone(), relay, version };
-        connection.phase = Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side });
+        connection.phase =
+            Phase::Greeted(Greeted { info: info.clone(), wants_acks: hello.acks, side, visitor });
         self.context.tell(Event::Peer { connection: id, peer: Some(info) });
         if side == Side::Dialed {
             self.open_everything(id);
@@ -443,6 +483,7 @@ impl Replica {
 
     /// Ends the conversation about a document on a link, without another word to the peer.
     pub(super) fn end_conversation(&mut self, id: ConnectionId, doc: &DocId) {
+        self.forget_presence(id, doc);
         if let Some(document) = self.documents.get_mut(doc) {
             document.shut(id);
         }
@@ -459,6 +500,7 @@ impl Replica {
     /// Shuts a document on links from this side.
     pub(super) fn shut_on(&mut self, links: BTreeSet<ConnectionId>, doc: &DocId) {
         for id in links {
+            self.forget_presence(id, doc);
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             connection.open.remove(doc);
             connection.closing.insert(doc.clone());
@@ -473,6 +515,7 @@ impl Replica {
         if connection.closing.remove(doc) {
             return self.open_on_every_link(doc);
         }
+        self.forget_presence(id, doc);
         if let Some(document) = self.documents.get_mut(doc) {
             document.shut(id);
         }

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::live::Live;
 use super::memory::Share;
 use super::peer::{Peer, Portion};
+use super::presence::Presences;
 use crate::entry::Spec;
 use crate::event::{DocumentError, Event, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Epoch, WriteId};
@@ -33,6 +34,8 @@ pub(super) struct Document {
     compacts: bool,
     /// What it adds to what may be unloaded.
     pub share: Option<Share>,
+    /// Who is present, whether it is in memory or not.
+    pub presences: Presences,
 }
 
 /// A message that came before the document was loaded.
@@ -70,6 +73,7 @@ impl Document {
             hosted: false,
             compacts: false,
             share: None,
+            presences: Presences::default(),
         }
     }
 
@@ -172,10 +176,11 @@ impl Document {
         }
     }
 
-    /// Keeps a message until the document is loaded; false if too many wait already.
-    pub fn wait(&mut self, connection: ConnectionId, message: Message) -> bool {
+    /// Keeps a message until the document is loaded; false if too many wait already. If there is none, a peer who opens it
+    /// has it made, if it `makes` documents.
+    pub fn wait(&mut self, connection: ConnectionId, message: Message, makes: bool) -> bool {
         let Phase::Loading { spec, waiting, waiting_bytes, .. } = &mut self.phase else { return false };
-        if let (Message::Open { spec: theirs, .. }, false) = (&message, self.wanted) {
+        if let (Message::Open { spec: theirs, .. }, true) = (&message, makes && !self.wanted) {
             *spec = spec.or(Some(*theirs));
         }
         *waiting_bytes += message.cost();
@@ -208,6 +213,11 @@ impl Document {
             Phase::Loading { peers, .. } | Phase::Resting { peers, .. } => peers,
             Phase::Live(live) => &live.peers,
         }
+    }
+
+    /// The links on which it is open.
+    pub fn connections(&self) -> BTreeSet<ConnectionId> {
+        self.peers().keys().copied().collect()
     }
 
     /// On how many links it is open.

@@ -18,6 +18,7 @@ use crate::entry::{Blame, Body, Entry, Family, MAX_SEEN_BEYOND, Seen, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
 use crate::log::Log;
+use crate::visitor::Access;
 use crate::wire::Message;
 
 /// Most replicas that may write to a document, as a relay sees it: a message says what a log holds of each.
@@ -79,6 +80,8 @@ pub(super) enum Accepted {
     Contradicts,
     /// It is not wanted.
     Refused(Refusal),
+    /// It is not wanted from this peer.
+    Forbidden,
     /// Entries of its replica in front of it are missing.
     Gap,
     /// It would be the first one of its replica, and there are too many.
@@ -222,6 +225,9 @@ impl Live {
             let other = self.log.entry(&entry.id).is_some_and(|known| known.entry.body != entry.body);
             return if other { Accepted::Contradicts } else { Accepted::Known };
         }
+        if !self.may_write(from) {
+            return Accepted::Forbidden;
+        }
         if let Some(fence) = self.fence_against(context, from, entry.id) {
             return Accepted::Refused(Refusal::Fenced(fence.reason.clone()));
         }
@@ -263,6 +269,11 @@ impl Live {
         fence.counter = id.counter + 1;
         context.write(Write::Fence { doc: self.doc.clone(), fence: fence.clone() });
         None
+    }
+
+    /// Whether the peer on a link may write to the document.
+    fn may_write(&self, id: ConnectionId) -> bool {
+        self.peers.get(&id).is_none_or(|peer| peer.greeted.access(&self.doc) == Access::Write)
     }
 
     /// Whether the peer on a link is a relay.

@@ -60,7 +60,11 @@ impl Replica {
             batch.push(message);
         }
         connection.put_back(waiting);
-        let dirty = connection.take_dirty();
+        let presence = connection.take_presence(now);
+        for message in presence.into_iter().filter_map(|doc| self.presence_news(id, &doc)) {
+            batch.push(codec.encode(&message));
+        }
+        let dirty = self.connections.get_mut(&id)?.take_dirty();
         dirty.iter().for_each(|doc| self.wake_document(doc));
         if let (true, Some(doc), 1) = (batch.is_empty(), dirty.first(), dirty.len()) {
             return self.frame_of_one(id, doc, codec, shared);

@@ -330,7 +330,8 @@ mod tests {
     #[test]
     fn what_is_durable_behind_a_gap_is_remembered_up_to_a_limit() {
         let info = PeerInfo { agent: String::new(), relay: false, version: 1 };
-        let mut peer = Peer::new(Greeted { info, wants_acks: true, side: Side::Accepted }, true);
+        let mut peer =
+            Peer::new(Greeted { info, wants_acks: true, side: Side::Accepted, visitor: None }, true);
         let most = MAX_SETTLED as u64;
         (0..most).for_each(|number| peer.settle(2 * number + 2));
         assert_eq!((peer.settled.len(), peer.settled.first()), (MAX_SETTLED, Some(&2)));

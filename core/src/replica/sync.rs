@@ -13,6 +13,7 @@ use super::{Document, Replica};
 use crate::entry::{Blame, Cursor, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Refusal, Side, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Have};
+use crate::visitor::Access;
 use crate::wire::{ErrorCode, MAX_OPEN_CURSORS, Message, Numbered};
 
 /// How often a peer may send entries without those in front of them before the document is shut on its link.
@@ -50,18 +51,25 @@ impl Replica {
         {
             return;
         }
+        if matches!(message, Message::Describe { .. }) && !self.may_read(id, &doc) {
+            return self.context.post(id, Message::Described { doc, spec: None });
+        }
         if let Message::SnapshotPart { bytes, .. } = &message
             && !self.has_room_for(id, &doc, bytes.len())
         {
             return self.drop_done(&doc);
         }
+        let makes = self.access(id, &doc) == Access::Write;
+        let opens = matches!(message, Message::Open { .. });
+        let opened = doc.clone();
         match (self.documents.get_mut(&doc), message) {
             (_, Message::Shut { doc }) => self.on_shut(id, &doc),
+            (_, Message::Presence { doc, sightings }) => self.on_presence(id, &doc, sightings),
             (_, Message::Described { doc, spec }) => self.context.tell(Event::Described { doc, spec }),
             (_, Message::Failure { doc, code, message }) => self.on_failure(id, doc, code, message),
             (Some(document), message) if document.live().is_none() => {
                 document.wake(&mut self.context);
-                if !document.wait(id, message) {
+                if !document.wait(id, message, makes) {
                     let message = "too many requests for a document that is being loaded";
                     self.refuse_connection(id, ErrorCode::TooMany, message);
                 }
@@ -77,10 +85,17 @@ impl Replica {
             }
             (None, message) => self.on_unknown_document(id, &doc, message),
         }
+        if opens {
+            self.greet_with_presence(id, &opened);
+        }
     }
 
     /// Notes that a peer opens a document, unless it must not or has too many, which it is told.
     fn may_open(&mut self, id: ConnectionId, doc: &DocId, spec: Spec) -> bool {
+        if !self.may_read(id, doc) {
+            self.forbid(id, doc);
+            return false;
+        }
         match (self.context.config.policy.serves)(doc, spec) {
             Ok(()) => self.note_open(id, doc),
             Err(message) => {
@@ -91,10 +106,28 @@ impl Replica {
         }
     }
 
+    /// Whether a peer may know anything of a document.
+    fn may_read(&self, id: ConnectionId, doc: &DocId) -> bool {
+        self.access(id, doc) >= Access::Read
+    }
+
+    fn access(&self, id: ConnectionId, doc: &DocId) -> Access {
+        let greeted = self.connections.get(&id).and_then(super::Connection::info);
+        greeted.map_or(Access::Nothing, |greeted| greeted.access(doc))
+    }
+
+    /// Whether there is such a document is not said.
+    fn forbid(&mut self, id: ConnectionId, doc: &DocId) {
+        let (code, message) = (ErrorCode::Forbidden, "you may not read this document here".to_owned());
+        self.context.post(id, Message::Failure { doc: Some(doc.clone()), code, message });
+    }
+
     /// A message about a document that is not in memory: a relay looks for it, or makes it.
     fn on_unknown_document(&mut self, id: ConnectionId, doc: &DocId, message: Message) {
+        let makes = self.access(id, doc) == Access::Write;
         let spec = match &message {
-            Message::Open { spec, .. } if self.context.config.policy.relay => Some(*spec),
+            Message::Open { spec, .. } if makes && self.context.config.policy.relay => Some(*spec),
+            Message::Open { .. } if self.context.config.policy.relay => None,
             Message::Describe { .. } => None,
             Message::Open { .. } => {
                 self.no_longer_open(id, doc);
@@ -104,7 +137,7 @@ impl Replica {
             _ => return,
         };
         let mut document = Document::load(&mut self.context, doc, spec, false);
-        document.wait(id, message);
+        document.wait(id, message, makes);
         self.documents.insert(doc.clone(), document);
     }
 
@@ -123,6 +156,7 @@ impl Replica {
                 | ErrorCode::Version
                 | ErrorCode::SpecMismatch
                 | ErrorCode::NotFound
+                | ErrorCode::Forbidden
                 | ErrorCode::TooMany,
                 _,
             )
@@ -190,6 +224,7 @@ impl Live {
             }
             Message::Hello(_)
             | Message::Described { .. }
+            | Message::Presence { .. }
             | Message::Shut { .. }
             | Message::Failure { .. }
             | Message::Goodbye { .. }
@@ -394,6 +429,7 @@ impl Live {
             }
             Accepted::Contradicts => self.on_contradiction(context, id, numbered)?,
             Accepted::Refused(refusal) => self.refuse(context, id, entry.id, &refusal),
+            Accepted::Forbidden => self.decline(context, id, entry.id),
             Accepted::Gap => self.on_gap(context, id, entry.id)?,
         }
         Ok(())
@@ -416,6 +452,15 @@ impl Live {
         }
         let write = self.set_fence(context, fence);
         self.tell_after(write, id, told);
+    }
+
+    /// The peer may only read. Nothing is held against the entry itself: somebody else may bring it.
+    fn decline(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId) {
+        let reason = "you may read this document and not write to it".to_owned();
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.refused = true;
+        }
+        context.post(id, refused(&self.doc, Fence::from(entry, Blame::Entry, reason)));
     }
 
     fn on_gap(

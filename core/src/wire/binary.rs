@@ -9,11 +9,12 @@ use crate::entry::{
 };
 use crate::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use crate::path::Path;
+use crate::presence::{Anchor, Metadata, Presence, Selection, SessionId, Sighting, Status};
 use crate::time::Time;
 
 use super::layout::{Element, Layout, Reader, choice, record, unknown, write_bytes, write_length};
 use super::limits::{EntryBudget, MAX_COMPRESSIONS};
-use super::{Compression, ErrorCode, Hello, MAX_OPEN_CURSORS, Message, Numbered, WireError};
+use super::{Compression, ErrorCode, Hello, MAX_OPEN_CURSORS, MAX_SIGHTINGS, Message, Numbered, WireError};
 
 /// What an envelope adds to a body at most.
 const MAX_ENVELOPE_BYTES: usize = 10;
@@ -83,6 +84,7 @@ messages! {
     15 => Goodbye { retry_after }
     16 => Ping { token }
     17 => Pong { token }
+    18 => Presence { doc, sightings }
 }
 
 record!(Spec { family, kind });
@@ -92,14 +94,18 @@ record!(Seen { cursor, beyond });
 record!(Touch { path, what });
 record!(Entry { id, author, time, seen, touched, body });
 record!(Numbered { offset, entry });
+record!(Selection { path, anchor, head });
+record!(Presence { user, name, color, status, selection, active, metadata });
+record!(Sighting { session, presence });
 
 choice!(Family { 0 => Yjs, 1 => Automerge, 2 => Toy });
 choice!(Blame { 0 => Entry, 1 => Context });
 choice!(Kind { 0 => Tree, 1 => Text, 2 => Board, 3 => Chart });
 choice!(TouchKind { 0 => Wrote, 1 => Created, 2 => Removed });
+choice!(Status { 0 => Online, 1 => Away });
 choice!(ErrorCode {
     0 => Malformed, 1 => TooLarge, 2 => Version, 3 => Unexpected, 4 => SpecMismatch, 5 => NotFound,
-    6 => Unavailable, 7 => Gap, 8 => TooMany
+    6 => Unavailable, 7 => Gap, 8 => TooMany, 9 => Forbidden
 });
 
 impl Element for EntryId {
@@ -110,6 +116,32 @@ impl Element for EntryId {
 impl Element for Cursor {
     const MOST: usize = MAX_OPEN_CURSORS;
     const WHAT: &'static str = "the number of cursors";
+}
+
+impl Element for Sighting {
+    const MOST: usize = MAX_SIGHTINGS;
+    const WHAT: &'static str = "the number of sessions";
+}
+
+/// As JSON.
+impl Layout for Metadata {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bytes(self.to_string().as_bytes(), out);
+    }
+
+    fn read(input: &mut Reader) -> Result<Self, WireError> {
+        input.text(|text| serde_json::from_str::<Self>(text))
+    }
+}
+
+impl Layout for Anchor {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(input: &mut Reader) -> Result<Self, WireError> {
+        Layout::read(input).map(Self)
+    }
 }
 
 impl Element for Touch {
@@ -228,6 +260,7 @@ macro_rules! sixteen_bytes {
 
 sixteen_bytes!(ReplicaId);
 sixteen_bytes!(Epoch);
+sixteen_bytes!(SessionId);
 
 macro_rules! number {
     ($name:ident) => {

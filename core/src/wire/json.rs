@@ -19,7 +19,7 @@ use super::{Compression, MAX_FRAME_MESSAGES, Message, Numbered, WireError};
 pub const MAX_JSON_VALUES: usize = 1 << 20;
 
 /// The names this version knows; messages of other names are skipped.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "hello",
     "describe",
     "described",
@@ -37,6 +37,7 @@ const NAMES: [&str; 17] = [
     "goodbye",
     "ping",
     "pong",
+    "presence",
 ];
 
 /// A message as one object.

@@ -7,8 +7,9 @@ use crate::entry::{
 };
 use crate::id::{EntryId, Have};
 use crate::path::Path;
+use crate::presence::{Presence, Sighting};
 
-use super::{Hello, MAX_OPEN_CURSORS, MAX_SNAPSHOT_PART_BYTES, Message, Numbered, WireError};
+use super::{Hello, MAX_OPEN_CURSORS, MAX_SIGHTINGS, MAX_SNAPSHOT_PART_BYTES, Message, Numbered, WireError};
 
 /// Longest name of a program, in bytes of UTF-8.
 pub const MAX_AGENT_BYTES: usize = 256;
@@ -67,6 +68,7 @@ impl Message {
             Self::Entries { entries, .. } => entries.iter().map(|numbered| numbered.entry.cost()).sum(),
             Self::Have { have, .. } => of_have(have),
             Self::SnapshotPart { covers, bytes, .. } => bytes.len() + covers.as_ref().map_or(0, of_have),
+            Self::Presence { sightings, .. } => sightings.len() * size_of::<Sighting>(),
             Self::Refused { reason: words, .. } | Self::Failure { message: words, .. } => words.len(),
             Self::Hello(_)
             | Self::Describe { .. }
@@ -105,6 +107,7 @@ impl Message {
                 check_id(id)?;
                 at_most("the reason of a refusal", reason.len(), MAX_REASON_BYTES)
             }
+            Self::Presence { sightings, .. } => check_sightings(sightings),
             Self::Failure { message, .. } => {
                 at_most("the words of a failure", message.len(), MAX_REASON_BYTES)
             }
@@ -161,6 +164,15 @@ fn check_entries(entries: &[Numbered], budget: &mut EntryBudget) -> Result<(), W
         numbered.entry.check()?;
     }
     Ok(())
+}
+
+fn check_sightings(sightings: &[Sighting]) -> Result<(), WireError> {
+    at_most("the number of sessions", sightings.len(), MAX_SIGHTINGS)?;
+    let shown = sightings.iter().filter_map(|sighting| sighting.presence.as_ref());
+    match shown.filter_map(Presence::excess).next() {
+        Some((what, limit)) => Err(WireError::TooLarge { what, limit }),
+        None => Ok(()),
+    }
 }
 
 fn check_part(total: u64, part: usize) -> Result<(), WireError> {

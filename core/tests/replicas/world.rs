@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use syncline_core::crdt::{self, Writer};
 use syncline_core::entry::{Body, Cursor, Digest, Entry, Kind, Seen, Spec};
-use syncline_core::event::{Input, Output, Side, StoredDocument, Write};
+use syncline_core::event::{Event, Input, Output, Side, StoredDocument, Write};
 use syncline_core::fuzzing::commit;
 use syncline_core::id::{ConnectionId, DocId, EntryId, Epoch, Principal, ReplicaId, WriteId};
 use syncline_core::path::Path;
@@ -25,12 +25,17 @@ pub struct World {
     pub replicas: Vec<Replica>,
     policies: Vec<Policy>,
     disks: Vec<BTreeMap<DocId, StoredDocument>>,
+    /// What each has told its application.
+    pub events: Vec<Vec<Event>>,
     /// How often a replica was started again.
     starts: u64,
     /// Who is at the ends of a link. Mallory's has nobody at its other end, and is not among them.
     pub links: BTreeMap<ConnectionId, [usize; 2]>,
-    /// How many writes there were.
+    /// What everybody's clock shows.
+    pub now: Time,
+    /// How many writes there were, and how many frames.
     pub writes: usize,
+    pub sent: usize,
     /// Whose disk is not done at once, and what it has not finished.
     pub slow: Option<(usize, Vec<(WriteId, Write)>)>,
 }
@@ -42,13 +47,14 @@ impl World {
         self.replicas.push(Replica::new(config(seed, policy.clone())));
         self.policies.push(policy);
         self.disks.push(BTreeMap::new());
+        self.events.push(Vec::new());
         self.replicas.len() - 1
     }
 
     /// Somebody who has the document open.
     pub fn client(&mut self, spec: Spec) -> usize {
         let client = self.add(Policy::client());
-        self.replicas[client].open(Time(1), &doc(), Some(spec));
+        self.replicas[client].open(self.now, &doc(), Some(spec));
         self.settle();
         client
     }
@@ -58,22 +64,30 @@ impl World {
         self.starts += 1;
         let seed = 1_000 + self.starts;
         self.replicas[index] = Replica::new(config(seed, self.policies[index].clone()));
-        self.replicas[index].open(Time(1), &doc(), None);
+        self.replicas[index].open(self.now, &doc(), None);
         self.settle();
     }
 
-    pub fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
+    /// A link that neither end has heard of yet.
+    pub fn link(&mut self, from: usize, to: usize) -> ConnectionId {
         let connection = ConnectionId(self.links.len() as u64 + 1);
         self.links.insert(connection, [from, to]);
-        self.replicas[to].handle(Time(1), Input::Connected { connection, side: Side::Accepted });
-        self.replicas[from].handle(Time(1), Input::Connected { connection, side: Side::Dialed });
+        connection
+    }
+
+    pub fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
+        let connection = self.link(from, to);
+        self.replicas[to]
+            .handle(self.now, Input::Connected { connection, side: Side::Accepted, visitor: None });
+        self.replicas[from]
+            .handle(self.now, Input::Connected { connection, side: Side::Dialed, visitor: None });
         self.settle();
         connection
     }
 
     pub fn cut(&mut self, connection: ConnectionId) {
         for end in self.links[&connection] {
-            self.replicas[end].handle(Time(1), Input::Disconnected { connection });
+            self.replicas[end].handle(self.now, Input::Disconnected { connection });
         }
         self.settle();
     }
@@ -94,29 +108,30 @@ impl World {
 
     fn perform(&mut self, index: usize, output: Output) {
         self.writes += usize::from(matches!(output, Output::Write { .. }));
+        self.sent += usize::from(matches!(output, Output::Send { .. }));
         let replica = &mut self.replicas[index];
         match output {
             Output::Write { id, write } => match &mut self.slow {
                 Some((slow, writes)) if *slow == index => writes.push((id, write)),
                 _ => {
                     commit(&mut self.disks[index], write);
-                    replica.handle(Time(1), Input::Written { write: id });
+                    replica.handle(self.now, Input::Written { write: id });
                 }
             },
             Output::Load { doc } => {
                 let result = Ok(self.disks[index].get(&doc).cloned());
-                replica.handle(Time(1), Input::Loaded { doc, result });
+                replica.handle(self.now, Input::Loaded { doc, result });
             }
-            Output::Merge(merge) => replica.handle(Time(1), Input::Merged(merge.run())),
+            Output::Merge(merge) => replica.handle(self.now, Input::Merged(merge.run())),
             Output::Send { connection, frame } => {
-                replica.handle(Time(1), Input::Writable { connection });
+                replica.handle(self.now, Input::Writable { connection });
                 if let Some(ends) = self.links.get(&connection) {
                     let other = ends[usize::from(ends[0] == index)];
-                    self.replicas[other].handle(Time(1), Input::Received { connection, frame });
+                    self.replicas[other].handle(self.now, Input::Received { connection, frame });
                 }
             }
             Output::Close { reason, .. } => panic!("a link was closed: {reason}"),
-            Output::Event(_) => {}
+            Output::Event(event) => self.events[index].push(event),
         }
     }
 
@@ -131,7 +146,7 @@ impl World {
         if let Some((slow, writes)) = self.slow.take() {
             for (id, write) in writes {
                 commit(&mut self.disks[slow], write);
-                self.replicas[slow].handle(Time(1), Input::Written { write: id });
+                self.replicas[slow].handle(self.now, Input::Written { write: id });
             }
         }
         self.settle();
@@ -139,7 +154,7 @@ impl World {
 
     pub fn write(&mut self, index: usize, text: &str) {
         let append = |editor: &mut Editor<'_>| editor.perform(written(text));
-        self.replicas[index].edit(Time(2), &doc(), append).map(drop).unwrap();
+        self.replicas[index].edit(self.now, &doc(), append).map(drop).unwrap();
         self.settle();
     }
 
@@ -160,14 +175,14 @@ impl World {
     /// Mallory, who has no engine, is on a link for a moment and says what is on her mind about the document.
     pub fn hear_mallory(&mut self, index: usize, (relay, side): (bool, Side), spec: Spec, says: &[Message]) {
         let connection = MALLORYS_LINK;
-        self.replicas[index].handle(Time(1), Input::Connected { connection, side });
+        self.replicas[index].handle(self.now, Input::Connected { connection, side, visitor: None });
         let entries = says.iter().filter(|message| matches!(message, Message::Entries { .. })).count();
         let log = Cursor { epoch: MALLORYS_LOG, offset: entries as u64, digest: Digest(7) };
         let open = Message::Open { doc: doc(), spec, log, cursors: Vec::new() };
         let words = [&[hello(relay), open, Message::Resume { doc: doc() }], says].concat();
-        self.replicas[index].handle(Time(1), Input::Received { connection, frame: frame(&words) });
+        self.replicas[index].handle(self.now, Input::Received { connection, frame: frame(&words) });
         self.settle();
-        self.replicas[index].handle(Time(1), Input::Disconnected { connection });
+        self.replicas[index].handle(self.now, Input::Disconnected { connection });
         self.settle();
     }
 }

@@ -14,6 +14,7 @@ use syncline_core::entry::{
 use syncline_core::id::{DocId, EntryId, Epoch, Have, Principal, ReplicaId};
 use syncline_core::operation::Operation;
 use syncline_core::path::Path;
+use syncline_core::presence::{Anchor, Metadata, Presence, Selection, SessionId, Sighting, Status};
 use syncline_core::time::Time;
 use syncline_core::value::Value;
 use syncline_core::wire::{
@@ -49,7 +50,7 @@ arbitrary!(AnyOperation(Operation) by operation);
 
 pub fn message(g: &mut Gen) -> Message {
     let doc = doc(g);
-    match below(g, 17) {
+    match below(g, 18) {
         0 => Message::Hello(hello(g)),
         1 => Message::Describe { doc },
         2 => Message::Described { doc, spec: maybe(g, spec) },
@@ -76,8 +77,24 @@ pub fn message(g: &mut Gen) -> Message {
         13 => Message::Failure { doc: maybe(g, |_| doc.clone()), code: error_code(g), message: text(g) },
         14 => Message::Goodbye { retry_after: u64::arbitrary(g) },
         15 => Message::Ping { token: u64::arbitrary(g) },
+        16 => Message::Presence { doc, sightings: several(g, 4, sighting) },
         _ => Message::Pong { token: u64::arbitrary(g) },
     }
+}
+
+fn sighting(g: &mut Gen) -> Sighting {
+    Sighting { session: SessionId::new(sixteen(g)), presence: maybe(g, presence) }
+}
+
+fn presence(g: &mut Gen) -> Presence {
+    let short = |g: &mut Gen| text(g).chars().take(40).collect::<String>();
+    let anchor = |g: &mut Gen| Anchor(short(g));
+    let selection = |g: &mut Gen| Selection { path: path(g), anchor: anchor(g), head: anchor(g) };
+    let status = *g.choose(&[Status::Online, Status::Away]).unwrap();
+    let metadata = Metadata::new(serde_json::json!({"at": u8::arbitrary(g), "in": short(g)})).unwrap();
+    let (name, color, selection) = (short(g), short(g), maybe(g, selection));
+    let user = Principal::new(&self::name(g)).unwrap();
+    Presence { user, name, color, status, selection, active: Time(u64::arbitrary(g)), metadata }
 }
 
 fn hello(g: &mut Gen) -> Hello {

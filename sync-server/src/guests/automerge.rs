@@ -10,20 +10,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use syncline::Family;
-use syncline::transports::{Close, LinkReceiver};
+use syncline::transports::Close;
 use syncline_core::crdt::automerge::DocumentId;
 use syncline_core::event::DocumentError;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::line::{BAD_MESSAGE, End, FORBIDDEN, Line, RESTART};
+use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART};
 use super::yjs::EXPIRY_TICK;
 use super::{Guests, Visit};
-use crate::rooms::{EnterError, Inbox};
+use crate::rooms::{EnterError, Ephemeral, Inbox, OUTSIDE_PEERS};
 use dialogue::Dialogue;
-use syncline_core::protocol::automerge_repo::{Message, VERSION, Writer};
+use syncline_core::protocol::automerge_repo::{Message, VERSION, Writer, addressed};
 
 /// Most documents that one connection may speak of.
 pub(crate) const MAX_DIALOGUES: usize = 10_000;
@@ -101,7 +100,7 @@ impl<'a> Session<'a> {
     }
 
     /// Serves the client until one of both ends it.
-    pub(super) async fn run(mut self, receiver: &mut LinkReceiver) -> End {
+    pub(super) async fn run(mut self, receiver: &mut Ear) -> End {
         let joined = tokio::time::timeout(JOIN_TIMEOUT, self.join(receiver)).await;
         let served = match joined {
             Ok(Ok(())) => {
@@ -131,7 +130,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn join(&mut self, receiver: &mut LinkReceiver) -> Result<(), End> {
+    async fn join(&mut self, receiver: &mut Ear) -> Result<(), End> {
         let frame = receiver.receive().await?.ok_or(End::Gone)?;
         let join = Message::read(frame.as_bytes())?;
         if join.kind != "join" || join.sender.is_empty() {
@@ -152,7 +151,7 @@ impl<'a> Session<'a> {
         self.line.send(peer).await
     }
 
-    async fn serve(&mut self, receiver: &mut LinkReceiver, replaced: &Notify) -> Result<(), End> {
+    async fn serve(&mut self, receiver: &mut Ear, replaced: &Notify) -> Result<(), End> {
         let mut tick = tokio::time::interval(EXPIRY_TICK);
         let inbox = self.inbox.clone();
         loop {
@@ -330,15 +329,14 @@ impl<'a> Session<'a> {
             let reason = format!("an ephemeral message may have {MAX_EPHEMERAL_BYTES} bytes");
             return Err(End::closed(Close::TOO_LARGE, reason));
         }
-        // Clients pass on what they hear, also to where it came from. Whoever is here speaks for himself.
-        if message.sender != self.peer && self.guests.peers.is_here(message.sender) {
+        // Clients pass on what they hear, also to where it came from. Whoever is here speaks for himself, and the relay for
+        // those who speak another protocol.
+        let speaks = |sender: &str| self.guests.peers.is_here(sender) || sender.starts_with(OUTSIDE_PEERS);
+        if message.sender != self.peer && speaks(message.sender) {
             return Ok(());
         }
-        let author = format!("{}\0{session}", message.sender);
-        if let Some(dialogue) = self.numbers.get(&id).and_then(|number| self.dialogues.get(number))
-            && dialogue.seat.is_new(&author, count)
-        {
-            dialogue.seat.announce(shared(message, id, session, count, data));
+        if let Some(dialogue) = self.numbers.get(&id).and_then(|number| self.dialogues.get(number)) {
+            dialogue.seat.say(&Ephemeral { sender: message.sender, document: id, session, count, data });
         }
         Ok(())
     }
@@ -360,15 +358,4 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
-}
-
-/// An ephemeral message but for whom it is for, which is written behind it.
-fn shared(message: &Message<'_>, id: DocumentId, session: &str, count: u64, data: &[u8]) -> Bytes {
-    let writer = Writer::new(7, "ephemeral", message.sender).text("documentId", &id.to_string());
-    writer.text("sessionId", session).number("count", count).bytes("data", data).done().into()
-}
-
-/// The message to one peer.
-fn addressed(shared: &Bytes, peer: &str) -> Vec<u8> {
-    Writer::behind(shared).text("targetId", peer).done()
 }

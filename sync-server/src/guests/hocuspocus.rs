@@ -13,11 +13,10 @@ use std::time::Duration;
 
 use syncline::DocId;
 use syncline::Family;
-use syncline::transports::LinkReceiver;
 use syncline_core::event::DocumentError;
 use tokio::time::{Instant, sleep_until};
 
-use super::line::{BAD_MESSAGE, End, FORBIDDEN, Line, RESTART};
+use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART};
 use super::yjs::{EXPIRY_TICK, KEEPALIVE, PRESENCE_TICK};
 use super::{Guests, Visit};
 use crate::rooms::Inbox;
@@ -64,14 +63,14 @@ impl<'a> Session<'a> {
     }
 
     /// Serves the client until one of both ends it.
-    pub(super) async fn run(mut self, receiver: &mut LinkReceiver) -> End {
+    pub(super) async fn run(mut self, receiver: &mut Ear) -> End {
         match self.serve(receiver).await {
             Ok(()) => End::Gone,
             Err(end) => end,
         }
     }
 
-    async fn serve(&mut self, receiver: &mut LinkReceiver) -> Result<(), End> {
+    async fn serve(&mut self, receiver: &mut Ear) -> Result<(), End> {
         let mut tick = tokio::time::interval(FAILURE_TICK);
         let inbox = self.inbox.clone();
         loop {

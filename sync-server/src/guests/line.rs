@@ -9,6 +9,7 @@ use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
 use tokio::time::Instant;
 
+use crate::intake::Meter;
 use crate::rooms::EnterError;
 use syncline_core::protocol::lib0::Malformed;
 
@@ -102,6 +103,26 @@ impl From<ContributeError> for End {
     }
 }
 
+/// The receiving half of a guest's connection.
+pub(crate) struct Ear {
+    receiver: LinkReceiver,
+    meter: Meter,
+    /// Whether the last message that was received is being dealt with.
+    heard: bool,
+}
+
+impl Ear {
+    /// The next message; `None` if there are no more. The one before has been dealt with. Dropping this future loses nothing.
+    pub(crate) async fn receive(&mut self) -> Result<Option<Frame>, LinkError> {
+        if std::mem::take(&mut self.heard) {
+            self.meter.reset();
+        }
+        let received = self.receiver.receive().await;
+        self.heard = true;
+        received
+    }
+}
+
 /// The sending half of a guest's connection.
 pub(crate) struct Line {
     sender: LinkSender,
@@ -110,16 +131,22 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Takes a link apart.
-    pub(crate) fn new(link: Link) -> (Self, LinkReceiver) {
+    /// Takes a link apart, of whose messages the meter knows how much has come in.
+    pub(crate) fn new(link: Link, meter: Meter) -> (Self, Ear) {
         let (sender, receiver) = link.split();
-        (Self { sender, last: Instant::now() }, receiver)
+        (Self { sender, last: Instant::now() }, Ear { receiver, meter, heard: false })
     }
 
     /// Sends a message, when the client has taken what it was sent before.
     pub(crate) async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), End> {
         self.last = Instant::now();
         Ok(self.sender.send(Frame::Binary(message.into())).await?)
+    }
+
+    /// The same for a message in two parts, of which the second one is shared with others.
+    pub(crate) async fn send_parts(&mut self, head: Vec<u8>, body: Bytes) -> Result<(), End> {
+        self.last = Instant::now();
+        Ok(self.sender.send_parts(head.into(), body).await?)
     }
 
     /// As if something had just been sent.
@@ -133,7 +160,7 @@ impl Line {
     }
 
     /// Ends the connection, and waits until the client has heard why.
-    pub(crate) async fn close(mut self, mut receiver: LinkReceiver, end: End) {
+    pub(crate) async fn close(mut self, mut receiver: Ear, end: End) {
         if let End::Closed(close) = end {
             let goodbye = async {
                 self.sender.close(close).await;

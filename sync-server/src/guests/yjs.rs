@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use syncline::transports::{Frame, LinkReceiver};
+use syncline::transports::Frame;
 use syncline_core::replica::ContributeError;
 use tokio::time::{Instant, sleep_until};
 
 use super::Visit;
-use super::line::{End, Line};
+use super::line::{Ear, End, Line};
 use crate::rooms::{Inbox, Seat, Sent, is_gap};
 use syncline_core::protocol::y_websocket::{Message, Sync, write_awareness, write_denied};
 
@@ -38,7 +38,7 @@ const NOBODY: &[u8] = &[1, 1, 0];
 const SYNC_STATUS: u64 = 102;
 
 /// Tells a client why it is not let in, and sends it away a little later: some try again at once.
-pub(super) async fn deny(line: &mut Line, receiver: &mut LinkReceiver, end: End) -> End {
+pub(super) async fn deny(line: &mut Line, receiver: &mut Ear, end: End) -> End {
     let End::Closed(close) = &end else { return end };
     let mut frame = Vec::new();
     write_denied(&close.reason, &mut frame);
@@ -84,14 +84,14 @@ impl<'a> Session<'a> {
     }
 
     /// Serves the client until one of both ends it.
-    pub(crate) async fn run(mut self, inbox: &Inbox, receiver: &mut LinkReceiver) -> End {
+    pub(crate) async fn run(mut self, inbox: &Inbox, receiver: &mut Ear) -> End {
         match self.serve(inbox, receiver).await {
             Ok(()) => End::Gone,
             Err(end) => end,
         }
     }
 
-    async fn serve(&mut self, inbox: &Inbox, receiver: &mut LinkReceiver) -> Result<(), End> {
+    async fn serve(&mut self, inbox: &Inbox, receiver: &mut Ear) -> Result<(), End> {
         self.greet().await?;
         let mut expiry = tokio::time::interval(EXPIRY_TICK);
         let room = self.seat.room().clone();
@@ -157,8 +157,8 @@ impl<'a> Session<'a> {
                 }
                 self.answer().await
             }
-            // A message of a later version of the protocol, or of some client's own.
-            Message::Other(..) => Ok(()),
+            // A message of a later version of the protocol, or of some client's own; and clients deny nothing.
+            Message::Denied(_) | Message::Other(..) => Ok(()),
         }
     }
 
@@ -167,7 +167,7 @@ impl<'a> Session<'a> {
     async fn on_vector(&mut self, vector: &[u8]) -> Result<(), End> {
         let missing = self.seat.join(vector)?;
         self.seat.room().durable_at(missing.offset).await;
-        self.line.send(missing.answer).await
+        self.line.send_parts(Sync::Step2 { update: &missing.update }.head(), missing.update.clone()).await
     }
 
     async fn on_update(&mut self, update: &[u8]) -> Result<(), End> {
@@ -216,7 +216,8 @@ impl<'a> Session<'a> {
                 }
                 Sent::Whole(missing) => {
                     self.seat.room().durable_at(missing.offset).await;
-                    self.send(&Sync::Update { update: &missing.update }).await?;
+                    let head = Sync::Update { update: &missing.update }.head();
+                    self.line.send_parts(head, missing.update.clone()).await?;
                 }
             }
         }

@@ -36,6 +36,9 @@ pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it is remembered that a client is gone. Others may repeat what they heard of it before.
 const GONE_TIME: Duration = Duration::from_secs(60);
 
+/// Where those sit who speak another protocol.
+const OUTSIDE: SeatId = SeatId(0);
+
 /// How a state says that there is none.
 const NONE: &str = "null";
 
@@ -62,6 +65,9 @@ struct Client {
     /// The change that made it what it is.
     version: u64,
 }
+
+/// A client, and what it shows at which seat; nothing if it is gone.
+pub(crate) type Shown = (u64, Option<(SeatId, Box<str>)>);
 
 /// What came of an awareness message.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -135,6 +141,29 @@ impl Awareness {
         });
         let gone: Vec<(u64, u64)> = silent.map(|(id, client)| (*id, client.clock + 1)).collect();
         self.remove(gone)
+    }
+
+    /// Somebody who speaks another protocol shows something, or is gone.
+    pub(crate) fn show(&mut self, now: Instant, client: u64, state: Option<Box<str>>) {
+        let last = self.clients.get(&client).map_or(0, |known| known.clock);
+        if state.is_none() && last == 0 {
+            return;
+        }
+        let seat = state.is_some().then_some(OUTSIDE);
+        let fresh = || Client { clock: 0, heard_clock: 0, state: None, seat, heard: now, version: 0 };
+        let known = self.clients.entry(client).or_insert_with(fresh);
+        (known.seat, known.heard) = (seat, now);
+        self.put(Claim { client, clock: last + 1, state }, last + 1);
+    }
+
+    /// What clients that have seats show, as far as it has changed since a version, and whose seats these are; nothing of
+    /// those that are gone.
+    pub(crate) fn shown_since(&self, version: u64) -> Vec<Shown> {
+        let changed = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.version > version && client.seat != Some(OUTSIDE));
+        changed.map(|(id, client)| (*id, client.seat.zip(client.state.clone()))).collect()
     }
 
     fn remove(&mut self, gone: Vec<(u64, u64)>) -> bool {
@@ -311,6 +340,21 @@ mod tests {
         assert!(awareness.expire(later + CLIENT_TIMEOUT, ADA));
         assert_eq!(present(&awareness, BOB), Vec::<u64>::new());
         assert!(awareness.hear(later + CLIENT_TIMEOUT, ADA, &says(7, 4, "{}")).unwrap().changed);
+    }
+
+    #[test]
+    fn who_speaks_another_protocol_is_shown_and_said_again() {
+        let (mut awareness, now) = (Awareness::default(), Instant::now());
+        awareness.show(now, 99, None);
+        assert_eq!(awareness.version(), 0);
+        awareness.show(now, 99, Some("{}".into()));
+        assert_eq!((present(&awareness, ADA), awareness.shown_since(0)), (vec![99], vec![]));
+        let version = awareness.version();
+        awareness.show(now, 99, Some("{}".into()));
+        assert_eq!(awareness.since(version, ADA), Some(says(99, 2, "{}")));
+        assert!(!awareness.hear(now, ADA, &says(99, 9, "{}")).unwrap().changed, "nobody speaks for them");
+        awareness.show(now, 99, None);
+        assert_eq!(present(&awareness, ADA), Vec::<u64>::new());
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use syncline::DocId;
 use syncline::node::Node;
+use syncline::{DocId, Family, Principal};
 use syncline_core::crdt::{Damaged, Exchange, ReceiveError};
 use syncline_core::entry::Cursor;
 use syncline_core::event::DocumentError;
@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use super::SeatId;
 use super::announcements::Announcements;
 use super::awareness::{Awareness, Heard};
+use super::presence::Company;
 use super::seat::Inbox;
 use super::tail::{Piece, Tail};
 use syncline_core::protocol::lib0::Malformed;
-use syncline_core::protocol::y_websocket::Sync;
 
 /// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
 const STALE_BYTES: usize = 64 << 10;
@@ -43,30 +43,25 @@ pub(crate) enum Opening {
 /// What somebody lacks, and up to where in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Missing {
-    /// It, as one update.
+    /// It, as one update, which all share who are sent it.
     pub update: Bytes,
-    /// The same as a message of y-websocket that answers what the client said it holds. Both are the same memory, which all
-    /// share who are sent it.
-    pub answer: Bytes,
     /// What is appended from here on is not part of it.
     pub offset: u64,
     /// The same as a position in the log.
     pub cursor: Option<Cursor>,
 }
 
-impl Missing {
-    fn new(update: &[u8], offset: u64, cursor: Option<Cursor>) -> Self {
-        let mut answer = Vec::new();
-        Sync::Step2 { update }.write(&mut answer);
-        let answer = Bytes::from(answer);
-        let update = answer.slice(answer.len() - update.len()..);
-        Self { update, answer, offset, cursor }
-    }
+/// A client with a seat.
+struct Seated {
+    inbox: Arc<Inbox>,
+    number: usize,
+    author: Principal,
 }
 
 /// A document as guests use it.
 pub(crate) struct Room {
     doc: DocId,
+    family: Family,
     node: Node,
     opening: watch::Sender<Opening>,
     durable: watch::Sender<u64>,
@@ -74,11 +69,12 @@ pub(crate) struct Room {
 }
 
 #[derive(Default)]
-struct Inner {
+pub(super) struct Inner {
     tail: Tail,
-    awareness: Awareness,
-    announcements: Announcements,
-    seats: BTreeMap<SeatId, (Arc<Inbox>, usize)>,
+    pub(super) awareness: Awareness,
+    pub(super) announcements: Announcements,
+    seats: BTreeMap<SeatId, Seated>,
+    pub(super) company: Company,
     /// What those lack who hold nothing.
     whole: Option<Missing>,
     /// How many want the room to stay, and how often somebody has wanted that.
@@ -87,9 +83,10 @@ struct Inner {
 }
 
 impl Room {
-    pub(super) fn new(node: Node, doc: DocId) -> Self {
+    pub(super) fn new(node: Node, doc: DocId, family: Family) -> Self {
         Self {
             doc,
+            family,
             node,
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
@@ -190,7 +187,7 @@ impl Room {
             let cursor = replica.log(&self.doc).and_then(|log| log.cursor(log.head()));
             let offset = cursor.map_or(0, |cursor| cursor.offset);
             let exchange = replica.exchange(&self.doc).ok_or_else(closed)?;
-            Ok::<_, ReceiveError>(Missing::new(&exchange.missing(version)?, offset, cursor))
+            Ok::<_, ReceiveError>(Missing { update: exchange.missing(version)?, offset, cursor })
         })?;
         if empty {
             self.lock().whole = Some(missing.clone());
@@ -242,18 +239,23 @@ impl Room {
     }
 
     /// Somebody comes; how many announcements there were before.
-    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize) -> u64 {
+    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize, author: Principal) -> u64 {
         let mut inner = self.lock();
-        inner.seats.insert(seat, (inbox, number));
+        inner.seats.insert(seat, Seated { inbox, number, author });
+        inner.company.renew_soon();
         inner.announcements.made()
     }
 
     pub(super) fn unseat(&self, seat: SeatId) {
         let mut inner = self.lock();
-        inner.seats.remove(&seat);
         if inner.awareness.leave(Instant::now(), seat) {
             inner.wake();
         }
+        let gone = inner.company.leave(seat);
+        drop(inner);
+        self.share_awareness();
+        self.part(&gone);
+        self.lock().seats.remove(&seat);
     }
 
     /// A guest says who is present.
@@ -262,16 +264,36 @@ impl Room {
         let heard = inner.awareness.hear(Instant::now(), seat, states)?;
         if heard.changed {
             inner.wake();
+            drop(inner);
+            self.share_awareness();
         }
         Ok(heard)
     }
 
+    /// Who has a seat, by the name that the relay knows.
+    pub(super) fn author(&self, seat: SeatId) -> Option<Principal> {
+        self.lock().seats.get(&seat).map(|seated| seated.author.clone())
+    }
+
+    pub(super) const fn family(&self) -> Family {
+        self.family
+    }
+
     /// Clients of a seat that have been silent for too long are gone.
     pub(super) fn expire(&self, seat: SeatId) {
+        let now = Instant::now();
         let mut inner = self.lock();
-        if inner.awareness.expire(Instant::now(), seat) {
+        let expired = inner.awareness.expire(now, seat);
+        if expired {
             inner.wake();
         }
+        let gone = inner.company.expire(now, seat);
+        drop(inner);
+        if expired {
+            self.share_awareness();
+        }
+        self.part(&gone);
+        self.renew(now);
     }
 
     /// Who has come, moved or gone since a version, for a seat, and the version now.
@@ -285,11 +307,6 @@ impl Room {
         let mut inner = self.lock();
         inner.announcements.make(seat, message);
         inner.wake();
-    }
-
-    /// Whether an author says something here for the first time.
-    pub(super) fn is_new(&self, author: &str, number: u64) -> bool {
-        self.lock().announcements.is_new(author, number)
     }
 
     /// What others have announced behind the first so many, and how many there were.
@@ -317,7 +334,7 @@ impl Room {
         inner.retained == 0 && inner.visits == visit
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -351,12 +368,12 @@ impl Inner {
         (since <= STALE_BYTES.max(whole.update.len() / STALE_PART)).then(|| whole.clone())
     }
 
-    fn wake(&self) {
-        self.seats.values().for_each(|(inbox, number)| inbox.mark(*number));
+    pub(super) fn wake(&self) {
+        self.seats.values().for_each(|seated| seated.inbox.mark(seated.number));
     }
 }
 
 fn closed() -> Damaged {
     let reason = "the document is not open any more".to_owned();
-    Damaged { family: syncline::Family::Yjs, reason }
+    Damaged { family: Family::Yjs, reason }
 }

@@ -12,6 +12,7 @@ use syncline_core::replica::{ContributeError, Contributed, Guest};
 use tokio::sync::Notify;
 
 use super::awareness::Heard;
+use super::presence::Ephemeral;
 use super::room::Missing;
 use super::{Piece, Room, Rooms, SeatId};
 use syncline_core::protocol::lib0::Malformed;
@@ -81,7 +82,7 @@ impl Seat {
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        let announcements = room.seat(id, inbox, number);
+        let announcements = room.seat(id, inbox, number, author.clone());
         let (guest, position, seen, presence) = (None, None, Seen::default(), 0);
         Self { rooms, room, id, author, guest, position, seen, presence, announcements }
     }
@@ -167,9 +168,9 @@ impl Seat {
         self.room.announce(self.id, message);
     }
 
-    /// Whether an author, who may be somebody else, says something here for the first time. Numbers of one author rise.
-    pub(crate) fn is_new(&self, author: &str, number: u64) -> bool {
-        self.room.is_new(author, number)
+    /// The client, or somebody behind it, says something of automerge-repo to everybody who is here.
+    pub(crate) fn say(&self, ephemeral: &Ephemeral<'_>) {
+        self.room.say(self.id, ephemeral);
     }
 
     /// What others have said to everybody since the client was last told.

@@ -175,6 +175,7 @@ impl World {
             | Event::Described { .. }
             | Event::Created { .. }
             | Event::Hosted { .. }
+            | Event::Present { .. }
             | Event::Durable { .. }
             | Event::GaveUp { .. }
             | Event::Store { .. } => Ok(()),

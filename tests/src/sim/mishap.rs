@@ -225,7 +225,10 @@ impl World {
         let Some(node) = self.some_node(super::node::Node::is_awake) else { return Ok(false) };
         let link = self.network.link(None, STRANGER, node);
         let connection = connection(link, 1);
-        self.input(node, syncline_core::event::Input::Connected { connection, side: Side::Accepted })?;
+        self.input(
+            node,
+            syncline_core::event::Input::Connected { connection, side: Side::Accepted, visitor: None },
+        )?;
         let frame = self.rubbish();
         let arrives = self.now + 1 + self.random.below(self.options.delay);
         self.plans.plan(arrives, Happening::Arrive(link, 1, frame));

@@ -341,7 +341,10 @@ impl World {
                 self.cut(link, 0, 10);
                 continue;
             }
-            self.input(node, Input::Connected { connection: connection(link, side), side: says })?;
+            self.input(
+                node,
+                Input::Connected { connection: connection(link, side), side: says, visitor: None },
+            )?;
         }
         Ok(())
     }

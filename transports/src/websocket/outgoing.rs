@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use super::FRAGMENT_BYTES;
+use super::{FRAGMENT_BYTES, WHOLE_FRAME_BYTES};
 use crate::Frame;
 
 /// What of a frame has not been handed over yet.
@@ -25,7 +25,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// The first piece of a frame, and what is left for later.
     pub(super) fn begin(frame: Frame) -> (Message, Option<Self>) {
-        if frame.len() <= FRAGMENT_BYTES {
+        if frame.len() <= WHOLE_FRAME_BYTES {
             let whole = match frame {
                 Frame::Binary(bytes) => Message::Binary(bytes),
                 Frame::Text(text) => Message::Text(text),
@@ -37,6 +37,15 @@ impl Outgoing {
             Frame::Text(_) => Data::Text,
         };
         Self { rest: frame.into_bytes(), kind }.next()
+    }
+
+    /// The same for a binary frame in two parts, of which the second one may be shared by many links.
+    pub(super) fn begin_parts(head: Bytes, body: Bytes) -> (Message, Option<Self>) {
+        if head.len() + body.len() <= WHOLE_FRAME_BYTES {
+            return (Message::binary([head, body].concat()), None);
+        }
+        let first = Message::Frame(Fragment::message(head, OpCode::Data(Data::Binary), body.is_empty()));
+        (first, (!body.is_empty()).then_some(Self { rest: body, kind: Data::Continue }))
     }
 
     /// The next piece, and what is left after that.
@@ -51,11 +60,13 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use super::*;
 
     #[test]
     fn a_large_frame_leaves_as_fragments_of_one_message() {
-        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * FRAGMENT_BYTES + 1).collect();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(WHOLE_FRAME_BYTES + 1).collect();
         let (first, rest) = Outgoing::begin(Frame::binary(bytes.clone()));
         let mut pieces = vec![first];
         let mut rest = rest;
@@ -72,9 +83,24 @@ mod tests {
             })
             .collect();
         let continued = OpCode::Data(Data::Continue);
-        assert_eq!(seen, [(OpCode::Data(Data::Binary), false), (continued, false), (continued, true)]);
+        assert_eq!(seen.len(), WHOLE_FRAME_BYTES / FRAGMENT_BYTES + 1);
+        assert_eq!((seen[0], seen[1]), ((OpCode::Data(Data::Binary), false), (continued, false)));
+        assert_eq!(seen.iter().filter(|(_, last)| *last).count(), 1);
+        assert_eq!(seen.last(), Some(&(continued, true)));
         let together: Vec<u8> = pieces.into_iter().flat_map(Message::into_data).collect();
         assert_eq!(together, bytes);
+    }
+
+    #[test]
+    fn a_frame_in_two_parts_is_one_message_and_shares_the_second() {
+        let body = Bytes::from(vec![7; WHOLE_FRAME_BYTES]);
+        let (first, rest) = Outgoing::begin_parts(Bytes::from_static(b"head"), body.clone());
+        assert_eq!(first.into_data(), Bytes::from_static(b"head"));
+        let (second, rest) = rest.unwrap().next();
+        assert_eq!(second.into_data().as_ptr(), body.as_ptr(), "the same memory");
+        assert!(rest.is_some());
+        let (whole, rest) = Outgoing::begin_parts(Bytes::from_static(b"a"), Bytes::from_static(b"b"));
+        assert_eq!((whole, rest.is_none()), (Message::binary("ab"), true));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -143,6 +144,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
         }
     }
 
+    fn check_open(&self) -> Result<(), LinkError> {
+        match &self.phase {
+            Phase::Open => Ok(()),
+            Phase::Closing(close) => Err(LinkError::Closed(close.clone())),
+            Phase::Expelling(end) | Phase::Ended(end) => Err(end.clone()),
+        }
+    }
+
+    fn begin(&mut self, (piece, rest): (Message, Option<Outgoing>)) -> Result<(), LinkError> {
+        self.outgoing = rest;
+        self.write(piece);
+        self.write_error.clone().map_or(Ok(()), Err)
+    }
+
     fn flush(&mut self, cx: &mut Context<'_>) {
         if !self.unflushed {
             return;
@@ -240,15 +255,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
     }
 
     fn push(&mut self, frame: Frame) -> Result<(), LinkError> {
-        match &self.phase {
-            Phase::Open => {}
-            Phase::Closing(close) => return Err(LinkError::Closed(close.clone())),
-            Phase::Expelling(end) | Phase::Ended(end) => return Err(end.clone()),
-        }
-        let (piece, rest) = Outgoing::begin(frame);
-        self.outgoing = rest;
-        self.write(piece);
-        self.write_error.clone().map_or(Ok(()), Err)
+        self.check_open()?;
+        self.begin(Outgoing::begin(frame))
+    }
+
+    fn push_parts(&mut self, head: Bytes, body: Bytes) -> Result<(), LinkError> {
+        self.check_open()?;
+        self.begin(Outgoing::begin_parts(head, body))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {

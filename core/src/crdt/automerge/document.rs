@@ -21,6 +21,7 @@ use crate::entry::Kind;
 use crate::id::ReplicaId;
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
+use crate::presence::Anchor;
 use crate::value::{NodeKind, Value};
 
 /// Changes from this size on are sent deflated; whoever sends many small ones deflates them together.
@@ -401,6 +402,14 @@ impl Crdt for Automerge {
 
     fn keys(&self, path: &Path) -> Option<Vec<String>> {
         reading!(self, document => read::keys(document, path))
+    }
+
+    fn anchor(&self, path: &Path, at: usize) -> Option<Anchor> {
+        reading!(self, document => read::anchor(document, path, at))
+    }
+
+    fn locate(&self, path: &Path, anchor: &Anchor) -> Option<usize> {
+        reading!(self, document => read::locate(document, path, anchor))
     }
 
     fn exchange(&mut self) -> Option<&mut dyn Exchange> {

@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use automerge::{ActorId, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, Value as LibraryValue};
+use automerge::{
+    ActorId, Cursor, CursorPosition, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, Value as LibraryValue,
+};
 
 use super::known::{ObjectKind, OpId};
 use crate::operation::EditError;
 use crate::path::{MAX_DEPTH, Path};
+use crate::presence::Anchor;
 use crate::value::{NodeKind, Value};
 
 /// What is at some place.
@@ -66,6 +69,30 @@ pub fn len(document: &impl ReadDoc, path: &Path) -> Option<usize> {
         Node::Object(ObjId::Root, _) => keys(document, path).map(|keys| keys.len()),
         Node::Object(id, ObjType::Map | ObjType::List | ObjType::Text) => Some(document.length(id)),
         Node::Object(_, ObjType::Table) | Node::Scalar(_) => None,
+    }
+}
+
+/// A place in the text at a path that stays in front of the same character, or at the end.
+pub fn anchor(document: &impl ReadDoc, path: &Path, at: usize) -> Option<Anchor> {
+    let text = text(document, path)?;
+    let position = match document.length(&text) {
+        len if at < len => CursorPosition::Index(at),
+        len if at == len => CursorPosition::End,
+        _ => return None,
+    };
+    document.get_cursor(&text, position, None).ok().map(|cursor| Anchor(cursor.to_string()))
+}
+
+/// Where such a place is now.
+pub fn locate(document: &impl ReadDoc, path: &Path, anchor: &Anchor) -> Option<usize> {
+    let cursor = Cursor::try_from(anchor.0.as_str()).ok()?;
+    document.get_cursor_position(&text(document, path)?, &cursor, None).ok()
+}
+
+fn text(document: &impl ReadDoc, path: &Path) -> Option<ObjId> {
+    match find(document, path.tokens()).ok()? {
+        Node::Object(id, ObjType::Text) => Some(id),
+        Node::Object(..) | Node::Scalar(_) => None,
     }
 }
 

@@ -12,10 +12,12 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use yrs::branch::{Branch, BranchPtr};
 use yrs::merge_updates_v1;
 use yrs::updates::decoder::Decode;
 use yrs::{
-    ClientID, Doc, OffsetKind, Options, ReadTxn, StateVector, Transact, Transaction, TransactionMut, Update,
+    Assoc, ClientID, Doc, IndexedSequence, OffsetKind, Options, ReadTxn, StateVector, StickyIndex, Text,
+    Transact, Transaction, TransactionMut, Update,
 };
 
 use super::YjsGate;
@@ -25,9 +27,10 @@ use super::node::{Context, Node};
 use super::shape::Shapes;
 use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, Writer};
 use crate::entry::{Family, Kind};
-use crate::id::ReplicaId;
+use crate::id::{Have, ReplicaId};
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
+use crate::presence::Anchor;
 use crate::value::{NodeKind, Value};
 
 /// What yrs calls the transactions that merge something from elsewhere.
@@ -148,6 +151,11 @@ impl Yjs {
         self.doc = new_doc(NOBODY, false);
         self.damaged = Some(error.clone());
         error
+    }
+
+    /// Checks an update that is too large for one entry, and cuts it.
+    pub(super) fn cut(&mut self, replicas: &Have, update: &[u8]) -> Result<Vec<Vec<u8>>, GateError> {
+        self.gate.cut(replicas, update)
     }
 
     pub(super) fn check_alive(&self) -> Result<(), Damaged> {
@@ -303,6 +311,31 @@ impl Crdt for Yjs {
             self.find(path, |node, _, txn| node.keys(txn))
         };
         keys.map(|keys| keys.into_iter().collect())
+    }
+
+    fn anchor(&self, path: &Path, at: usize) -> Option<Anchor> {
+        self.find(path, |node, context, txn| {
+            let Node::Text(text) = node else { return None };
+            let unit = context.unit(&text, at, txn)?;
+            let place = match unit < Text::len(&text, txn) {
+                true => text.sticky_index(txn, unit, Assoc::After)?,
+                false => StickyIndex::from_type(txn, &text, Assoc::After),
+            };
+            serde_json::to_string(&place).ok().map(Anchor)
+        })
+    }
+
+    fn locate(&self, path: &Path, anchor: &Anchor) -> Option<usize> {
+        let place: StickyIndex = serde_json::from_str(&anchor.0).ok()?;
+        self.find(path, |node, context, txn| {
+            let Node::Text(text) = node else { return None };
+            let offset = place.get_offset(txn)?;
+            let branch: &Branch = text.as_ref();
+            if offset.branch != BranchPtr::from(branch) {
+                return None;
+            }
+            context.code_point(&text, offset.index, txn)
+        })
     }
 
     fn exchange(&mut self) -> Option<&mut dyn Exchange> {

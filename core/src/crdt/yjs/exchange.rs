@@ -5,10 +5,11 @@ use yrs::updates::encoder::Encode;
 use yrs::{ClientID, ReadTxn, StateVector, Transact, TransactionMut};
 
 use super::Yjs;
-use super::document::caught;
+use super::document::{caught, damaged};
 use super::reader::Reader;
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
 use crate::crdt::{Damaged, Exchange, Gate, GateError, ReceiveError, Writer};
+use crate::entry::MAX_UPDATE_BYTES;
 use crate::id::Have;
 
 /// The shortest entry of a state vector: client and clock.
@@ -20,9 +21,15 @@ impl Exchange for Yjs {
             let limit = MAX_FOREIGN_UPDATE_BYTES as u64;
             return Err(GateError::Limit { what: "an update", limit }.into());
         }
-        self.admit(&Writer::Foreign(replicas), update)?;
-        let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
-        Ok(self.integrate_and(&[update], new)?.map(Bytes::from).into_iter().collect())
+        if update.len() <= MAX_UPDATE_BYTES {
+            return Ok(self.receive_part(replicas, update)?.into_iter().collect());
+        }
+        let mut new = Vec::new();
+        for part in self.cut(replicas, update)? {
+            // What was found good as a whole is good in parts, or the document is no longer what it was.
+            new.extend(self.receive_part(replicas, &part).map_err(|error| damaged(error.to_string()))?);
+        }
+        Ok(new)
     }
 
     fn version(&self) -> Result<Bytes, Damaged> {
@@ -34,6 +41,15 @@ impl Exchange for Yjs {
         let version = state_vector(version)?;
         self.check_alive()?;
         Ok(caught(|| self.doc.transact().encode_diff_v1(&version).into())?)
+    }
+}
+
+impl Yjs {
+    /// Merges an update that is small enough to be one entry. Returns what was new.
+    fn receive_part(&mut self, replicas: &Have, update: &[u8]) -> Result<Option<Bytes>, ReceiveError> {
+        self.admit(&Writer::Foreign(replicas), update)?;
+        let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
+        Ok(self.integrate_and(&[update], new)?.map(Bytes::from))
     }
 }
 

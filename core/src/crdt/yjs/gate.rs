@@ -14,6 +14,7 @@
 //! JSON content of Yjs before version 13, XML hooks and weak links.
 
 use super::block::{self, Block, Body, Content, Links, MIN_BLOCK_BYTES, Parent};
+use super::cut::Order;
 use super::known::{Container, Known, MAX_TYPE_DEPTH, Mark, Place, Roots, Runs};
 use super::reader::{Id, MAX_CLOCK, Reader, malformed};
 use crate::crdt::{Gate, GateError, Writer};
@@ -52,6 +53,10 @@ pub struct YjsGate {
     clients: Vec<u64>,
     waiting: Vec<(usize, u32)>,
     brought: Brought,
+    /// Where the deletions of an update begin.
+    pub(super) deletions_at: usize,
+    /// The order of the blocks, while somebody wants to know it.
+    order: Option<Order>,
 }
 
 /// The blocks of one client in the update that is being read.
@@ -166,6 +171,7 @@ impl YjsGate {
     fn check(&mut self, author: Option<u64>, update: &[u8]) -> Result<(), GateError> {
         let mut reader = Reader::new(update, 0);
         self.read_sections(&mut reader, author)?;
+        self.deletions_at = reader.position();
         self.read_deletions(&mut reader)?;
         if reader.left() > 0 {
             return Err(malformed("something follows its end"));
@@ -181,6 +187,22 @@ impl YjsGate {
             self.note();
         }
         verdict
+    }
+
+    /// The order in which the blocks of an update of somebody else are integrated. Takes no note of it.
+    pub(super) fn order_of(&mut self, replicas: &Have, update: &[u8]) -> Result<Order, GateError> {
+        self.order = Some(Order::default());
+        let verdict = self.check(None, update).and_then(|()| self.check_strangers(replicas));
+        self.roots.settle(false);
+        let order = self.order.take().unwrap_or_default();
+        verdict.map(|()| order)
+    }
+
+    #[inline]
+    fn note_order(&mut self, section: &Section, body: &Body) {
+        if let Some(order) = &mut self.order {
+            order.note(section.client, section.clock, section.at, body.end);
+        }
     }
 
     /// Nobody but a replica itself brings what is new under its client id.
@@ -277,7 +299,10 @@ impl YjsGate {
             let block = self.read_block(section, reader, author)?;
             let root = self.root(&block.links);
             match self.step(section, &block, root)? {
-                Step::Integrated(mark) => section.integrated(&block.body, mark),
+                Step::Integrated(mark) => {
+                    self.note_order(section, &block.body);
+                    section.integrated(&block.body, mark);
+                }
                 Step::After(_) => return Err(malformed("a block refers to itself")),
             }
             Ok(())
@@ -381,6 +406,9 @@ impl YjsGate {
         let root = self.root(&block.links);
         match self.step(&self.sections[index], &block, root)? {
             Step::Integrated(mark) => {
+                if let Some(order) = &mut self.order {
+                    order.note(self.sections[index].client, self.sections[index].clock, at, block.body.end);
+                }
                 self.sections[index].integrated(&block.body, mark);
                 self.sections[index].body += 1;
             }

@@ -153,6 +153,23 @@ impl Context<'_> {
         (!node.is_empty(txn)).then_some(node)
     }
 
+    /// The unit at which a code point of a text starts; `None` beyond its end.
+    pub(super) fn unit(&mut self, text: &TextRef, at: usize, txn: &impl ReadTxn) -> Option<u32> {
+        let units = yrs::Text::len(text, txn) as usize;
+        match self.shapes.get(text.as_ref(), Declared::Text, txn) {
+            Shape::Text(index) if at <= index.len(units) => u32::try_from(index.unit(at)).ok(),
+            Shape::Text(_) | Shape::List | Shape::Foreign => None,
+        }
+    }
+
+    /// The code point of a text to which a unit belongs.
+    pub(super) fn code_point(&mut self, text: &TextRef, unit: u32, txn: &impl ReadTxn) -> Option<usize> {
+        match self.shapes.get(text.as_ref(), Declared::Text, txn) {
+            Shape::Text(index) => Some(index.code_point(unit as usize)),
+            Shape::List | Shape::Foreign => None,
+        }
+    }
+
     /// What is inside of a node.
     pub(super) fn child(&mut self, node: &Node, token: &str, txn: &impl ReadTxn) -> Option<Node> {
         match node {

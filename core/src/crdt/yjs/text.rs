@@ -60,6 +60,12 @@ impl Index {
         code_point + self.before(code_point)
     }
 
+    /// The code point to which a unit belongs.
+    pub(super) fn code_point(&self, unit: usize) -> usize {
+        let starts = |(earlier, position): (usize, &usize)| position + earlier < unit;
+        unit - self.astral.iter().enumerate().take_while(|astral| starts(*astral)).count()
+    }
+
     /// Takes note of an edit.
     pub(super) fn splice(&mut self, at: usize, delete: usize, insert: &str) {
         let (first, last) = (self.before(at), self.before(at + delete));

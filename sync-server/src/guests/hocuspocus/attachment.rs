@@ -158,7 +158,8 @@ impl Attachment {
                 }
                 Sent::Whole(missing) => {
                     seated.seat.room().durable_at(missing.offset).await;
-                    line.send(Frame::sync(address, &Sync::Update { update: &missing.update })).await?;
+                    let head = Frame::sync_head(address, &Sync::Update { update: &missing.update });
+                    line.send_parts(head, missing.update.clone()).await?;
                 }
             }
         }
@@ -179,7 +180,8 @@ impl Seated {
         self.ask(line, address).await?;
         let missing = self.seat.join(vector)?;
         self.seat.room().durable_at(missing.offset).await;
-        line.send(Frame::sync(address, &Sync::Step2 { update: &missing.update })).await
+        let head = Frame::sync_head(address, &Sync::Step2 { update: &missing.update });
+        line.send_parts(head, missing.update.clone()).await
     }
 
     async fn ask(&mut self, line: &mut Line, address: &str) -> Result<(), End> {

@@ -1,0 +1,241 @@
+//! Who is present in a document, as this replica knows it and tells its peers.
+//!
+//! Every change has a number. A peer is told what has changed since the number it was told last, at most once a
+//! [`PRESENCE_TICK`], in one message a document, whoever has moved meanwhile; so a slow peer costs nothing but its number.
+//! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it.
+
+use std::collections::BTreeMap;
+
+use super::{Document, Replica};
+use crate::event::Event;
+use crate::id::{ConnectionId, DocId, Principal};
+use crate::presence::{
+    HEARTBEAT, MAX_SESSIONS, MAX_SESSIONS_OF_A_LINK, Presence, SessionId, Sighting, TIMEOUT,
+};
+use crate::time::Time;
+use crate::wire::Message;
+
+/// How often it is seen to it who is gone and who has to say that he is still there, in milliseconds.
+const CHECK_INTERVAL: u64 = 5_000;
+
+/// Who is present in one document.
+#[derive(Debug, Default)]
+pub(super) struct Presences {
+    sessions: BTreeMap<SessionId, Session>,
+    /// Counts changes.
+    version: u64,
+    /// Up to which version peers were told.
+    told: BTreeMap<ConnectionId, u64>,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// What it shows; `None` if it is gone, which is remembered until all have been told.
+    presence: Option<Presence>,
+    /// The link it is on; `None` if it is the application's here.
+    link: Option<ConnectionId>,
+    /// When it was heard last, or said last that it is there.
+    heard: Time,
+    version: u64,
+}
+
+impl Presences {
+    /// Takes in what somebody says of a session; true if that is news.
+    fn put(&mut self, now: Time, link: Option<ConnectionId>, sighting: Sighting) -> bool {
+        let Sighting { session, presence } = sighting;
+        match self.sessions.get_mut(&session) {
+            Some(known) if known.presence.is_some() && known.link != link => return false,
+            Some(known) => {
+                (known.heard, known.link) = (now, link);
+                if known.presence == presence {
+                    return false;
+                }
+                self.version += 1;
+                (known.presence, known.version) = (presence, self.version);
+            }
+            None => {
+                if presence.is_none() || !self.has_room(link) {
+                    return false;
+                }
+                self.version += 1;
+                let known = Session { presence, link, heard: now, version: self.version };
+                self.sessions.insert(session, known);
+            }
+        }
+        true
+    }
+
+    fn has_room(&self, link: Option<ConnectionId>) -> bool {
+        let there = |session: &&Session| session.presence.is_some();
+        let of_link = self.sessions.values().filter(there).filter(|session| session.link == link).count();
+        self.sessions.len() < MAX_SESSIONS && (link.is_none() || of_link < MAX_SESSIONS_OF_A_LINK)
+    }
+
+    /// Those for whom this holds are gone; true if there are any.
+    fn remove(&mut self, gone: impl Fn(&Session) -> bool) -> bool {
+        let before = self.version;
+        for session in self.sessions.values_mut().filter(|session| session.presence.is_some()) {
+            if gone(session) {
+                self.version += 1;
+                (session.presence, session.version) = (None, self.version);
+            }
+        }
+        self.version > before
+    }
+
+    /// What a peer has not been told, but for what it said itself; only a relay passes on what others have said.
+    fn news(&mut self, link: ConnectionId, forwards: bool) -> Vec<Sighting> {
+        let told = self.told.insert(link, self.version).unwrap_or(0);
+        let news = self.sessions.iter().filter(|(_, session)| {
+            let passes = session.link.is_none() || forwards && session.link != Some(link);
+            session.version > told && passes && (told > 0 || session.presence.is_some())
+        });
+        let news =
+            news.map(|(id, session)| Sighting { session: *id, presence: session.presence.clone() }).collect();
+        self.forget();
+        news
+    }
+
+    /// Forgets who is gone once all have been told.
+    fn forget(&mut self) {
+        let told = self.told.values().copied().min().unwrap_or(self.version);
+        self.sessions.retain(|_, session| session.presence.is_some() || session.version > told);
+    }
+
+    /// Who is there.
+    fn present(&self) -> impl Iterator<Item = (SessionId, &Presence)> {
+        self.sessions.iter().filter_map(|(id, session)| Some((*id, session.presence.as_ref()?)))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sessions.values().all(|session| session.presence.is_none())
+    }
+}
+
+impl Replica {
+    /// Says that a session of the application is present in a document, or is gone; [`Event::Present`] follows. Peers are told
+    /// as far as the document is open there, again as often as they need to hear it.
+    pub fn announce(&mut self, now: Time, doc: &DocId, session: SessionId, presence: Option<Presence>) {
+        self.context.set_clock(now);
+        self.see(doc, None, vec![Sighting { session, presence }]);
+        self.deliver();
+    }
+
+    /// A name for a new session.
+    pub fn new_session(&mut self) -> SessionId {
+        SessionId::new(self.context.random.bytes())
+    }
+
+    /// Who is present in a document, the application's own sessions included.
+    pub fn present<'a>(&'a self, doc: &DocId) -> impl Iterator<Item = (SessionId, &'a Presence)> + use<'a> {
+        self.documents.get(doc).into_iter().flat_map(|document| document.presences.present())
+    }
+
+    /// A peer says who is present. Who it is that speaks may have been asked.
+    pub(super) fn on_presence(&mut self, id: ConnectionId, doc: &DocId, mut sightings: Vec<Sighting>) {
+        let opened = self.connections.get(&id).is_some_and(|connection| connection.open.contains(doc));
+        if !opened {
+            return;
+        }
+        if let Some(user) = self.visitor(id) {
+            let shown = sightings.iter_mut().filter_map(|sighting| sighting.presence.as_mut());
+            shown.for_each(|presence| presence.user = user.clone());
+        }
+        self.see(doc, Some(id), sightings);
+    }
+
+    fn visitor(&self, id: ConnectionId) -> Option<Principal> {
+        let greeted = self.connections.get(&id)?.info()?;
+        greeted.visitor.as_ref().map(|visitor| visitor.principal().clone())
+    }
+
+    fn see(&mut self, doc: &DocId, link: Option<ConnectionId>, sightings: Vec<Sighting>) {
+        let now = self.context.now;
+        let Some(document) = self.documents.get_mut(doc) else { return };
+        let put = |sighting| document.presences.put(now, link, sighting);
+        let news = sightings.into_iter().map(put).filter(|news| *news).count() > 0;
+        self.presence_check.get_or_insert(now.after(CHECK_INTERVAL));
+        if news {
+            self.tell_presence(doc);
+        }
+    }
+
+    /// Has the news about who is present told.
+    fn tell_presence(&mut self, doc: &DocId) {
+        let Some(document) = self.documents.get(doc) else { return };
+        for id in document.connections() {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.mark_presence(doc.clone(), self.context.now);
+            }
+        }
+        self.context.tell(Event::Present { doc: doc.clone() });
+    }
+
+    /// A document was opened on a link: whoever is present there is told of.
+    pub(super) fn greet_with_presence(&mut self, id: ConnectionId, doc: &DocId) {
+        if self.documents.get(doc).is_some_and(|document| !document.presences.sessions.is_empty())
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            connection.mark_presence(doc.clone(), self.context.now);
+        }
+    }
+
+    /// A document is no longer open on a link: whoever was present on it is gone.
+    pub(super) fn forget_presence(&mut self, id: ConnectionId, doc: &DocId) {
+        let Some(document) = self.documents.get_mut(doc) else { return };
+        document.presences.told.remove(&id);
+        if document.presences.remove(|session| session.link == Some(id)) {
+            self.tell_presence(doc);
+        }
+    }
+
+    /// What a peer is to be told of who is present in a document.
+    pub(super) fn presence_news(&mut self, id: ConnectionId, doc: &DocId) -> Option<Message> {
+        let document = self.documents.get_mut(doc)?;
+        if !document.connections().contains(&id) {
+            return None;
+        }
+        let sightings = document.presences.news(id, self.context.config.policy.relay);
+        (!sightings.is_empty()).then(|| Message::Presence { doc: doc.clone(), sightings })
+    }
+
+    /// Finds who is gone without a word, and says once more who is here.
+    pub(super) fn check_presence(&mut self) {
+        let now = self.context.now;
+        if self.presence_check.take_if(|due| *due <= now).is_none() {
+            return;
+        }
+        let docs: Vec<DocId> = self.documents.iter().filter_map(with_presence).collect();
+        for doc in &docs {
+            let Some(document) = self.documents.get_mut(doc) else { continue };
+            let news = document.presences.check(now, self.context.config.policy.relay);
+            if news {
+                self.tell_presence(doc);
+            }
+        }
+        if !docs.is_empty() {
+            self.presence_check = Some(now.after(CHECK_INTERVAL));
+        }
+    }
+}
+
+fn with_presence((doc, document): (&DocId, &Document)) -> Option<DocId> {
+    (!document.presences.is_empty()).then(|| doc.clone())
+}
+
+impl Presences {
+    /// Whoever is not here says what is new alone, so a relay's word is good until it says otherwise, or its link ends.
+    fn check(&mut self, now: Time, relay: bool) -> bool {
+        let silent = |session: &Session| session.link.is_some() && session.heard.after(TIMEOUT) <= now;
+        let gone = relay && self.remove(silent);
+        let before = self.version;
+        let own = self.sessions.values_mut().filter(|session| session.link.is_none());
+        for session in
+            own.filter(|session| session.presence.is_some() && session.heard.after(HEARTBEAT) <= now)
+        {
+            self.version += 1;
+            (session.heard, session.version) = (now, self.version);
+        }
+        gone || self.version > before
+    }
+}

@@ -1,0 +1,212 @@
+//! Who is present: told to everybody else, in changes alone, and gone when it should be.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod replicas;
+
+use replicas::doc;
+use replicas::world::World;
+use syncline_core::entry::{Family, Kind, Spec};
+use syncline_core::event::{Input, Side};
+use syncline_core::id::{ConnectionId, DocId, Principal};
+use syncline_core::operation::Operation;
+use syncline_core::path::Path;
+use syncline_core::presence::{
+    HEARTBEAT, MAX_SESSIONS_OF_A_LINK, PRESENCE_TICK, Presence, Selection, SessionId, TIMEOUT,
+};
+use syncline_core::replica::Policy;
+use syncline_core::visitor::{Access, Visitor};
+
+const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
+
+/// A relay and some who have the document open.
+struct Scene {
+    world: World,
+    relay: usize,
+    clients: Vec<usize>,
+    links: Vec<ConnectionId>,
+    sessions: Vec<SessionId>,
+}
+
+impl Scene {
+    fn new(clients: usize) -> Self {
+        let mut world = World::default();
+        let relay = world.add(Policy::relay());
+        let mut scene = Self { world, relay, clients: Vec::new(), links: Vec::new(), sessions: Vec::new() };
+        (0..clients).for_each(|_| scene.join());
+        scene
+    }
+
+    fn join(&mut self) {
+        let client = self.world.client(SPEC);
+        self.links.push(self.world.connect(client, self.relay));
+        self.clients.push(client);
+        self.sessions.push(self.world.replicas[client].new_session());
+    }
+
+    /// Time passes for everybody.
+    fn pass(&mut self, millis: u64) {
+        self.world.now = self.world.now.after(millis);
+        let now = self.world.now;
+        for replica in &mut self.world.replicas {
+            replica.handle(now, Input::Tick);
+        }
+        self.world.settle();
+    }
+
+    fn show(&mut self, who: usize, name: &str) {
+        let presence = Presence { name: name.to_owned(), ..of("someone") };
+        self.announce(who, Some(presence));
+    }
+
+    fn announce(&mut self, who: usize, presence: Option<Presence>) {
+        let (client, session) = (self.clients[who], self.sessions[who]);
+        self.world.replicas[client].announce(self.world.now, &doc(), session, presence);
+        self.world.settle();
+        self.pass(PRESENCE_TICK);
+    }
+
+    /// The names of those whom somebody sees.
+    fn seen_by(&self, who: usize) -> Vec<String> {
+        self.seen(self.clients[who])
+    }
+
+    fn seen(&self, index: usize) -> Vec<String> {
+        let present = self.world.replicas[index].present(&doc());
+        let mut names: Vec<String> = present.map(|(_, presence)| presence.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+fn of(name: &str) -> Presence {
+    Presence::of(Principal::new(name).unwrap())
+}
+
+#[test]
+fn everybody_sees_everybody_and_who_comes_later_too() {
+    let mut scene = Scene::new(2);
+    scene.show(0, "ada");
+    scene.show(1, "bob");
+    scene.join();
+    scene.pass(PRESENCE_TICK);
+    for who in 0..3 {
+        assert_eq!(scene.seen_by(who), ["ada", "bob"]);
+    }
+    scene.show(0, "ada lovelace");
+    assert_eq!(scene.seen_by(2), ["ada lovelace", "bob"]);
+}
+
+#[test]
+fn who_leaves_or_is_cut_off_is_gone_at_once() {
+    let mut scene = Scene::new(3);
+    (0..3).for_each(|who| scene.show(who, &who.to_string()));
+    scene.announce(0, None);
+    assert_eq!(scene.seen_by(2), ["1", "2"]);
+    scene.world.cut(scene.links[1]);
+    scene.pass(PRESENCE_TICK);
+    assert_eq!(scene.seen_by(2), ["2"]);
+    assert_eq!(scene.seen_by(1), ["1"], "it is alone");
+}
+
+#[test]
+fn who_is_silent_is_gone_after_a_while_and_who_is_there_says_so_again() {
+    let mut scene = Scene::new(2);
+    scene.show(0, "ada");
+    for _ in 0..2 * TIMEOUT / HEARTBEAT {
+        scene.pass(HEARTBEAT);
+    }
+    assert_eq!(scene.seen_by(1), ["ada"], "it is still there");
+    // Ada's time stands still.
+    let stopped = scene.clients[0];
+    for _ in 0..=TIMEOUT / HEARTBEAT {
+        scene.world.now = scene.world.now.after(HEARTBEAT);
+        for index in (0..scene.world.replicas.len()).filter(|index| *index != stopped) {
+            let now = scene.world.now;
+            scene.world.replicas[index].handle(now, Input::Tick);
+        }
+        scene.world.settle();
+    }
+    assert_eq!(scene.seen(scene.relay), Vec::<String>::new());
+}
+
+#[test]
+fn many_moves_are_one_message_a_tick() {
+    let mut scene = Scene::new(3);
+    (0..3).for_each(|who| scene.show(who, &who.to_string()));
+    let before = scene.world.sent;
+    let (mover, session) = (scene.clients[0], scene.sessions[0]);
+    for step in 0..100 {
+        let presence = Presence { name: step.to_string(), ..of("mover") };
+        scene.world.replicas[mover].announce(scene.world.now, &doc(), session, Some(presence));
+        scene.world.settle();
+    }
+    scene.pass(PRESENCE_TICK);
+    scene.pass(PRESENCE_TICK);
+    assert_eq!(scene.seen_by(2), ["1", "2", "99"]);
+    assert!(scene.world.sent - before <= 9, "{} frames", scene.world.sent - before);
+}
+
+#[test]
+fn nobody_speaks_for_another_or_for_too_many() {
+    let mut scene = Scene::new(2);
+    scene.show(0, "ada");
+    let adas = scene.sessions[0];
+    scene.sessions[1] = adas;
+    scene.show(1, "mallory");
+    assert_eq!(scene.seen(scene.relay), ["ada"]);
+    for _ in 0..2 * MAX_SESSIONS_OF_A_LINK {
+        let client = scene.clients[1];
+        scene.sessions[1] = scene.world.replicas[client].new_session();
+        scene.show(1, "many");
+    }
+    assert_eq!(scene.seen(scene.relay).len(), MAX_SESSIONS_OF_A_LINK + 1);
+}
+
+#[test]
+fn a_relay_that_has_asked_says_who_it_is() {
+    let mut scene = Scene::new(1);
+    let client = scene.world.client(SPEC);
+    let connection = scene.world.link(client, scene.relay);
+    let visitor = Visitor::new(Principal::new("bob").unwrap(), |_: &DocId| Access::Read);
+    let accepted = Input::Connected { connection, side: Side::Accepted, visitor: Some(visitor) };
+    scene.world.replicas[scene.relay].handle(scene.world.now, accepted);
+    let dialed = Input::Connected { connection, side: Side::Dialed, visitor: None };
+    scene.world.replicas[client].handle(scene.world.now, dialed);
+    scene.world.settle();
+    let session = scene.world.replicas[client].new_session();
+    scene.world.replicas[client].announce(scene.world.now, &doc(), session, Some(of("the queen")));
+    scene.world.settle();
+    scene.pass(PRESENCE_TICK);
+    let users: Vec<_> = scene.world.replicas[scene.clients[0]]
+        .present(&doc())
+        .map(|(_, presence)| (presence.user.to_string(), presence.name.clone()))
+        .collect();
+    assert_eq!(users, [("bob".to_owned(), "the queen".to_owned())]);
+}
+
+#[test]
+fn a_place_in_a_text_stays_in_front_of_its_character() {
+    for family in [Family::Yjs, Family::Automerge] {
+        let mut world = World::default();
+        let client = world.client(Spec { family, ..SPEC });
+        world.write(client, "wörld 🦀!");
+        let path = Path::root().child(Kind::TEXT_KEY);
+        let document = world.replicas[client].document(&doc()).unwrap();
+        let (crab, end) = (document.anchor(&path, 6).unwrap(), document.anchor(&path, 8).unwrap());
+        assert_eq!(document.anchor(&path, 9), None);
+        world.write(client, "hello, 🌍 ");
+        let document = world.replicas[client].document(&doc()).unwrap();
+        assert_eq!(document.locate(&path, &crab), Some(15), "{family}");
+        assert_eq!(document.locate(&path, &end), Some(17), "{family}");
+        let removed = Operation::Splice { path: path.clone(), at: 14, delete: 3, insert: String::new() };
+        world.replicas[client].edit(world.now, &doc(), |editor| editor.perform(removed)).unwrap();
+        let document = world.replicas[client].document(&doc()).unwrap();
+        assert_eq!(document.locate(&path, &crab), Some(14), "{family}: where it was");
+        for nonsense in ["", "{}", "99@zz", r#"{"item":{"client":1,"clock":9},"assoc":0}"#] {
+            assert_eq!(document.locate(&path, &syncline_core::presence::Anchor(nonsense.into())), None);
+        }
+        let selection = Selection { path, anchor: crab.clone(), head: end };
+        assert_eq!(Presence { selection: Some(selection), ..of("ada") }.excess(), None);
+    }
+}

@@ -1,0 +1,270 @@
+//! Presence between the guests of a room and Syncline's own clients: each sees the others as its protocol can show them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value as Json};
+use syncline::{Family, Presence, SessionId};
+use syncline_core::crdt::automerge::DocumentId;
+use syncline_core::protocol::automerge_repo::{self, Presence as Said};
+use tokio::time::Instant;
+
+use super::room::Inner;
+use super::{Room, SeatId, company};
+
+/// How often guests are told again of those who speak another protocol: clients forget whom they do not hear of, those of Yjs
+/// after 30 s and those of automerge-repo after 45.
+const RENEWAL: Duration = Duration::from_secs(15);
+
+/// How long a client of automerge-repo may be silent.
+const PEER_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Most clients of automerge-repo that are present in a room.
+pub(crate) const MAX_PEERS: usize = 10_000;
+
+/// How the names begin under which clients of automerge-repo see those who speak another protocol.
+pub(crate) const OUTSIDE_PEERS: &str = "syncline-session-";
+
+/// Where announcements come from that no guest makes.
+const OUTSIDE: SeatId = SeatId(0);
+
+/// An ephemeral message of automerge-repo.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ephemeral<'a> {
+    pub sender: &'a str,
+    pub document: DocumentId,
+    pub session: &'a str,
+    pub count: u64,
+    pub data: &'a [u8],
+}
+
+/// Who is present in a room, as far as they have to be told to somebody of another protocol.
+#[derive(Default)]
+pub(super) struct Company {
+    /// The sessions that guests have among those of replicas, by what names them here.
+    sessions: BTreeMap<String, SessionId>,
+    /// Up to which version of the awareness they have been told.
+    told: u64,
+    /// Those of replicas' clients, as guests were shown them, and how often.
+    outside: BTreeMap<SessionId, (Presence, u64)>,
+    /// Clients of automerge-repo.
+    peers: BTreeMap<String, Peer>,
+    /// When guests are told again.
+    renewal: Option<Instant>,
+}
+
+/// A client of automerge-repo that is present.
+struct Peer {
+    seat: SeatId,
+    document: DocumentId,
+    session: String,
+    count: u64,
+    state: Json,
+    heard: Instant,
+}
+
+/// A client that is gone, and the message by which others of its protocol hear of that.
+pub(super) struct Gone {
+    name: String,
+    goodbye: Bytes,
+}
+
+impl Company {
+    /// Somebody has come who has heard of nobody.
+    pub(super) fn renew_soon(&mut self) {
+        if !self.outside.is_empty() {
+            self.renewal = None;
+        }
+    }
+
+    /// The clients of a seat that was left.
+    pub(super) fn leave(&mut self, seat: SeatId) -> Vec<Gone> {
+        self.remove(|peer| peer.seat == seat)
+    }
+
+    /// The clients of a seat that have been silent for too long.
+    pub(super) fn expire(&mut self, now: Instant, seat: SeatId) -> Vec<Gone> {
+        self.remove(|peer| peer.seat == seat && now >= peer.heard + PEER_TIMEOUT)
+    }
+
+    fn remove(&mut self, gone: impl Fn(&Peer) -> bool) -> Vec<Gone> {
+        let gone = self.peers.extract_if(.., |_, peer| gone(peer));
+        let gone = gone.map(|(name, peer)| {
+            let data = Said::Goodbye.write();
+            let goodbye =
+                automerge_repo::ephemeral(&name, peer.document, &peer.session, peer.count + 1, &data);
+            Gone { name, goodbye: goodbye.into() }
+        });
+        gone.collect()
+    }
+
+    /// Takes note of what a client says of itself; true if it shows something else now. Who goes is no longer here.
+    fn hear(&mut self, now: Instant, seat: SeatId, message: &Ephemeral<'_>, said: Said) -> bool {
+        if said == Said::Goodbye {
+            return self.peers.remove(message.sender).is_some();
+        }
+        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(message.sender) {
+            return false;
+        }
+        let peer = self.peers.entry(message.sender.to_owned()).or_insert_with(|| Peer {
+            seat,
+            document: message.document,
+            session: String::new(),
+            count: 0,
+            state: Json::Object(Map::new()),
+            heard: now,
+        });
+        (peer.seat, peer.session, peer.count, peer.heard) =
+            (seat, message.session.to_owned(), message.count, now);
+        match said {
+            Said::Snapshot(state) => peer.state = state,
+            Said::Update { channel, value } => match &mut peer.state {
+                Json::Object(state) => drop(state.insert(channel, value)),
+                other => *other = Json::Object([(channel, value)].into_iter().collect()),
+            },
+            Said::Heartbeat | Said::Goodbye => return false,
+        }
+        true
+    }
+}
+
+impl Room {
+    /// Tells replicas what Yjs clients show that they have not been told.
+    pub(super) fn share_awareness(&self) {
+        let changes = {
+            let mut inner = self.lock();
+            let Inner { awareness, company, .. } = &mut *inner;
+            let changes = awareness.shown_since(company.told);
+            company.told = awareness.version();
+            changes
+        };
+        for (client, shown) in changes {
+            let shown = shown.and_then(|(seat, state)| Some((seat, serde_json::from_str(&state).ok()?)));
+            self.share(&client.to_string(), shown);
+        }
+    }
+
+    /// Tells replicas what a guest shows, or that it is gone.
+    fn share(&self, name: &str, shown: Option<(SeatId, Json)>) {
+        let author = shown.as_ref().and_then(|(seat, _)| self.author(*seat));
+        // Known as a guest's before it is announced, so that it is not taken for somebody else's.
+        let session = self.session(name);
+        let stays = self.node().with(|replica, now| {
+            let presence = shown.zip(author).map(|((_, state), user)| {
+                let presence = company::presence(&user, &state, replica.document(self.doc()));
+                Presence { active: now, ..presence }
+            });
+            let stays = presence.is_some();
+            replica.announce(now, self.doc(), session, presence);
+            stays
+        });
+        if !stays {
+            self.lock().company.sessions.remove(name);
+        }
+    }
+
+    /// The session of a guest, as replicas know it.
+    fn session(&self, name: &str) -> SessionId {
+        if let Some(session) = self.lock().company.sessions.get(name) {
+            return *session;
+        }
+        let session = self.node().with(|replica, _| replica.new_session());
+        self.lock().company.sessions.insert(name.to_owned(), session);
+        session
+    }
+
+    /// A client of automerge-repo says something to everybody who is here. What comes twice, by another way, is said once.
+    pub(super) fn say(&self, seat: SeatId, message: &Ephemeral<'_>) {
+        let Ephemeral { sender, document, session, count, data } = *message;
+        let mut inner = self.lock();
+        if !inner.announcements.is_new(&format!("{sender}\0{session}"), count) {
+            return;
+        }
+        let announced = automerge_repo::ephemeral(sender, document, session, count, data);
+        inner.announcements.make(seat, announced.into());
+        inner.wake();
+        let Some(said) = Said::read(data) else { return };
+        if inner.company.hear(Instant::now(), seat, message, said) {
+            let shown = inner.company.peers.get(sender).map(|peer| (seat, peer.state.clone()));
+            drop(inner);
+            self.share(sender, shown);
+        }
+    }
+
+    /// Clients of automerge-repo are gone without a goodbye.
+    pub(super) fn part(&self, gone: &[Gone]) {
+        for Gone { name, goodbye } in gone {
+            let mut inner = self.lock();
+            inner.announcements.make(OUTSIDE, goodbye.clone());
+            inner.wake();
+            drop(inner);
+            self.share(name, None);
+        }
+    }
+
+    /// Somebody of replicas' clients, or of this room's guests, has come, moved or gone: guests are told of the former.
+    pub(crate) fn on_present(&self) {
+        let mut inner = self.lock();
+        let present: BTreeMap<SessionId, Presence> = self.node().look(|replica| {
+            replica.present(self.doc()).map(|(session, presence)| (session, presence.clone())).collect()
+        });
+        let own: Vec<SessionId> = inner.company.sessions.values().copied().collect();
+        let there: BTreeMap<_, _> =
+            present.into_iter().filter(|(session, _)| !own.contains(session)).collect();
+        let before = std::mem::take(&mut inner.company.outside);
+        let mut changed = false;
+        for session in before.keys().filter(|session| !there.contains_key(*session)) {
+            changed = true;
+            self.show(&mut inner, *session, None, before[session].1 + 1);
+        }
+        for (session, presence) in there {
+            let (shown, times) =
+                before.get(&session).map_or((None, 0), |(shown, times)| (Some(shown), *times));
+            let news = shown != Some(&presence);
+            if news {
+                changed = true;
+                self.show(&mut inner, session, Some(&presence), times + 1);
+            }
+            inner.company.outside.insert(session, (presence, times + u64::from(news)));
+        }
+        if changed {
+            inner.wake();
+        }
+    }
+
+    /// Tells guests again of those who speak another protocol, if it is time.
+    pub(super) fn renew(&self, now: Instant) {
+        let mut inner = self.lock();
+        if inner.company.outside.is_empty() || inner.company.renewal.is_some_and(|due| now < due) {
+            return;
+        }
+        inner.company.renewal = Some(now + RENEWAL);
+        let outside = std::mem::take(&mut inner.company.outside);
+        for (session, (presence, times)) in outside {
+            self.show(&mut inner, session, Some(&presence), times + 1);
+            inner.company.outside.insert(session, (presence, times + 1));
+        }
+        inner.wake();
+    }
+
+    /// Shows guests one of replicas' clients, for the how-manieth time, or that it is gone.
+    fn show(&self, inner: &mut Inner, session: SessionId, presence: Option<&Presence>, times: u64) {
+        let state = presence.map(company::state);
+        if self.family() == Family::Automerge {
+            let said = state.map_or(Said::Goodbye, Said::Snapshot);
+            let (name, document) = (format!("{OUTSIDE_PEERS}{session}"), DocumentId::of(self.doc()));
+            let message = automerge_repo::ephemeral(&name, document, "presence", times, &said.write());
+            inner.announcements.make(OUTSIDE, message.into());
+        } else {
+            let client = client_of(session);
+            inner.awareness.show(Instant::now(), client, state.map(|state| state.to_string().into()));
+        }
+    }
+}
+
+/// The Yjs client that a session is shown as.
+fn client_of(session: SessionId) -> u64 {
+    let [a, b, c, d, e, f, ..] = *session.as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+}
