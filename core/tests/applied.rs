@@ -65,8 +65,9 @@ fn a_server_is_in_sync_while_it_is_there_and_has_applied_everything() {
     let client = world.client(SPEC);
     let server = Server::at("yjs+ws://there", LINK);
     let in_sync = |world: &World| world.replicas[client].in_sync(LINK, &doc());
-    assert!(!in_sync(&world), "it has said nothing");
     apply(&mut world, client, server, 0);
+    assert!(!in_sync(&world), "it has not told what it holds");
+    world.replicas[client].heard_out(Time(1), &doc(), server);
     assert!(in_sync(&world), "both hold nothing");
     world.write(client, "one ");
     assert!(!in_sync(&world));

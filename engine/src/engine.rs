@@ -23,7 +23,7 @@ use crate::error::OpenError;
 use crate::node::Node;
 use crate::observers::Observers;
 use crate::servers::{self, OtherServer, Registered};
-use crate::status::{Promise, Status};
+use crate::status::{Connection, Promise, Status};
 use crate::typed::Typed;
 
 /// How long `Engine::close` waits for a connected relay to acknowledge what is pending.
@@ -160,12 +160,12 @@ impl Builder {
         let mut dialing = Vec::new();
         for transport in self.transports {
             let how = Dialing { longest_wait: self.longest_wait, seed: seed()? };
-            let slot = observers.connection_slot(transport.endpoint());
+            let slot = observers.connection_slot(Connection::Connecting { endpoint: transport.endpoint() });
             dialing.push(tokio::spawn(dial::keep_connected(node.clone(), transport, how, slot)));
         }
         for server in &self.servers {
             let how = Dialing { longest_wait: self.longest_wait, seed: seed()? };
-            let slot = observers.connection_slot(server.server.endpoint());
+            let slot = observers.connection_slot(Connection::Idle { endpoint: server.server.endpoint() });
             let keep = servers::keep_connected(node.clone(), observers.clone(), server.clone(), how, slot);
             dialing.push(tokio::spawn(keep));
         }

@@ -193,11 +193,11 @@ impl Observers {
     }
 
     /// A place in the status for one more connection.
-    pub fn connection_slot(self: &Arc<Self>, endpoint: String) -> Slot {
+    pub fn connection_slot(self: &Arc<Self>, begins: Connection) -> Slot {
         let mut index = 0;
         self.status.send_modify(|status| {
             index = status.connections.len();
-            status.connections.push(Connection::Connecting { endpoint });
+            status.connections.push(begins);
         });
         Slot { observers: self.clone(), index }
     }
@@ -377,12 +377,24 @@ impl Observers {
         };
         let takers: Vec<_> = self.servers.iter().filter(|registered| registered.takes(spec.family)).collect();
         if takers.is_empty() {
-            let message = format!("it is of {}, of which the server takes no documents", spec.family);
+            let message = format!("the server takes no documents of {}", spec.family);
             let complaint = Complaint::new(NOBODY, ErrorCode::NotFound, &message);
             return self.tell(doc, |channels| channels.complain(complaint));
         }
         node.with(|replica, now| replica.host(now, doc, None));
-        takers.into_iter().for_each(|registered| registered.docket.open(doc));
+        for taker in takers {
+            self.expect_connection(&taker.server.endpoint());
+            taker.docket.open(doc);
+        }
+    }
+
+    /// From now on there will be a connection to a server, whether or not anybody has begun to dial.
+    fn expect_connection(&self, server: &str) {
+        self.status.send_if_modified(|status| {
+            let idle = |connection: &&mut Connection| matches!(connection, Connection::Idle { endpoint } if endpoint == server);
+            let found = status.connections.iter_mut().find(idle);
+            found.map(|idle| *idle = Connection::Connecting { endpoint: server.to_owned() }).is_some()
+        });
     }
 
     /// Waits for a document to be opened; ask before opening it.

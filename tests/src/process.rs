@@ -16,6 +16,7 @@ pub mod memory;
 pub mod proxy;
 pub mod raw;
 pub mod relay;
+pub mod servers;
 pub mod session;
 pub mod slow;
 pub mod store;

@@ -44,14 +44,15 @@ pub(super) struct Standing {
 }
 
 impl Replica {
-    /// A server has told all that it holds of a document, and applied the log up to `offset`. The application is told by
-    /// [`Event::Saved`], and by [`Event::InSync`] once that is all of the log.
+    /// A server has applied a document's log up to `offset`. The application is told by [`Event::Saved`].
     pub fn applied(&mut self, now: Time, doc: &DocId, server: Server, offset: u64) {
-        self.context.set_clock(now);
-        if let Some(live) = self.documents.get_mut(doc).and_then(Document::live_mut) {
-            live.on_applied(&mut self.context, server, offset);
-        }
-        self.deliver();
+        self.for_server(now, doc, |live, context| live.on_applied(context, server, offset));
+    }
+
+    /// A server has told all that it holds of a document. The application is told by [`Event::InSync`] as soon as the server has
+    /// applied all of the log as well.
+    pub fn heard_out(&mut self, now: Time, doc: &DocId, server: Server) {
+        self.for_server(now, doc, |live, context| live.on_heard_out(context, server));
     }
 
     /// The link to a server has ended.
@@ -60,13 +61,19 @@ impl Replica {
             live.servers.remove(&connection);
         }
     }
+
+    fn for_server(&mut self, now: Time, doc: &DocId, note: impl FnOnce(&mut Live, &mut Context)) {
+        self.context.set_clock(now);
+        if let Some(live) = self.documents.get_mut(doc).and_then(Document::live_mut) {
+            note(live, &mut self.context);
+        }
+        self.deliver();
+    }
 }
 
 impl Live {
     fn on_applied(&mut self, context: &mut Context, server: Server, offset: u64) {
         let Server { connection, epoch } = server;
-        let standing = Standing { epoch, announced: false };
-        self.servers.entry(connection).or_insert(standing);
         let offset = offset.min(self.log.head());
         if offset > self.held_by(epoch) {
             self.note_cursor(context, cursor(epoch, offset));
@@ -76,6 +83,12 @@ impl Live {
             }
         }
         self.announce_level(context, connection);
+    }
+
+    fn on_heard_out(&mut self, context: &mut Context, server: Server) {
+        let standing = Standing { epoch: server.epoch, announced: false };
+        self.servers.entry(server.connection).or_insert(standing);
+        self.announce_level(context, server.connection);
     }
 
     /// Up to where a server has applied the log.

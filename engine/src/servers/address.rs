@@ -100,7 +100,8 @@ impl OtherServer {
 
     /// Where a connection for all documents leads.
     pub(super) fn url(&self) -> String {
-        self.with_query(self.url.clone())
+        let has_path = self.url.splitn(4, '/').count() > 3;
+        self.with_query(if has_path { self.url.clone() } else { format!("{}/", self.url) })
     }
 
     /// Where a connection for one document leads: as clients of y-websocket form it, which put the name into the path and
@@ -254,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_token_is_shown_in_the_way_of_the_protocol_and_to_nobody_else() {
-        assert_eq!(parsed("automerge+ws://h?token=a%20b").url(), "ws://h?token=a%20b");
+        assert_eq!(parsed("automerge+ws://h?token=a%20b").url(), "ws://h/?token=a%20b");
+        assert_eq!(parsed("hocuspocus+ws://h/a/b/").url(), "ws://h/a/b");
         assert_eq!(parsed("automerge+ws://h/x?a=b").token("c d&").url(), "ws://h/x?a=b&token=c%20d%26");
         let server = parsed("hocuspocus+ws://u:pw@h/x?a=b&token=a%20b%zz&c=d");
         assert_eq!(

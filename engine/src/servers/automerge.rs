@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use syncline_core::crdt::automerge::{Automerge, Conversation};
-use syncline_core::crdt::{GateError, ReceiveError};
+use syncline_core::crdt::{Exchange, GateError, ReceiveError};
 use syncline_core::id::{DocId, Have};
 
 use super::session::{Desk, Fault, Party, Taken};
@@ -123,36 +123,47 @@ impl Dialogue {
         let conversation = &mut self.conversation;
         with_document(desk, &self.doc, |document, offset| {
             let Some(message) = document.speak(conversation)? else { return Ok(None) };
-            let heads = syncline_core::crdt::Exchange::version(document)?;
+            let heads = document.version()?;
             Ok(Some(Waiting { message, heads, offset }))
         })
     }
 
     /// Notes what the server's heads stand for.
     fn settle(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault> {
-        if !self.heard {
-            return Ok(());
-        }
-        let (conversation, durable) = (&self.conversation, desk.durable(&self.doc));
-        let (said, applied) = (&mut self.said, &mut self.applied);
-        with_document(desk, &self.doc, |document, head| {
-            let now = syncline_core::crdt::Exchange::version(document)?;
-            if document.peer_holds(conversation, &now)? {
-                said.clear();
-                *applied = head.min(durable);
+        let (durable, before) = (desk.durable(&self.doc), self.applied);
+        let Self { doc, conversation, said, heard, .. } = self;
+        let applied = with_document(desk, doc, |document, head| {
+            let ours = document.version()?;
+            // That nobody holds anything is only the beginning of the server's search.
+            if !*heard || ours.is_empty() && holds_nothing(conversation) {
+                return Ok(None);
             }
+            if document.peer_holds(conversation, &ours)? {
+                said.clear();
+                return Ok(Some(head.min(durable)));
+            }
+            let mut applied = before;
             while let Some((offset, heads)) = said.front() {
                 if !document.peer_holds(conversation, heads)? {
                     break;
                 }
-                *applied = *offset;
+                applied = *offset;
                 said.pop_front();
             }
-            Ok(None::<()>)
+            Ok(Some(applied))
         })?;
-        desk.replica.applied(desk.now, &self.doc, self.party.server, self.applied);
+        if let Some(applied) = applied {
+            self.applied = applied;
+            desk.replica.applied(desk.now, &self.doc, self.party.server, applied);
+            desk.replica.heard_out(desk.now, &self.doc, self.party.server);
+        }
         Ok(())
     }
+}
+
+/// Whether the server has named no heads.
+fn holds_nothing(conversation: &Conversation) -> bool {
+    conversation.their_heads().is_none_or(|mut heads| heads.next().is_none())
 }
 
 /// Works on a document, if it is open.

@@ -76,9 +76,10 @@ impl Docket {
         }
     }
 
-    /// Waits until a document is open.
-    pub(super) async fn any_open(&self) {
+    /// Waits until a document is open, and says so if that takes long.
+    pub(super) async fn any_open(&self, waits: impl Fn()) {
         while self.lock().open.is_empty() {
+            waits();
             self.told.notified().await;
         }
     }
@@ -131,9 +132,9 @@ mod tests {
     #[test]
     fn whoever_begins_hears_of_everything_that_is_open() {
         let docket = Docket::default();
-        assert_eq!(docket.any_open().now_or_never(), None);
+        assert_eq!(docket.any_open(|| ()).now_or_never(), None);
         docket.open(&doc("a"));
-        assert!(docket.any_open().now_or_never().is_some() && docket.news().now_or_never().is_some());
+        assert!(docket.any_open(|| ()).now_or_never().is_some() && docket.news().now_or_never().is_some());
         docket.begin();
         assert_eq!(docket.news().now_or_never(), Some(vec![News::Open(doc("a"))]));
     }

@@ -185,8 +185,7 @@ impl Session for Hocuspocus {
         let due = self.outside.extract_if(.., |_, until| *until <= desk.now);
         self.queued.extend(due.map(|(doc, _)| doc));
         self.ask_for_more(desk);
-        self.dialogues.values_mut().for_each(|dialogue| dialogue.on_tick(desk));
         self.give_sign_of_life(desk);
-        Ok(())
+        self.dialogues.values_mut().try_for_each(|dialogue| dialogue.on_tick(desk))
     }
 }

@@ -14,7 +14,7 @@ use super::address::{OtherServer, Protocol};
 use super::automerge_repo::AutomergeRepo;
 use super::docket::{Docket, News};
 use super::hocuspocus::Hocuspocus;
-use super::line::{Line, Presence};
+use super::line::{Contact, Line};
 use super::session::{Party, Session};
 use super::shown::{Shown, Sign};
 use super::y_websocket::YWebsocket;
@@ -124,8 +124,7 @@ impl Keeper {
         let mut redial = Redial::new(&self.dialing);
         let sign = self.shown.sign(self.node.new_connection().0);
         loop {
-            sign.clear();
-            docket.any_open().await;
+            docket.any_open(|| sign.clear()).await;
             sign.set(Connection::Connecting { endpoint: endpoint() });
             let lost = match self.dial(&transport).await {
                 Ok(link) => self.talk(link, docket, &sign, opens, &mut redial).await,
@@ -150,10 +149,10 @@ impl Keeper {
         opens: Opens<'_>,
         redial: &mut Redial,
     ) -> Lost {
-        let presence = self.presence();
-        let server = Server::at(&self.server.endpoint(), presence.connection);
+        let contact = self.contact();
+        let server = Server::at(&self.server.endpoint(), contact.connection);
         let session = opens(Party::new(server, self.guest, self.author.clone()));
-        let line = Line::new(session, &presence, docket, sign, self.server.endpoint());
+        let line = Line::new(session, &contact, docket, sign, self.server.endpoint());
         let (lost, was_good) = line.run(link).await;
         if was_good {
             redial.reset();
@@ -162,14 +161,14 @@ impl Keeper {
     }
 
     /// That documents can have no connection, for good, is told to those who wait for them, until the next attempt.
-    fn complain(&self, docket: &Docket, lost: &Lost) -> Presence<'_> {
-        let presence = self.presence();
-        let complaint = Complaint::new(presence.connection, ErrorCode::NotFound, &lost.error);
+    fn complain(&self, docket: &Docket, lost: &Lost) -> Contact<'_> {
+        let contact = self.contact();
+        let complaint = Complaint::new(contact.connection, ErrorCode::NotFound, &lost.error);
         docket.all_open().iter().for_each(|doc| self.observers.on_complaint(doc, complaint.clone()));
-        presence
+        contact
     }
 
-    fn presence(&self) -> Presence<'_> {
-        Presence::begin(&self.node, &self.observers, self.node.new_connection())
+    fn contact(&self) -> Contact<'_> {
+        Contact::begin(&self.node, &self.observers, self.node.new_connection())
     }
 }

@@ -21,26 +21,26 @@ use crate::status::{Connection, Promise};
 pub const SERVER_GREETING_TIME: Duration = Duration::from_secs(30);
 
 /// How often a session hears that time passes.
-pub const SESSION_TICK: Duration = Duration::from_secs(1);
+pub const SESSION_TICK: Duration = Duration::from_millis(500);
 
 /// A connection that lasted this long after the greeting was a good one: the next may be dialled at once.
 pub const STEADY_TIME: Duration = Duration::from_secs(5);
 
 /// The session is gone when the connection is: nothing that the server said of itself holds any longer.
-pub(super) struct Presence<'a> {
+pub(super) struct Contact<'a> {
     pub node: &'a Node,
     pub observers: &'a Observers,
     pub connection: ConnectionId,
 }
 
-impl<'a> Presence<'a> {
+impl<'a> Contact<'a> {
     pub fn begin(node: &'a Node, observers: &'a Observers, connection: ConnectionId) -> Self {
         observers.on_server(connection);
         Self { node, observers, connection }
     }
 }
 
-impl Drop for Presence<'_> {
+impl Drop for Contact<'_> {
     fn drop(&mut self) {
         self.node.with(|replica, _| replica.server_left(self.connection));
         self.observers.on_link_ended(self.connection);
@@ -50,7 +50,7 @@ impl Drop for Presence<'_> {
 /// A session and what it works with.
 pub(super) struct Line<'a> {
     session: Box<dyn Session>,
-    presence: &'a Presence<'a>,
+    contact: &'a Contact<'a>,
     docket: &'a Docket,
     sign: &'a Sign,
     endpoint: String,
@@ -63,12 +63,12 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     pub fn new(
         session: Box<dyn Session>,
-        presence: &'a Presence<'a>,
+        contact: &'a Contact<'a>,
         docket: &'a Docket,
         sign: &'a Sign,
         endpoint: String,
     ) -> Self {
-        Self { session, presence, docket, sign, endpoint, outgoing: VecDeque::new(), greeted: None }
+        Self { session, contact, docket, sign, endpoint, outgoing: VecDeque::new(), greeted: None }
     }
 
     /// Runs the connection to its end. Says why it ended, and whether it was a good one.
@@ -114,7 +114,7 @@ impl<'a> Line<'a> {
     }
 
     fn on_frame(&mut self, frame: &Frame) -> Result<(), Fault> {
-        self.presence.node.heard(frame.len());
+        self.contact.node.heard(frame.len());
         self.work(|session, desk| session.on_frame(desk, frame.as_bytes()))
     }
 
@@ -138,7 +138,7 @@ impl<'a> Line<'a> {
         let mut effects = Vec::new();
         let session = &mut *self.session;
         let done = self
-            .presence
+            .contact
             .node
             .with(|replica, now| work(session, &mut Desk { replica, now, effects: &mut effects }));
         effects.into_iter().for_each(|effect| self.perform(effect));
@@ -146,7 +146,7 @@ impl<'a> Line<'a> {
     }
 
     fn perform(&mut self, effect: Effect) {
-        let Presence { observers, connection, .. } = *self.presence;
+        let Contact { observers, connection, .. } = *self.contact;
         match effect {
             Effect::Send(frame) => self.outgoing.push_back(frame),
             Effect::Greeted => {

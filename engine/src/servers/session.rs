@@ -26,7 +26,7 @@ pub(super) trait Session: Send {
     /// A document is not open here any more.
     fn leave(&mut self, desk: &mut Desk<'_>, doc: &DocId);
 
-    /// Time has passed, about a second.
+    /// Some time has passed.
     fn on_tick(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault>;
 }
 

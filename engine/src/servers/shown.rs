@@ -21,9 +21,7 @@ pub(super) struct Sign {
 
 impl Shown {
     pub fn new(slot: Slot, endpoint: String) -> Arc<Self> {
-        let shown = Self { slot, endpoint, connections: Mutex::default() };
-        shown.update(|_| {});
-        Arc::new(shown)
+        Arc::new(Self { slot, endpoint, connections: Mutex::default() })
     }
 
     /// A place for one more connection, under a number of its own.
@@ -77,9 +75,9 @@ mod tests {
     fn the_best_connection_is_shown_and_none_as_that() {
         let endpoint = || "yjs+ws://h".to_owned();
         let observers = Arc::new(Observers::new(true, Vec::new()));
-        let shown = Shown::new(observers.connection_slot(endpoint()), endpoint());
+        let slot = observers.connection_slot(Connection::Idle { endpoint: endpoint() });
+        let shown = Shown::new(slot, endpoint());
         let now = || observers.status.borrow().connections[0].clone();
-        assert_eq!(now(), Connection::Idle { endpoint: endpoint() });
         let (one, other) = (shown.sign(1), shown.sign(2));
         let offline = Connection::Offline {
             endpoint: endpoint(),

@@ -30,7 +30,7 @@ impl Session for YWebsocket {
             // Who is present is told elsewhere, and what else there is belongs to somebody's own version of the protocol.
             Message::Awareness(_) | Message::QueryAwareness | Message::Other(..) => {}
         }
-        if self.dialogue.is_heard() && !std::mem::replace(&mut self.greeted, true) {
+        if self.dialogue.is_answered() && !std::mem::replace(&mut self.greeted, true) {
             desk.effects.push(Effect::Greeted);
         }
         Ok(())
@@ -44,7 +44,6 @@ impl Session for YWebsocket {
     fn leave(&mut self, _: &mut Desk<'_>, _: &DocId) {}
 
     fn on_tick(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault> {
-        self.dialogue.on_tick(desk);
-        Ok(())
+        self.dialogue.on_tick(desk)
     }
 }

@@ -27,11 +27,21 @@ pub const FIRST_DOUBT: u64 = 2_000;
 /// The longest time between such questions, in milliseconds.
 pub const LONGEST_DOUBT: u64 = 60_000;
 
+/// How long a server of y-websocket that says it holds nothing may have something all the same, in milliseconds: it answers
+/// while it still reads the document from its disk.
+pub const LOADING_TIME: u64 = 1_000;
+
+/// An update that brings nothing.
+const NOTHING: &[u8] = &[0, 0];
+
+/// The state vector of a document without content.
+const EMPTY_VECTOR: &[u8] = &[0];
+
 /// One document on one connection.
 pub(super) struct Dialogue {
     doc: DocId,
     party: Party,
-    /// How frames name the document; nothing where there is one document a connection.
+    /// How frames name the document; nothing in y-websocket, which has one document a connection.
     address: Option<String>,
     /// What the server has shown to hold.
     holdings: Holdings,
@@ -62,6 +72,8 @@ enum Ours {
 enum Theirs {
     /// It was asked.
     Asked,
+    /// It says that it holds nothing, which need not be so before this time.
+    Loading { until: Time },
     /// It has told.
     Heard,
     /// It cannot be taken in.
@@ -93,9 +105,9 @@ impl Dialogue {
         }
     }
 
-    /// Whether the server has told what it holds.
-    pub fn is_heard(&self) -> bool {
-        self.theirs == Theirs::Heard
+    /// Whether the server has answered.
+    pub fn is_answered(&self) -> bool {
+        self.theirs != Theirs::Asked
     }
 
     /// Asks for what the server holds and is not here.
@@ -128,7 +140,7 @@ impl Dialogue {
     /// The answer to a question.
     fn take_whole(&mut self, desk: &mut Desk<'_>, update: &[u8]) -> Result<(), Fault> {
         match self.take(desk, update)? {
-            Taken::Yes(()) => self.theirs = Theirs::Heard,
+            Taken::Yes(()) => self.on_whole(desk.now, update),
             Taken::Gap => self.give_up(desk, "the server sends updates that build on what it does not send"),
             Taken::Never(_) | Taken::Closed => {}
         }
@@ -137,6 +149,15 @@ impl Dialogue {
             Some(Doubt { asked: true, .. }) => self.send_again(desk),
             Some(Doubt { asked: false, .. }) | None => Ok(()),
         }
+    }
+
+    /// The server has told what it holds, unless it may not know yet.
+    fn on_whole(&mut self, now: Time, update: &[u8]) {
+        let holds_nothing = update == NOTHING && *self.holdings.vector() == *EMPTY_VECTOR;
+        self.theirs = match self.theirs == Theirs::Asked && self.address.is_none() && holds_nothing {
+            true => Theirs::Loading { until: now.after(LOADING_TIME) },
+            false => Theirs::Heard,
+        };
     }
 
     fn take(&mut self, desk: &mut Desk<'_>, update: &[u8]) -> Result<Taken<()>, Fault> {
@@ -255,8 +276,9 @@ impl Dialogue {
             (Ours::Sent { .. }, false) => self.expect(desk.now),
             (Ours::Unasked | Ours::Answering { .. } | Ours::Refused, _) => {}
         }
-        if self.is_heard() {
-            desk.replica.applied(desk.now, &self.doc, self.party.server, self.applied);
+        desk.replica.applied(desk.now, &self.doc, self.party.server, self.applied);
+        if self.theirs == Theirs::Heard {
+            desk.replica.heard_out(desk.now, &self.doc, self.party.server);
         }
         Ok(())
     }
@@ -268,12 +290,20 @@ impl Dialogue {
     }
 
     /// Time has passed.
-    pub fn on_tick(&mut self, desk: &mut Desk<'_>) {
-        let Some(doubt) = self.doubt.as_mut().filter(|doubt| doubt.due <= desk.now) else { return };
-        let wait = (2 * doubt.wait).min(LONGEST_DOUBT);
-        *doubt = Doubt { due: desk.now.after(wait), wait, asked: true };
-        let vector = self.holdings.vector();
-        self.say(desk, &Sync::Step1 { vector: &vector });
+    pub fn on_tick(&mut self, desk: &mut Desk<'_>) -> Result<(), Fault> {
+        if let Theirs::Loading { until } = self.theirs
+            && until <= desk.now
+        {
+            self.theirs = Theirs::Heard;
+            self.settle(desk)?;
+        }
+        if let Some(doubt) = self.doubt.as_mut().filter(|doubt| doubt.due <= desk.now) {
+            let wait = (2 * doubt.wait).min(LONGEST_DOUBT);
+            *doubt = Doubt { due: desk.now.after(wait), wait, asked: true };
+            let vector = self.holdings.vector();
+            self.say(desk, &Sync::Step1 { vector: &vector });
+        }
+        Ok(())
     }
 
     fn say(&self, desk: &mut Desk<'_>, said: &Sync<'_>) {

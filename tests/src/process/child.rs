@@ -110,6 +110,11 @@ impl Running {
         writeln!(input, "{line}").and_then(|()| input.flush()).expect("the process reads its input");
     }
 
+    /// Ends its standard input.
+    pub fn hang_up(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Sends a signal.
     ///
     /// # Panics

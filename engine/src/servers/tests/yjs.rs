@@ -10,7 +10,7 @@ use yrs::updates::encoder::Encode;
 use yrs::{Doc, GetString, ReadTxn, StateVector, Text, Transact, Update};
 
 use super::super::y_websocket::YWebsocket;
-use super::super::yjs::{FIRST_DOUBT, LONGEST_DOUBT, MAX_UNSHOWN};
+use super::super::yjs::{FIRST_DOUBT, LOADING_TIME, LONGEST_DOUBT, MAX_UNSHOWN};
 use super::{Effect, Scene, complaints, doc, frames};
 
 pub(super) const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
@@ -141,11 +141,12 @@ fn what_was_written_on_both_sides_is_brought_together_and_applied() {
 #[test]
 fn what_others_write_is_taken_in_and_not_sent_back() {
     let (mut scene, room) = (scene(), Room::new());
+    room.write(0, "begun ");
     scene.meet(&room);
-    let theirs = room.write(0, "theirs");
+    let theirs = room.write(6, "theirs");
     assert_eq!(scene.receive(&update(&theirs)), []);
     assert_eq!(scene.attend(), []);
-    assert_eq!(scene.text(), "theirs");
+    assert_eq!(scene.text(), "begun theirs");
     assert!(scene.in_sync());
 }
 
@@ -194,6 +195,7 @@ fn a_server_that_sends_nothing_back_is_asked_what_it_holds() {
     assert_eq!(scene.talk(&room, question), []);
     assert_eq!(scene.pending(), 0);
     assert!(scene.pass(LONGEST_DOUBT).is_empty(), "there is no doubt any more");
+    assert!(scene.in_sync());
 }
 
 #[test]
@@ -292,6 +294,22 @@ fn a_log_that_was_merged_meanwhile_is_sent_as_a_whole() {
     assert_eq!(scene.replica.log(&doc()).unwrap().base_offset(), unsent);
     scene.send_on(&room);
     assert_eq!((room.text(), scene.pending()), (scene.text(), 0));
+}
+
+#[test]
+fn a_server_that_holds_nothing_may_be_about_to_read_it_from_its_disk() {
+    let (mut scene, room, disk) = (scene(), Room::new(), Room::new());
+    scene.write(0, "ours ");
+    scene.meet(&room);
+    assert_eq!((scene.pending(), scene.in_sync()), (0, false));
+    let kept = disk.write(0, "kept ");
+    scene.receive(&update(&kept));
+    assert!(scene.text().contains("kept "));
+    scene.attend();
+    scene.pass(LOADING_TIME - 1);
+    assert!(!scene.in_sync());
+    scene.pass(1);
+    assert!(scene.in_sync());
 }
 
 #[test]
