@@ -48,7 +48,10 @@ pub struct Global {
     /// The store: one file, made by the first `create`, `import`, `sync`, `watch` or `replay`.
     #[arg(long, global = true, value_name = "FILE", default_value = "syncline.db", env = "SYNCLINE_STORE")]
     pub store: PathBuf,
-    /// A relay, as in ws://127.0.0.1:4455/sync; several, in order of preference, with commas or several times.
+    /// A relay, as in ws://127.0.0.1:4455/sync; several, in order of preference, with commas or several times. Or a server of
+    /// others, as in yjs+ws://127.0.0.1:1234 (y-websocket), hocuspocus+wss://docs.example?token=secret or
+    /// automerge+wss://sync.example: it takes the documents of its family, and promises only to have applied what is saved
+    /// there.
     #[arg(long, global = true, value_name = "URL", env = "SYNCLINE_RELAY", value_delimiter = ',')]
     pub relay: Vec<String>,
     /// What the relay asks for, if it does; better in the environment, where other users do not see it.

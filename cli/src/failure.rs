@@ -59,6 +59,12 @@ pub enum Failure {
     Nothing(String, String),
     #[error("no relay is named; give --relay URL or set SYNCLINE_RELAY")]
     NoRelay,
+    #[error("a server of others is the only --relay; name either one such server, or relays")]
+    SeveralServers,
+    #[error("sessions are replayed through relays; name one with --relay, or none")]
+    NoServer,
+    #[error(transparent)]
+    Address(#[from] syncline::AddressError),
     #[error("no relay can be reached: {0}; nothing is lost, give another --relay or mend this one")]
     Unreachable(String),
     #[error("{0}")]
@@ -115,7 +121,7 @@ impl Failure {
             Self::Format(..) => "format",
             Self::Ambiguous(_) => "ambiguous",
             Self::Nothing(..) => "nothing",
-            Self::NoRelay => "no-relay",
+            Self::NoRelay | Self::SeveralServers | Self::NoServer | Self::Address(_) => "no-relay",
             Self::Unreachable(_) => "unreachable",
             Self::NotSynced(_) => "not-synced",
             Self::Pending(..) => "pending",

@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use syncline::transports::{Hybrid, Transport, WebSocket};
-use syncline::{Document, Engine, OpenError, SqliteStorage, Status, storage};
+use syncline::{
+    Builder, Connection, Document, Engine, OpenError, OtherServer, SqliteStorage, Status, storage,
+};
 use syncline_core::event::DocumentError;
 use syncline_core::wire::MAX_FRAME_BYTES;
 
@@ -36,11 +38,14 @@ pub fn offline(global: &Global, store: SqliteStorage) -> Result<Engine, Failure>
     Ok(builder.user(&global.user).open()?)
 }
 
-/// An engine connected to the relays of the command line, if there are any.
+/// An engine connected to the relays of the command line, or to the server, if there are any.
 pub fn online(global: &Global, store: SqliteStorage) -> Result<Engine, Failure> {
-    match global.relay.is_empty() {
-        true => offline(global, store),
-        false => with_transport(global, store, relays(global)),
+    if global.relay.is_empty() {
+        return offline(global, store);
+    }
+    match server(global)? {
+        Some(server) => Ok(builder(global, store).server(server).open()?),
+        None => with_transport(global, store, relays(global)?),
     }
 }
 
@@ -50,21 +55,41 @@ pub fn with_transport(
     store: SqliteStorage,
     transport: impl Transport + 'static,
 ) -> Result<Engine, Failure> {
+    Ok(builder(global, store).relay(transport).open()?)
+}
+
+fn builder(global: &Global, store: SqliteStorage) -> Builder {
     let builder = Engine::builder(store).user(&global.user).encoding(global.encoding());
-    let builder = builder.compression(global.compression()).longest_wait(LONGEST_WAIT);
-    Ok(builder.relay(transport).open()?)
+    builder.compression(global.compression()).longest_wait(LONGEST_WAIT)
+}
+
+/// The server of others that is named instead of a relay, if one is.
+pub fn server(global: &Global) -> Result<Option<OtherServer>, Failure> {
+    match &global.relay[..] {
+        [only] if OtherServer::is_meant_by(only) => {
+            let server: OtherServer = only.parse()?;
+            Ok(Some(global.token.iter().fold(server, OtherServer::token)))
+        }
+        several if several.iter().any(|address| OtherServer::is_meant_by(address)) => {
+            Err(Failure::SeveralServers)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The relays in order of preference.
-pub fn relays(global: &Global) -> Box<dyn Transport> {
+pub fn relays(global: &Global) -> Result<Box<dyn Transport>, Failure> {
+    if server(global)?.is_some() {
+        return Err(Failure::NoServer);
+    }
     let mut relays = global.relay.iter().map(|url| -> Box<dyn Transport> {
         let relay = WebSocket::new(url.as_str()).max_frame_bytes(MAX_FRAME_BYTES);
         Box::new(global.token.iter().fold(relay, WebSocket::token))
     });
-    match (relays.next(), relays.len()) {
+    Ok(match (relays.next(), relays.len()) {
         (Some(only), 0) => only,
         (first, _) => Box::new(Hybrid::new(first.into_iter().chain(relays).collect())),
-    }
+    })
 }
 
 /// Opens a document of the store.
@@ -80,12 +105,14 @@ pub async fn is_stored(engine: &Engine, name: &str) -> Result<bool, Failure> {
     Ok(engine.list().await?.iter().any(|summary| summary.doc.as_str() == name))
 }
 
-/// Waits for a relay, telling how it goes; one that cannot be reached as things are is an error, not a wait.
+/// Waits for a relay, telling how it goes; one that cannot be reached as things are is an error, not a wait. For a server that
+/// takes none of the open documents nobody waits.
 pub async fn connected(engine: &Engine, tell: impl Fn(&Status)) -> Result<(), Failure> {
     let mut status = engine.watch_status();
+    let idle = |connection: &Connection| matches!(connection, Connection::Idle { .. });
     loop {
         let now = status.borrow_and_update().clone();
-        if now.is_connected() {
+        if now.is_connected() || now.connections.iter().all(idle) {
             return Ok(());
         }
         if let Some(error) = now.hopeless() {

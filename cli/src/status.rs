@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use syncline::storage::DocumentSummary;
-use syncline::{DocId, Document, Engine, SaveError, Status};
+use syncline::{Connection, DocId, Document, Engine, SaveError, Status};
 use tokio::time::timeout;
 
 use crate::args::Global;
@@ -109,7 +109,10 @@ async fn complaints<'a>(
     engine: &Engine,
     documents: impl Iterator<Item = &'a Document>,
 ) -> HashMap<DocId, SaveError> {
-    if !engine.status().is_connected() {
+    // A server says of which documents it takes none without a connection.
+    let idle = |connection: &Connection| matches!(connection, Connection::Idle { .. });
+    let status = engine.status();
+    if !status.is_connected() && !status.connections.iter().any(idle) {
         return HashMap::new();
     }
     let answers = documents.map(async |document| {

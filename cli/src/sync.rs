@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -33,9 +34,13 @@ pub async fn sync(global: &Global, docs: &[String], seconds: u64) -> Result<(), 
     let store = if docs.is_empty() { session::existing_store(global)? } else { session::open_store(global)? };
     let engine = session::online(global, store)?;
     let awaited = RefCell::default();
-    let all = session::unless_full(&engine, sync_all(&engine, docs, &awaited));
-    let done = timeout(Duration::from_secs(seconds), all).await;
-    let state = describe(&engine, awaited.into_inner().as_ref());
+    let (done, state) = {
+        // The documents are open until it is known how they are.
+        let mut all = pin!(session::unless_full(&engine, sync_all(&engine, docs, &awaited)));
+        let done = timeout(Duration::from_secs(seconds), all.as_mut()).await;
+        (done, describe(&engine, awaited.borrow().as_ref()))
+    };
+    drop(awaited);
     session::close(&engine).await?;
     match done {
         Ok(result) => result,
@@ -92,10 +97,28 @@ async fn sync_some(
     fetched.collect::<Vec<_>>().await.into_iter().for_each(sort);
     for document in documents {
         awaited.replace(Some(document.clone()));
-        failures.extend(bring_together(&document).await.err());
+        if let Err(failure) = bring_together(&document).await {
+            forget_if_made_in_vain(engine, &document, stored, &failure);
+            failures.push(failure);
+        }
         bar.inc(1);
     }
     failures
+}
+
+/// A document that was made here to be filled, and that nobody fills, is none.
+fn forget_if_made_in_vain(
+    engine: &Engine,
+    document: &Document,
+    stored: &BTreeSet<&String>,
+    failure: &Failure,
+) {
+    let name = document.id().to_string();
+    let refused = matches!(failure, Failure::Save(SaveError::NotTaken { .. }));
+    if refused && !stored.contains(&name) && document.last_entry().is_none() {
+        // It has a name, so it can be deleted.
+        drop(engine.delete(&name));
+    }
 }
 
 /// One document; that edits of it are lost is an error.

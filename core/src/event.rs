@@ -279,7 +279,7 @@ pub struct Progress {
     pub made: u64,
     /// Every edit up to this one is on this replica's disk.
     pub local: u64,
-    /// Every edit up to this one is durable at a relay, as far as it is not lost.
+    /// Every edit up to this one is durable at a relay, or applied by a server that is no replica, as far as it is not lost.
     pub relay: u64,
     /// How many edits no relay has acknowledged.
     pub pending: u64,

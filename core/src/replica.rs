@@ -12,6 +12,7 @@
 //! A phone, a browser tab and the relay are the same machine under different [`Policy`]s.
 
 mod acknowledgement;
+mod applied;
 mod backoff;
 mod compaction;
 mod connection;
@@ -35,6 +36,7 @@ mod sync;
 
 use std::collections::BTreeMap;
 
+pub use applied::Server;
 pub use backoff::{Backoff, FIRST_WAIT, LONGEST_WAIT};
 pub use compaction::{Merge, Merged};
 pub use connection::{ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, RETRY_WAIT};

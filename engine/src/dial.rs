@@ -13,7 +13,7 @@ use syncline_transports::{Transport, TransportError};
 
 use crate::node::{Attached, Node};
 use crate::observers::Slot;
-use crate::status::Connection;
+use crate::status::{Connection, Promise};
 
 /// What is known of a link beyond its being there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,11 +39,41 @@ pub(crate) struct Dialing {
 }
 
 /// Why there is no link, or none any more.
-struct Lost {
-    error: String,
-    permanent: bool,
+pub(crate) struct Lost {
+    pub error: String,
+    /// Whether trying again can hardly help.
+    pub permanent: bool,
     /// Milliseconds that the other side wants to be left alone.
-    retry_after: Option<u64>,
+    pub retry_after: Option<u64>,
+}
+
+/// When to dial again.
+pub(crate) struct Redial {
+    backoff: Backoff,
+    random: Random,
+    longest_wait: u64,
+}
+
+impl Redial {
+    pub fn new(dialing: &Dialing) -> Self {
+        let Dialing { longest_wait, seed } = *dialing;
+        Self { backoff: Backoff::up_to(longest_wait), random: Random::new(seed), longest_wait }
+    }
+
+    /// The other side was reached and talked sense; the next wait is short again.
+    pub const fn reset(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// Shows why there is no link, and waits until it is time to dial again.
+    pub async fn wait(&mut self, endpoint: String, lost: Lost, show: impl FnOnce(Connection)) {
+        let Lost { error, permanent, retry_after } = lost;
+        let least = retry_after.unwrap_or(0).min(self.longest_wait);
+        let wait = self.backoff.after_failure(&mut self.random).max(least);
+        tracing::debug!(endpoint, error, wait, "not connected");
+        show(Connection::Offline { endpoint, error, permanent, retry_in: wait });
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
 }
 
 impl Lost {
@@ -68,29 +98,25 @@ impl From<TransportError> for Lost {
 
 /// Dials until dropped, and tells how it goes.
 pub(crate) async fn keep_connected(node: Node, transport: Arc<dyn Transport>, dialing: Dialing, slot: Slot) {
-    let mut backoff = Backoff::up_to(dialing.longest_wait);
-    let mut random = Random::new(dialing.seed);
+    let mut redial = Redial::new(&dialing);
     loop {
         let endpoint = transport.endpoint();
         slot.set(Connection::Connecting { endpoint: endpoint.clone() });
-        let Lost { error, permanent, retry_after } = match transport.connect().await {
+        let lost = match transport.connect().await {
             Ok(link) => {
                 let endpoint = link.endpoint().to_owned();
                 let attached = node.attach(link, Side::Dialed);
-                let link = watch_link(attached, endpoint.clone(), &slot, &mut backoff).await;
+                let link = watch_link(attached, endpoint.clone(), &slot, &mut redial).await;
                 Lost::link(&endpoint, link)
             }
             Err(error) => error.into(),
         };
-        let wait = backoff.after_failure(&mut random).max(retry_after.unwrap_or(0).min(dialing.longest_wait));
-        tracing::debug!(endpoint, error, wait, "not connected");
-        slot.set(Connection::Offline { endpoint, error, permanent, retry_in: wait });
-        tokio::time::sleep(Duration::from_millis(wait)).await;
+        redial.wait(endpoint, lost, |connection| slot.set(connection)).await;
     }
 }
 
 /// Waits for the link's end; returns what was known of it.
-async fn watch_link(attached: Attached, endpoint: String, slot: &Slot, backoff: &mut Backoff) -> LinkState {
+async fn watch_link(attached: Attached, endpoint: String, slot: &Slot, redial: &mut Redial) -> LinkState {
     let Attached { id, mut ended } = attached;
     let mut links = slot.links();
     let greeted = |links: &Links| links.get(&id).is_some_and(|link| link.greeted);
@@ -99,8 +125,8 @@ async fn watch_link(attached: Attached, endpoint: String, slot: &Slot, backoff: 
         _ = &mut ended => false,
     };
     if is_greeted {
-        backoff.reset();
-        slot.set(Connection::Connected { endpoint });
+        redial.reset();
+        slot.set(Connection::Connected { endpoint, promise: Promise::Durable });
         // The sender is dropped, never used: the error is the news.
         let _gone = ended.await;
     }

@@ -62,7 +62,8 @@ impl Drop for Handle {
 pub enum Saved {
     /// In this replica's store, as durable as that is.
     Local,
-    /// At a relay, which acknowledges only what its own store holds durably.
+    /// At a relay, which acknowledges only what its own store holds durably. A server of others promises less: it has applied
+    /// the edit. [`Engine::promise`](crate::Engine::promise) says which of both it is.
     Relay,
 }
 

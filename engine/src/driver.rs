@@ -274,7 +274,7 @@ impl Driver {
             let mut replica = self.node.lock_for_turn();
             for Waiting { input, room } in inputs.drain(..) {
                 if let Input::Received { frame, .. } = &input {
-                    self.node.shared.heard(frame, now);
+                    self.node.shared.heard(frame.bytes.len(), now);
                 }
                 if let Input::Disconnected { connection } = &input {
                     self.links.remove(connection);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use syncline_core::board::Board;
 use syncline_core::chart::Chart;
-use syncline_core::entry::{Family, Spec};
+use syncline_core::entry::{Family, Kind, Spec};
 use syncline_core::event::{DocumentError, Event, Side};
 use syncline_core::id::{DocId, NameError, Principal};
 use syncline_core::replica::{Batching, Compaction, Config, Policy};
@@ -22,7 +22,8 @@ use crate::document::{Document, Handle};
 use crate::error::OpenError;
 use crate::node::Node;
 use crate::observers::Observers;
-use crate::status::Status;
+use crate::servers::{self, OtherServer, Registered};
+use crate::status::{Connection, Promise, Status};
 use crate::typed::Typed;
 
 /// How long `Engine::close` waits for a connected relay to acknowledge what is pending.
@@ -43,6 +44,8 @@ pub struct Engine {
 struct Inner {
     node: Node,
     observers: Arc<Observers>,
+    servers: Vec<Arc<Registered>>,
+    promise: Option<Promise>,
     dialing: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -50,6 +53,7 @@ struct Inner {
 pub struct Builder {
     storage: Box<dyn Storage>,
     transports: Vec<Arc<dyn Transport>>,
+    servers: Vec<Arc<Registered>>,
     user: String,
     encoding: Encoding,
     compression: Vec<Compression>,
@@ -65,6 +69,14 @@ impl Builder {
     #[must_use]
     pub fn relay(mut self, transport: impl Transport + 'static) -> Self {
         self.transports.push(Arc::new(transport));
+        self
+    }
+
+    /// Adds a server of other people's to stay connected to, for the documents of its family that are open. An engine has
+    /// either relays or such servers: see [`OpenError::Mixed`]. What is saved there is [`Promise::Applied`].
+    #[must_use]
+    pub fn server(mut self, server: OtherServer) -> Self {
+        self.servers.push(Arc::new(Registered::new(server)));
         self
     }
 
@@ -126,7 +138,8 @@ impl Builder {
     pub fn open(self) -> Result<Engine, OpenError> {
         let principal =
             Principal::new(&self.user).map_err(|error| OpenError::User(self.user.clone(), error))?;
-        let awaits_relay = self.keeps_unacknowledged.unwrap_or(!self.transports.is_empty());
+        let promise = self.promise()?;
+        let awaits_relay = self.keeps_unacknowledged.unwrap_or(promise.is_some());
         let config = Config {
             agent: concat!("syncline/", env!("CARGO_PKG_VERSION")).to_owned(),
             principal,
@@ -140,17 +153,34 @@ impl Builder {
                 ..Policy::client()
             },
         };
-        let observers = Arc::new(Observers::new(!self.transports.is_empty()));
+        let observers = Arc::new(Observers::new(promise.is_some(), self.servers.clone()));
         let told = observers.clone();
         let on_event = Box::new(move |node: &Node, event: Event| told.on_event(node, event));
         let node = Node::start(self.storage, config, on_event)?;
         let mut dialing = Vec::new();
         for transport in self.transports {
             let how = Dialing { longest_wait: self.longest_wait, seed: seed()? };
-            let slot = observers.connection_slot(transport.endpoint());
+            let slot = observers.connection_slot(Connection::Connecting { endpoint: transport.endpoint() });
             dialing.push(tokio::spawn(dial::keep_connected(node.clone(), transport, how, slot)));
         }
-        Ok(Engine { inner: Arc::new(Inner { node, observers, dialing: Mutex::new(dialing) }) })
+        for server in &self.servers {
+            let how = Dialing { longest_wait: self.longest_wait, seed: seed()? };
+            let slot = observers.connection_slot(Connection::Idle { endpoint: server.server.endpoint() });
+            let keep = servers::keep_connected(node.clone(), observers.clone(), server.clone(), how, slot);
+            dialing.push(tokio::spawn(keep));
+        }
+        let (servers, dialing) = (self.servers, Mutex::new(dialing));
+        Ok(Engine { inner: Arc::new(Inner { node, observers, servers, promise, dialing }) })
+    }
+
+    /// What is promised of edits that are saved; nothing where there is nobody to save them at.
+    fn promise(&self) -> Result<Option<Promise>, OpenError> {
+        match (self.transports.is_empty(), self.servers.is_empty()) {
+            (true, true) => Ok(None),
+            (false, true) => Ok(Some(Promise::Durable)),
+            (true, false) => Ok(Some(Promise::Applied)),
+            (false, false) => Err(OpenError::Mixed),
+        }
     }
 }
 
@@ -165,6 +195,7 @@ impl Engine {
         Builder {
             storage: Box::new(storage),
             transports: Vec::new(),
+            servers: Vec::new(),
             user: ANONYMOUS.to_owned(),
             encoding: Encoding::Binary,
             compression: vec![Compression::Gzip],
@@ -231,8 +262,13 @@ impl Engine {
     }
 
     /// Asks the connected relays what they hold under a name; `None` if that is nothing. That none answers is an error.
+    ///
+    /// Servers of others are not asked, as they know no kinds of documents: to them everything is a tree of their family.
     pub async fn describe(&self, name: &str) -> Result<Option<Spec>, OpenError> {
         let doc = doc_id(name)?;
+        if let Some(server) = self.inner.servers.first() {
+            return Ok(Some(Spec { family: server.server.family(), kind: Kind::Tree }));
+        }
         let greeted = self.inner.observers.greeted();
         if greeted.is_empty() {
             return Err(OpenError::NoAnswer(doc));
@@ -268,6 +304,13 @@ impl Engine {
         self.inner.node.attach(link, Side::Accepted);
     }
 
+    /// What it means here that an edit is saved at a relay ([`Saved::Relay`](crate::Saved::Relay)); `None` if there is
+    /// neither a relay nor a server.
+    #[must_use]
+    pub fn promise(&self) -> Option<Promise> {
+        self.inner.promise
+    }
+
     /// The state now.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -287,7 +330,7 @@ impl Engine {
         self.inner.observers.status.subscribe()
     }
 
-    /// Waits until a relay is connected.
+    /// Waits until a relay is connected. To servers of others there are connections while documents are open for them.
     pub async fn connected(&self) {
         let mut status = self.watch_status();
         // The sender lives as long as this engine.

@@ -33,6 +33,10 @@ pub enum OpenError {
     /// The operating system gave no random numbers, without which replicas would take each other's names.
     #[error("the operating system gives no random numbers: {0}; try again")]
     Entropy(String),
+    /// A document cannot be shared by a relay and by a server of others: what the one passes on as entries comes from the
+    /// other as updates of nobody in particular, and neither way could be told from the other.
+    #[error("an engine has relays, or servers of others, and not both")]
+    Mixed,
     /// No relay has said what it holds under the name: none is connected, or none answered in time.
     #[error("no relay has said whether it holds {0:?}; try again when one is connected")]
     NoAnswer(DocId),

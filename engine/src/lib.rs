@@ -36,6 +36,7 @@ mod link;
 pub mod node;
 mod observers;
 mod presence;
+mod servers;
 mod status;
 mod typed;
 
@@ -45,7 +46,8 @@ pub use error::{BoxError, EditError, OpenError, SaveError};
 pub use history::{Deed, History, PastEdit};
 pub use observers::{Loss, MAX_LOST_OPERATIONS};
 pub use presence::{Excess, Session};
-pub use status::{Connection, Status};
+pub use servers::{AddressError, OtherServer};
+pub use status::{Connection, Promise, Status};
 pub use typed::Typed;
 
 pub use syncline_core::entry::{Family, Kind, Spec};

@@ -13,7 +13,6 @@ use syncline_core::id::{ConnectionId, DocId};
 use syncline_core::replica::{Config, Merged, Replica};
 use syncline_core::time::Time;
 use syncline_core::visitor::Visitor;
-use syncline_core::wire::Frame;
 use syncline_storage::{DocumentSummary, Storage, StorageError, StoreEvent, Writer};
 use syncline_transports::Link;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -219,10 +218,20 @@ impl Node {
     }
 
     fn attach_with(&self, link: Link, side: Side, visitor: Option<Visitor>) -> Attached {
-        let id = ConnectionId(self.shared.last_connection.fetch_add(1, Ordering::Relaxed) + 1);
+        let id = self.new_connection();
         let (ends, ended) = oneshot::channel();
         self.tell(Control::Attach(id, link, side, visitor, ends));
         Attached { id, ended }
+    }
+
+    /// A number for a connection.
+    pub(crate) fn new_connection(&self) -> ConnectionId {
+        ConnectionId(self.shared.last_connection.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A server that is no peer has sent so many bytes.
+    pub(crate) fn heard(&self, bytes: usize) {
+        self.shared.heard(bytes, self.now());
     }
 
     /// What documents the store holds.
@@ -325,10 +334,10 @@ impl Node {
 }
 
 impl Shared {
-    pub fn heard(&self, frame: &Frame, now: Time) {
+    pub fn heard(&self, bytes: usize, now: Time) {
         self.last_contact.store(now.0, Ordering::Relaxed);
         self.counters.frames_in.fetch_add(1, Ordering::Relaxed);
-        self.counters.bytes_in.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
+        self.counters.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 

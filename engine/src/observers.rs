@@ -14,10 +14,14 @@ use tokio::sync::{oneshot, watch};
 
 use crate::dial::{LinkState, Links};
 use crate::node::Node;
+use crate::servers::Registered;
 use crate::status::{Connection, Status};
 
 /// How much later a peer must have been heard of, in milliseconds, for those who follow the status to be told.
 pub const CONTACT_GRAIN: u64 = 1_000;
+
+/// Whose complaint it is that no server takes a document, on whatever connection.
+const NOBODY: ConnectionId = ConnectionId(0);
 
 /// What is told about one document.
 pub(crate) struct Channels {
@@ -75,6 +79,12 @@ pub(crate) struct Complaint {
     pub message: String,
 }
 
+impl Complaint {
+    pub fn new(connection: ConnectionId, code: ErrorCode, message: &str) -> Self {
+        Self { connection, code, message: printable(message) }
+    }
+}
+
 impl Channels {
     fn new() -> Self {
         Self {
@@ -130,6 +140,8 @@ pub(crate) struct Observers {
     state: Mutex<State>,
     /// Whether there is a relay that edits are to reach.
     awaits_relay: bool,
+    /// Servers of others that documents are kept at.
+    servers: Vec<Arc<Registered>>,
     links: watch::Sender<Links>,
     pub status: watch::Sender<Status>,
 }
@@ -170,21 +182,22 @@ struct State {
 }
 
 impl Observers {
-    pub fn new(awaits_relay: bool) -> Self {
+    pub fn new(awaits_relay: bool, servers: Vec<Arc<Registered>>) -> Self {
         Self {
             state: Mutex::new(State::default()),
             awaits_relay,
+            servers,
             links: watch::Sender::new(Links::new()),
             status: watch::Sender::new(Status::default()),
         }
     }
 
     /// A place in the status for one more connection.
-    pub fn connection_slot(self: &Arc<Self>, endpoint: String) -> Slot {
+    pub fn connection_slot(self: &Arc<Self>, begins: Connection) -> Slot {
         let mut index = 0;
         self.status.send_modify(|status| {
             index = status.connections.len();
-            status.connections.push(Connection::Connecting { endpoint });
+            status.connections.push(begins);
         });
         Slot { observers: self.clone(), index }
     }
@@ -236,10 +249,11 @@ impl Observers {
                 waiting.into_iter().for_each(|waiting| _ = waiting.send(spec));
             }
             Event::PeerError { connection, doc, code, message } => {
-                let message = printable(&message);
+                let complaint = Complaint::new(connection, code, &message);
+                let message = complaint.message.clone();
                 tracing::warn!(connection = connection.0, ?doc, ?code, message, "the peer reports an error");
                 match doc {
-                    Some(doc) => self.on_complaint(&doc, Complaint { connection, code, message }),
+                    Some(doc) => self.on_complaint(&doc, complaint),
                     None => self.link(connection, |link| link.complaint = Some((code, message))),
                 }
             }
@@ -250,8 +264,12 @@ impl Observers {
             Event::Goodbye { connection, retry_after } => {
                 self.link(connection, |link| link.retry_after = Some(retry_after));
             }
-            // Who opens a document hears of that, and only relays have guests.
-            Event::Created { .. } | Event::Hosted { .. } | Event::Built { .. } | Event::Durable { .. } => {}
+            // Only documents that a server of others is to have are hosted here.
+            Event::Durable { doc, .. } => {
+                self.servers.iter().for_each(|registered| registered.docket.on_durable(&doc));
+            }
+            // Who opens a document hears of that, and those that are open here are hosted at once.
+            Event::Created { .. } | Event::Hosted { .. } | Event::Built { .. } => {}
             Event::Store { fault } => {
                 self.status.send_modify(|status| status.store = fault);
             }
@@ -273,8 +291,13 @@ impl Observers {
         });
     }
 
+    /// There is a connection to a server of others, whose word counts as that of a relay.
+    pub fn on_server(&self, connection: ConnectionId) {
+        self.lock().relays.insert(connection);
+    }
+
     /// A link that had been greeted ended.
-    fn on_link_ended(&self, connection: ConnectionId) {
+    pub fn on_link_ended(&self, connection: ConnectionId) {
         let mut state = self.lock();
         state.relays.remove(&connection);
         state.channels.values().for_each(|channels| channels.on_link_ended(connection));
@@ -293,7 +316,7 @@ impl Observers {
 
     /// A relay's word counts while its link lasts, or, if it will be asked again anyway, until then; others are not who
     /// edits are saved at.
-    fn on_complaint(&self, doc: &DocId, complaint: Complaint) {
+    pub fn on_complaint(&self, doc: &DocId, complaint: Complaint) {
         if !self.lock().relays.contains(&complaint.connection) {
             return;
         }
@@ -335,7 +358,43 @@ impl Observers {
         }
         self.count_pending(channels, Progress::default());
         state.channels.remove(doc);
-        node.with(|replica, _| replica.close(doc));
+        self.withdraw(doc);
+        node.with(|replica, _| {
+            replica.unhost(doc);
+            replica.close(doc);
+        });
+    }
+
+    /// Servers of others are not to have a document any more.
+    fn withdraw(&self, doc: &DocId) {
+        self.servers.iter().for_each(|registered| registered.docket.close(doc));
+    }
+
+    /// Servers of others are to have a document that is open, if it is of their family.
+    fn serve(&self, node: &Node, doc: &DocId) {
+        let Some(spec) = node.look(|replica| replica.spec(doc)).filter(|_| !self.servers.is_empty()) else {
+            return;
+        };
+        let takers: Vec<_> = self.servers.iter().filter(|registered| registered.takes(spec.family)).collect();
+        if takers.is_empty() {
+            let message = format!("the server takes no documents of {}", spec.family);
+            let complaint = Complaint::new(NOBODY, ErrorCode::NotFound, &message);
+            return self.tell(doc, |channels| channels.complain(complaint));
+        }
+        node.with(|replica, now| replica.host(now, doc, None));
+        for taker in takers {
+            self.expect_connection(&taker.server.endpoint());
+            taker.docket.open(doc);
+        }
+    }
+
+    /// From now on there will be a connection to a server, whether or not anybody has begun to dial.
+    fn expect_connection(&self, server: &str) {
+        self.status.send_if_modified(|status| {
+            let idle = |connection: &&mut Connection| matches!(connection, Connection::Idle { endpoint } if endpoint == server);
+            let found = status.connections.iter_mut().find(idle);
+            found.map(|idle| *idle = Connection::Connecting { endpoint: server.to_owned() }).is_some()
+        });
     }
 
     /// Waits for a document to be opened; ask before opening it.
@@ -350,6 +409,7 @@ impl Observers {
 
     /// Forgets a document that was deleted.
     pub fn forget(&self, doc: &DocId) {
+        self.withdraw(doc);
         if let Some(channels) = self.lock().channels.remove(doc) {
             self.count_pending(&channels, Progress::default());
             channels.end(Ended::Deleted);
@@ -361,6 +421,7 @@ impl Observers {
             self.on_progress(node, doc, progress);
         }
         self.tell(doc, |channels| drop(channels.ended.send_replace(None)));
+        self.serve(node, doc);
         self.answer(doc, &Ok(()));
     }
 
@@ -368,6 +429,7 @@ impl Observers {
     fn on_failed(&self, node: &Node, doc: &DocId, error: DocumentError) {
         tracing::debug!(%doc, %error, "the document cannot be opened, or stay open");
         if node.look(|replica| replica.log(doc).is_none()) {
+            self.withdraw(doc);
             self.tell(doc, |channels| channels.end(Ended::Failed(error.clone())));
         }
         self.answer(doc, &Err(error));
@@ -451,7 +513,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_peers_say_of_documents_that_are_not_open_here_is_not_kept() {
-        let (node, observers) = (node(), Observers::new(true));
+        let (node, observers) = (node(), Observers::new(true, Vec::new()));
         observers.on_event(&node, greet(RELAY));
         for number in 0..100 {
             let doc = DocId::new(&format!("invented/{number}")).unwrap();
@@ -465,7 +527,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_peers_words_command_no_terminal() {
-        let (node, observers) = (node(), Observers::new(true));
+        let (node, observers) = (node(), Observers::new(true, Vec::new()));
         let message = "\u{1b}[2Jgone\nstore ok".to_owned();
         let event = Event::PeerError { connection: RELAY, doc: None, code: ErrorCode::Unavailable, message };
         observers.on_event(&node, event);
@@ -476,7 +538,7 @@ mod tests {
 
     #[test]
     fn whoever_follows_the_status_is_told_of_contacts_now_and_then() {
-        let observers = Observers::new(true);
+        let observers = Observers::new(true, Vec::new());
         let shown = |heard| {
             observers.show_contact(Some(Time(heard)));
             observers.status.borrow().last_contact
@@ -489,7 +551,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_complaint_counts_if_it_is_a_relays_and_until_that_goes_or_another_is_in_sync() {
-        let (node, observers) = (node(), Observers::new(true));
+        let (node, observers) = (node(), Observers::new(true, Vec::new()));
         let doc = DocId::new("board").unwrap();
         let channels = observers.enter(&doc);
         let complains = || channels.complaint.borrow().as_ref().map(|complaint| complaint.code);

@@ -33,7 +33,7 @@ impl Status {
     pub fn hopeless(&self) -> Option<&str> {
         let permanent = |connection: &Connection| match connection {
             Connection::Offline { permanent, .. } => *permanent,
-            Connection::Connecting { .. } | Connection::Connected { .. } => false,
+            Connection::Idle { .. } | Connection::Connecting { .. } | Connection::Connected { .. } => false,
         };
         self.connections
             .first()
@@ -42,9 +42,24 @@ impl Status {
     }
 }
 
+/// What it means that an edit is saved at a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Promise {
+    /// The server has the edit in its document, which may be in memory alone: that is all that servers of others tell. If it
+    /// loses the edit, it gets it again from whoever connects to it next and has it.
+    Applied,
+    /// The edit is in the relay's store, as durable as that is.
+    Durable,
+}
+
 /// The state of one dialled connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection {
+    /// No document is open that a server of others takes, and to such a server there are connections for documents only.
+    Idle {
+        /// Where it would lead.
+        endpoint: String,
+    },
     /// An attempt is under way.
     Connecting {
         /// Where to.
@@ -54,6 +69,8 @@ pub enum Connection {
     Connected {
         /// Where; a hybrid transport names the one in use.
         endpoint: String,
+        /// What is promised of edits that are saved there.
+        promise: Promise,
     },
     /// There will be another attempt.
     Offline {
@@ -80,7 +97,7 @@ impl Connection {
     pub fn error(&self) -> Option<&str> {
         match self {
             Self::Offline { error, .. } => Some(error),
-            Self::Connecting { .. } | Self::Connected { .. } => None,
+            Self::Idle { .. } | Self::Connecting { .. } | Self::Connected { .. } => None,
         }
     }
 }
@@ -89,7 +106,14 @@ impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connecting { endpoint } => write!(f, "connecting to {endpoint}"),
-            Self::Connected { endpoint } => write!(f, "connected to {endpoint}"),
+            Self::Idle { endpoint } => write!(f, "no document is open for {endpoint}"),
+            Self::Connected { endpoint, promise: Promise::Durable } => write!(f, "connected to {endpoint}"),
+            Self::Connected { endpoint, promise: Promise::Applied } => {
+                write!(
+                    f,
+                    "connected to {endpoint}, which applies edits and does not say when they are durable"
+                )
+            }
             Self::Offline { error, .. } => write!(f, "offline ({error})"),
         }
     }

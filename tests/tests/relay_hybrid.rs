@@ -38,7 +38,7 @@ async fn connected_to(engine: &Engine, url: &str) {
     let there = |status: &Status| {
         let mut connections = status.connections.iter();
         connections
-            .any(|connection| matches!(connection, Connection::Connected { endpoint } if endpoint == url))
+            .any(|connection| matches!(connection, Connection::Connected { endpoint, .. } if endpoint == url))
     };
     let mut status = engine.watch_status();
     in_time(url, status.wait_for(there)).await.unwrap();

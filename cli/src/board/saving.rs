@@ -1,6 +1,6 @@
 //! What the board tells of the relay and of what is saved.
 
-use syncline::{Connection, Document, Engine, Status};
+use syncline::{Connection, Document, Engine, Promise, Status};
 
 use crate::failure::counted;
 
@@ -9,6 +9,8 @@ use crate::failure::counted;
 pub struct Saving {
     /// How the relay can be reached.
     pub relay: Relay,
+    /// What is promised of edits that are saved there.
+    pub promise: Option<Promise>,
     /// How many edits no relay has acknowledged.
     pub pending: u64,
     /// Whether every edit is in the store.
@@ -53,6 +55,7 @@ impl Saving {
         let (status, progress) = (engine.status(), document.progress());
         Self {
             relay: Relay::of(&status),
+            promise: engine.promise(),
             pending: progress.pending,
             is_stored: progress.local >= progress.made,
             lost: document.loss().map(|loss| (loss.count, loss.reason)),
@@ -91,8 +94,11 @@ impl Saving {
     }
 
     fn saved(&self) -> String {
+        let applied = self.promise == Some(Promise::Applied);
         match (&self.relay, self.is_stored, self.pending) {
             (_, false, _) => "saving…".to_owned(),
+            (Relay::Connected(_), true, 0) if applied => "saved here, applied at the server".to_owned(),
+            (_, true, 0) if applied => "saved here, applied".to_owned(),
             (Relay::Unnamed, true, _) => "saved here".to_owned(),
             (Relay::Connected(_), true, 0) => "saved here and at the relay".to_owned(),
             (_, true, 0) => "saved".to_owned(),
@@ -107,8 +113,11 @@ impl Relay {
         let connected = status.connections.iter().find(|connection| connection.is_connected());
         match connected.or(status.connections.first()) {
             None => Self::Unnamed,
-            Some(Connection::Connecting { endpoint }) => Self::Connecting(endpoint.clone()),
-            Some(Connection::Connected { endpoint }) => Self::Connected(endpoint.clone()),
+            // There is a connection as soon as the board is open.
+            Some(Connection::Connecting { endpoint } | Connection::Idle { endpoint }) => {
+                Self::Connecting(endpoint.clone())
+            }
+            Some(Connection::Connected { endpoint, .. }) => Self::Connected(endpoint.clone()),
             Some(Connection::Offline { error, .. }) => Self::Offline(error.clone()),
         }
     }
@@ -127,6 +136,8 @@ mod tests {
         let to = "ws://relay/sync".to_owned();
         let mut saving = Saving { relay: Relay::Connected(to), is_stored: true, ..Saving::default() };
         assert_eq!(line(saving.clone()), "● connected · saved here and at the relay · ws://relay/sync");
+        saving.promise = Some(Promise::Applied);
+        assert_eq!(line(saving.clone()), "● connected · saved here, applied at the server · ws://relay/sync");
         saving.pending = 2;
         assert_eq!(saving.line().0, Mood::Waiting);
         saving.relay = Relay::Offline("refused".to_owned());

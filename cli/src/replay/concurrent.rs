@@ -46,7 +46,7 @@ pub async fn play(
     for agent in 0..trace.num_agents {
         let transport: Box<dyn Transport> = match &hub {
             Some(hub) => Box::new(hub.transport.clone()),
-            None => session::relays(global),
+            None => session::relays(global)?,
         };
         authors.push(Author::start(global, agent, trace.num_agents, transport, doc, spec).await?);
     }

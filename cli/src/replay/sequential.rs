@@ -26,7 +26,7 @@ pub async fn play(
     let (engine, switch) = match global.relay.is_empty() {
         true => (session::offline(global, store)?, None),
         false => {
-            let (switch, transport) = Switch::new(session::relays(global));
+            let (switch, transport) = Switch::new(session::relays(global)?);
             (session::with_transport(global, store, transport)?, Some(switch))
         }
     };

@@ -10,6 +10,7 @@ mod document;
 mod edit;
 mod exchange;
 mod gate;
+mod holdings;
 mod known;
 mod node;
 mod reader;
@@ -19,3 +20,4 @@ mod xml;
 
 pub use document::Yjs;
 pub use gate::YjsGate;
+pub use holdings::Holdings;

@@ -34,6 +34,8 @@ pub struct Message<'a> {
     pub document: Option<DocumentId>,
     /// A sync message of Automerge, or what an application says.
     pub data: Option<&'a [u8]>,
+    /// What is wrong, if it tells of an error.
+    pub error: Option<&'a str>,
     /// Which time of the author's life it is from, if it is ephemeral.
     pub session: Option<&'a str>,
     /// The how-manieth of that time it is.
@@ -89,6 +91,7 @@ impl<'a> Message<'a> {
                 "senderId" => message.sender = decoder.str()?,
                 "documentId" => message.document = document(decoder)?,
                 "data" => message.data = optional(decoder, Decoder::bytes)?,
+                "message" => message.error = optional(decoder, Decoder::str)?,
                 "sessionId" => message.session = optional(decoder, Decoder::str)?,
                 "count" => message.count = optional(decoder, number)?,
                 "supportedProtocolVersions" => message.versions = optional(decoder, texts)?,
@@ -228,6 +231,16 @@ impl Writer {
         self
     }
 
+    /// The first message of a client that keeps nothing in a store of its own that others could ask about.
+    pub fn join(sender: &str) -> Vec<u8> {
+        let mut writer = Self::new(4, "join", sender);
+        writer.write(|out| {
+            out.str("peerMetadata")?.map(1)?.str("isEphemeral")?.bool(true)?;
+            out.str("supportedProtocolVersions")?.array(1)?.str(VERSION).map(drop)
+        });
+        writer.done()
+    }
+
     /// Adds what the sender is: one that keeps what it is told, in the store of this name.
     pub fn metadata(mut self, storage: &str) -> Self {
         self.write(|out| {
@@ -343,6 +356,11 @@ mod tests {
             .done();
         let read = Message::read(&frame).unwrap();
         assert_eq!((read.kind, read.sender, &read.heads[..]), ("remote-heads-changed", "relay", &heads[..]));
+        let join = Writer::join("ann");
+        let read = Message::read(&join).unwrap();
+        assert_eq!((read.kind, read.sender, read.versions), ("join", "ann", Some(vec![VERSION])));
+        let error = Writer::new(3, "error", "server").text("message", "no").done();
+        assert_eq!(Message::read(&error).unwrap().error, Some("no"));
     }
 
     #[test]

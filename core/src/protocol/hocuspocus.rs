@@ -147,6 +147,13 @@ impl Frame<'_> {
         Self::awareness(address, &[0])
     }
 
+    /// Asks for the states of all clients.
+    pub fn query_awareness(address: &str) -> Vec<u8> {
+        let mut out = begun(address);
+        write_number(QUERY_AWARENESS, &mut out);
+        out
+    }
+
     /// A client shows its token.
     pub fn token(address: &str, token: &str, version: &str) -> Vec<u8> {
         let mut out = Self::auth(address, TOKEN, token);
@@ -235,6 +242,7 @@ mod tests {
             (b"\x01a\x08\x01".into(), b"\x01a\x08\x00".into())
         );
         assert!(is_ping(&[9]) && !is_ping(&[9, 0]));
+        assert_eq!(Frame::read(&Frame::query_awareness("a")).unwrap().body, Body::QueryAwareness);
     }
 
     #[test]

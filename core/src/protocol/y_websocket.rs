@@ -45,6 +45,8 @@ pub enum Message<'a> {
     Awareness(&'a [u8]),
     /// Asks for all of them.
     QueryAwareness,
+    /// A server does not allow something, for this reason.
+    Denied(&'a str),
     /// Of a type that this protocol does not have, with what follows it.
     Other(u64, &'a [u8]),
 }
@@ -57,6 +59,10 @@ impl<'a> Message<'a> {
             SYNC => Self::Sync(Sync::read(&mut reader)?),
             AWARENESS => Self::Awareness(reader.buffer()?),
             QUERY_AWARENESS => Self::QueryAwareness,
+            AUTH => match reader.number()? {
+                DENIED => Self::Denied(reader.text()?),
+                _ => return Ok(Self::Other(AUTH, reader.rest())),
+            },
             other => return Ok(Self::Other(other, reader.rest())),
         };
         reader.finish()?;
@@ -142,6 +148,8 @@ mod tests {
         let mut denied = Vec::new();
         write_denied("no", &mut denied);
         assert_eq!(denied, [2, 0, 2, b'n', b'o']);
+        assert_eq!(Message::read(&denied), Ok(Message::Denied("no")));
+        assert_eq!(Message::read(&[2, 1]), Ok(Message::Other(2, &[])));
     }
 
     #[test]

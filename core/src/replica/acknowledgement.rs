@@ -54,17 +54,23 @@ impl Live {
     /// Writes down what is known of the peer's log.
     fn remember(&mut self, context: &mut Context, id: ConnectionId) -> Option<WriteId> {
         let cursor = self.peers.get(&id)?.cursor;
+        Some(self.note_cursor(context, cursor))
+    }
+
+    /// Writes down what is known of a log of others.
+    pub(super) fn note_cursor(&mut self, context: &mut Context, cursor: PeerCursor) -> WriteId {
         self.known.insert(cursor.epoch(), cursor);
         if self.known.len() > MAX_KNOWN_LOGS {
             self.forget_a_log(context, cursor.epoch());
         }
-        Some(context.write(Write::Peer { doc: self.doc.clone(), cursor }))
+        context.write(Write::Peer { doc: self.doc.clone(), cursor })
     }
 
     /// Makes room for what is remembered of a log: whoever is forgotten says once more what it holds.
     fn forget_a_log(&mut self, context: &mut Context, but: Epoch) {
+        let peers = self.peers.values().map(|peer| peer.cursor.epoch());
         let used: BTreeSet<Epoch> =
-            self.peers.values().map(|peer| peer.cursor.epoch()).chain([but]).collect();
+            peers.chain(self.servers.values().map(|standing| standing.epoch)).chain([but]).collect();
         let unused = self.known.values().filter(|cursor| !used.contains(&cursor.epoch()));
         let least = unused.min_by_key(|cursor| (cursor.relay, cursor.covered)).map(PeerCursor::epoch);
         if let Some(epoch) = least {

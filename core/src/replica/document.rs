@@ -248,6 +248,7 @@ impl Document {
     pub fn in_sync(&self, connection: ConnectionId) -> bool {
         let head = match &self.phase {
             Phase::Loading { .. } => return false,
+            Phase::Live(live) if live.is_level_with(connection) => return true,
             Phase::Live(live) => live.log().head(),
             Phase::Resting { head, .. } => *head,
         };

@@ -95,7 +95,7 @@ impl From<ReceiveError> for ContributeError {
 
 impl Replica {
     /// Keeps a document in memory for guests: answered by [`Event::Hosted`] or [`Event::Failed`]. With `spec` it is made if
-    /// there is none. Hosting a hosted document answers again.
+    /// there is none. Hosting a hosted document answers again. Where documents are held as CRDTs anyway it is built, too.
     pub fn host(&mut self, now: Time, doc: &DocId, spec: Option<Spec>) {
         self.context.set_clock(now);
         let document = self.documents.entry(doc.clone());
@@ -215,7 +215,7 @@ impl Live {
     /// Guests use the document from now on.
     pub(super) fn host(&mut self, context: &mut Context) {
         if self.hosting == Hosting::None {
-            self.hosting = Hosting::Log;
+            self.hosting = if self.content.is_built() { Hosting::Built } else { Hosting::Log };
         }
         context.tell(Event::Hosted { doc: self.doc.clone() });
     }

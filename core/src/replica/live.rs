@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::applied::Standing;
 use super::compaction::Compacting;
 use super::content::{Content, Skipped};
 use super::context::Context;
@@ -42,6 +43,8 @@ pub(super) struct Live {
     /// What is known of every peer's log, as it is on disk or on its way there.
     pub(super) known: BTreeMap<Epoch, PeerCursor>,
     pub(super) peers: BTreeMap<ConnectionId, Peer>,
+    /// Servers that are no replicas and have told what they hold.
+    pub(super) servers: BTreeMap<ConnectionId, Standing>,
     pub(super) pending: Pending,
     /// Under which id this replica writes; drawn at the first edit.
     pub(super) writer: Option<ReplicaId>,
@@ -99,6 +102,7 @@ impl Live {
             fences: BTreeMap::new(),
             known: BTreeMap::new(),
             peers: BTreeMap::new(),
+            servers: BTreeMap::new(),
             pending: Pending::default(),
             writer: None,
             recent: BTreeMap::new(),
@@ -212,6 +216,7 @@ impl Live {
         let write = context.write(Write::Append { doc: self.doc.clone(), entry: stored });
         self.after_write.push_back((write, Then::Durable(offset)));
         self.peers.values_mut().for_each(|peer| peer.announced = false);
+        self.servers.values_mut().for_each(|server| server.announced = false);
         if context.config.policy.relay {
             self.wake_peers(context);
         }
@@ -353,7 +358,8 @@ impl Live {
 
     /// The causal context of an edit made now.
     pub fn seen(&self) -> Seen {
-        let relays = self.known.values().filter(|cursor| cursor.relay);
+        // A server without a log has no place in it that could be named.
+        let relays = self.known.values().filter(|cursor| cursor.relay && cursor.theirs.offset > 0);
         let cursor = relays.max_by_key(|cursor| cursor.theirs.offset).map(|cursor| cursor.theirs);
         let beyond =
             self.recent.iter().map(|(replica, counter)| EntryId { replica: *replica, counter: *counter });

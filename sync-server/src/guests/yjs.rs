@@ -157,8 +157,8 @@ impl<'a> Session<'a> {
                 }
                 self.answer().await
             }
-            // A message of a later version of the protocol, or of some client's own.
-            Message::Other(..) => Ok(()),
+            // A message of a later version of the protocol, or of some client's own; and clients deny nothing.
+            Message::Denied(_) | Message::Other(..) => Ok(()),
         }
     }
 

@@ -11,14 +11,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use self::document::Written;
 use self::guest::{Guest, Joined};
+use super::clients::Kind;
 use super::relay::Relay;
-use super::servers::Server;
+use super::servers::{Server, Settings};
 use super::{cpu, memory};
 
 /// The document that everybody joins.
@@ -116,7 +116,7 @@ fn verified(joined: &[Joined], written: &Written) -> Result<(Duration, Duration)
 /// A server that has the document on disk, and has not read it since it was started.
 enum Running {
     Relay(Relay),
-    Server { server: Server, _folder: TempDir },
+    Server(Server),
 }
 
 impl Running {
@@ -130,11 +130,11 @@ impl Running {
                 Self::Relay(relay)
             }
             Host::Hocuspocus => {
-                let folder = TempDir::new().expect("there is room for a folder");
-                let server = Server::start("hocuspocus", folder.path());
+                let mut server =
+                    Server::start(Kind::Hocuspocus, Settings::default()).expect("it is installed");
                 write(host, server.address(), written).await;
-                server.stop();
-                Self::Server { server: Server::start("hocuspocus", folder.path()), _folder: folder }
+                server.restart();
+                Self::Server(server)
             }
         }
     }
@@ -142,14 +142,14 @@ impl Running {
     fn pid(&mut self) -> u32 {
         match self {
             Self::Relay(relay) => relay.process().pid(),
-            Self::Server { server, .. } => server.pid(),
+            Self::Server(server) => server.pid(),
         }
     }
 
-    const fn address(&self) -> SocketAddr {
+    fn address(&self) -> SocketAddr {
         match self {
             Self::Relay(relay) => relay.address(),
-            Self::Server { server, .. } => server.address(),
+            Self::Server(server) => server.address(),
         }
     }
 }

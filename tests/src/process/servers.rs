@@ -1,61 +1,106 @@
 //! Servers of other people, unmodified, as `tests/clients/servers.mjs` starts them on Node.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value as Json;
+use tempfile::TempDir;
 
 use super::child::Running;
+use super::clients::Kind;
+use super::clients::kind::{NODE, program};
 
-/// A server, killed when dropped.
+/// What starts them.
+const SCRIPT: &str = "servers.mjs";
+
+/// What a server is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What clients must show; nothing if anybody may come.
+    pub token: Option<String>,
+    /// What lets clients of Hocuspocus read.
+    pub read_token: Option<String>,
+    /// Whether it forgets everything when it ends.
+    pub forgets: bool,
+}
+
+/// A server that keeps documents in a folder of its own, under the same address all its lives. It is killed when dropped.
 pub struct Server {
-    process: Running,
-    address: SocketAddr,
+    kind: Kind,
+    settings: Settings,
+    folder: TempDir,
+    port: u16,
+    running: Option<Running>,
 }
 
 impl Server {
-    /// Starts a server that keeps its documents in a folder.
+    /// Starts the server that clients of a kind come with; `None` where it is not installed.
     ///
     /// # Panics
-    /// If it does not say where it listens.
+    /// If it does not start.
     #[must_use]
-    pub fn start(name: &str, data: &Path) -> Self {
-        let mut process =
-            Running::start(Command::new(node()).arg(script()).arg(name).arg("--data").arg(data));
-        let port = process
-            .wait_for("its port", |line| serde_json::from_str::<Json>(line).ok()?.get("port")?.as_u64());
-        let port = port.try_into().expect("a port is one");
-        Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    pub fn start(kind: Kind, settings: Settings) -> Option<Self> {
+        program(NODE, SCRIPT)?;
+        let folder = TempDir::new().expect("there is room for a folder");
+        let mut server = Self { kind, settings, folder, port: 0, running: None };
+        server.restart();
+        Some(server)
     }
 
     /// Where it listens.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Where its clients find it, without what stands in front for Syncline.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address())
     }
 
     /// Its process number.
+    ///
+    /// # Panics
+    /// If it has been ended.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.pid()
+        self.running.as_ref().expect("it runs").pid()
     }
 
     /// Asks it to store everything and to end, and waits until it has.
-    pub fn stop(mut self) {
-        self.process.end_input();
-        self.process.wait();
+    pub fn stop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.end_input();
+            running.wait();
+        }
     }
-}
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
-}
+    /// Kills it.
+    pub fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.kill();
+        }
+    }
 
-fn node() -> PathBuf {
-    folder().join("node_modules/.bin/node")
-}
-
-fn script() -> PathBuf {
-    folder().join("servers.mjs")
+    /// Starts it again, with what it has stored.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.stop();
+        let mut command = program(NODE, SCRIPT).expect("it was installed when this one was first started");
+        command.args([self.kind.name(), "--port", &self.port.to_string()]);
+        if !self.settings.forgets {
+            command.arg("--data").arg(self.folder.path());
+        }
+        let Settings { token, read_token, .. } = &self.settings;
+        for (name, token) in [("--token", token), ("--read-token", read_token)] {
+            command.args(token.iter().flat_map(|token| [name, token]));
+        }
+        let mut running = Running::start(&mut command);
+        let port = running
+            .wait_for("where it listens", |line| serde_json::from_str::<Json>(line).ok()?["port"].as_u64());
+        self.port = u16::try_from(port).expect("a port");
+        self.running = Some(running);
+    }
 }

@@ -50,6 +50,7 @@ const MAX_REFUSAL_BYTES: usize = 200;
 pub struct WebSocket {
     url: String,
     headers: Vec<(String, String)>,
+    subprotocol: Option<&'static str>,
     settings: WebSocketSettings,
     connect_timeout: Duration,
     roots: Vec<u8>,
@@ -63,6 +64,7 @@ impl WebSocket {
         Self {
             url: url.into(),
             headers: Vec::new(),
+            subprotocol: Some(SUBPROTOCOL),
             settings: WebSocketSettings::default(),
             connect_timeout: CONNECT_TIMEOUT,
             roots: Vec::new(),
@@ -78,6 +80,12 @@ impl WebSocket {
     /// Sends one more header with the upgrade request.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Offers no subprotocol: for servers that are no relays of Syncline's, and take offence at what they do not know.
+    pub fn without_subprotocol(mut self) -> Self {
+        self.subprotocol = None;
         self
     }
 
@@ -135,7 +143,9 @@ impl WebSocket {
         let request = self.url.as_str().into_client_request();
         let mut request = request.map_err(|error| self.bad_address(error.to_string()))?;
         let headers = request.headers_mut();
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        if let Some(subprotocol) = self.subprotocol {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+        }
         for (name, value) in &self.headers {
             add_header(headers, name, value)?;
         }
@@ -280,6 +290,16 @@ mod tests {
             assert!(error.is_permanent(), "{error}");
             assert!(error.to_string().contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn a_subprotocol_is_offered_unless_none_is_wanted() {
+        let offered = |relay: WebSocket| {
+            let headers = relay.request().ok()?.headers().clone();
+            headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(|offered| offered.as_bytes().to_vec())
+        };
+        assert_eq!(offered(WebSocket::new("ws://relay/")), Some(SUBPROTOCOL.as_bytes().to_vec()));
+        assert_eq!(offered(WebSocket::new("ws://relay/").without_subprotocol()), None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The library would apply the changes of a message by itself. Here they go through the gate first, like all others, and the
 //! library then hears the rest of the message. What it thinks of a peer is a [`Conversation`].
 
+use std::collections::BTreeSet;
+
 use automerge::Automerge as Library;
 use automerge::sync::{ChunkList, Message, State, SyncDoc};
 use bytes::Bytes;
@@ -97,6 +99,18 @@ impl Automerge {
         }
         let message = self.read_committed(|document| document.generate_sync_message(state))?;
         Ok(message.map(|message| message.encode().into()))
+    }
+
+    /// Whether the peer holds everything that was held here at a version, as far as it has said.
+    pub fn peer_holds(&self, conversation: &Conversation, version: &[u8]) -> Result<bool, Damaged> {
+        let Some(theirs) = &conversation.state.their_heads else { return Ok(false) };
+        self.read_committed(|document| {
+            let shared: Vec<_> =
+                theirs.iter().filter(|head| super::document::has(document, &head.0)).copied().collect();
+            let lacking: BTreeSet<[u8; HASH_BYTES]> =
+                document.get_changes(&shared).iter().map(|change| change.hash().0).collect();
+            version.as_chunks::<HASH_BYTES>().0.iter().all(|head| !lacking.contains(head))
+        })
     }
 
     /// Whether a change is held.

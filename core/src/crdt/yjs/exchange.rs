@@ -48,7 +48,7 @@ impl Yjs {
 }
 
 /// Reads a state vector. The library reserves memory for as many entries as it claims to have.
-fn state_vector(bytes: &[u8]) -> Result<StateVector, GateError> {
+pub(super) fn state_vector(bytes: &[u8]) -> Result<StateVector, GateError> {
     let mut vector = StateVector::default();
     if bytes.is_empty() {
         return Ok(vector);
