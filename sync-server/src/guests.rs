@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::auth::{Access, Auth};
 use crate::identity::Identity;
 use crate::intake::Meter;
-use crate::rooms::{Inbox, Rooms};
+use crate::rooms::{Inbox, Rooms, Visitor};
 use automerge::Peers;
 use line::{Ear, End, FORBIDDEN, Line, UNAUTHORIZED};
 use y_sweet::Signer;
@@ -162,9 +162,8 @@ impl Guests {
     ) -> End {
         let visit = self.visit(peer, access.may_write, answers_status);
         let inbox = Arc::new(Inbox::default());
-        let entered =
-            self.rooms.enter(&doc, Family::Yjs, access.may_write, access.principal, inbox.clone(), 0);
-        match entered.await {
+        let visitor = Visitor { author: access.principal, inbox: inbox.clone(), number: 0 };
+        match self.rooms.enter(&doc, Family::Yjs, access.may_write, visitor).await {
             Ok(seat) => yjs::Session::new(&visit, line, seat).run(&inbox, receiver).await,
             Err(error) => error.into(),
         }

@@ -12,6 +12,7 @@ mod missing;
 mod presence;
 mod room;
 mod seat;
+mod storages;
 mod tail;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ use thiserror::Error;
 pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
 pub(crate) use room::Room;
 pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
+pub(crate) use storages::Holding;
 pub(crate) use tail::Piece;
 
 /// How long a room stays after its last seat was left: who reconnects finds the document in memory.
@@ -62,6 +64,17 @@ pub(crate) struct Rooms {
     awaited: Mutex<HashMap<DocId, Vec<Waiting>>>,
 }
 
+/// Who takes a seat.
+#[derive(Clone)]
+pub(crate) struct Visitor {
+    /// In whose name it writes.
+    pub author: Principal,
+    /// What hears of news in the room.
+    pub inbox: Arc<Inbox>,
+    /// The number under which it does.
+    pub number: usize,
+}
+
 /// An inbox, and the number under which it hears.
 type Waiting = (Weak<Inbox>, usize);
 
@@ -71,23 +84,18 @@ impl Rooms {
     }
 
     /// Takes a seat in the room of a document, once it can be used. Where there is no document one is made, if `make` says
-    /// so. `inbox` hears of news under `number`.
+    /// so.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         doc: &DocId,
         family: Family,
         make: bool,
-        author: Principal,
-        inbox: Arc<Inbox>,
-        number: usize,
+        visitor: Visitor,
     ) -> Result<Seat, EnterError> {
         if let Some(fault) = self.node.look(|replica| replica.fault().cloned()) {
             return Err(DocumentError::Store { doc: doc.clone(), fault }.into());
         }
-        let room = self.room(doc, family, make.then_some(Spec { family, kind: Kind::Tree }));
-        // The seat keeps the room open meanwhile.
-        let seat = Seat::take(self.clone(), room, author, inbox, number);
-        seat.room().opened().await?;
+        let seat = self.seat(doc, family, make, &visitor).await?;
         if family == Family::Automerge {
             // Its protocol cannot say anything without the document.
             seat.room().with_built(|_, _| ()).await?;
@@ -96,6 +104,27 @@ impl Rooms {
         match found {
             Some(found) if found.family != family => Err(EnterError::OtherFamily { doc: doc.clone(), found }),
             Some(_) | None => Ok(seat),
+        }
+    }
+
+    /// A seat in a room that is open.
+    async fn seat(
+        self: &Arc<Self>,
+        doc: &DocId,
+        family: Family,
+        make: bool,
+        visitor: &Visitor,
+    ) -> Result<Seat, DocumentError> {
+        loop {
+            let room = self.room(doc, family, make.then_some(Spec { family, kind: Kind::Tree }));
+            // The seat keeps the room open meanwhile.
+            let seat = Seat::take(self.clone(), room, visitor.clone());
+            match seat.room().opened().await {
+                Ok(()) => return Ok(seat),
+                // Somebody else had the room opened, who makes no documents.
+                Err(DocumentError::NotFound { .. }) if make => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -137,6 +166,11 @@ impl Rooms {
             let known = |(other, at): &Waiting| *at == number && other.as_ptr() == Arc::as_ptr(inbox);
             waiting.retain(|waiting| waiting.0.strong_count() > 0 && !known(waiting));
             waiting.push((Arc::downgrade(inbox), number));
+        }
+        drop(awaited);
+        // It may have come just before.
+        if self.node.look(|replica| replica.log(doc).is_some()) {
+            inbox.mark(number);
         }
     }
 

@@ -39,6 +39,8 @@ const requests = {
   presence: (client, request) => client.presence(request),
   presences: (client) => client.presences(),
   broadcast: (client, request) => client.broadcast(request),
+  holding: (client) => client.holding(),
+  follow: (client, request) => client.follow(request),
   wait: (client, request) => client.wait(request),
 };
 

@@ -5,6 +5,7 @@
 //! is said to be unavailable, and sent as soon as it is there.
 
 mod dialogue;
+mod remote_heads;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +21,9 @@ use tokio::time::{Instant, sleep_until};
 use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART};
 use super::yjs::EXPIRY_TICK;
 use super::{Guests, Visit};
-use crate::rooms::{EnterError, Ephemeral, Inbox, OUTSIDE_PEERS};
+use crate::rooms::{EnterError, Ephemeral, Inbox, OUTSIDE_PEERS, Visitor};
 use dialogue::Dialogue;
+use remote_heads::RemoteHeads;
 use syncline_core::protocol::automerge_repo::{Message, VERSION, Writer, addressed};
 
 /// Most documents that one connection may speak of.
@@ -75,6 +77,7 @@ pub(super) struct Session<'a> {
     inbox: Arc<Inbox>,
     /// The name of the client, once it has said it.
     peer: String,
+    remote_heads: RemoteHeads,
     /// By number, under which the inbox tells of news.
     dialogues: BTreeMap<usize, Dialogue>,
     numbers: BTreeMap<DocumentId, usize>,
@@ -92,6 +95,7 @@ impl<'a> Session<'a> {
             line,
             inbox: Arc::new(Inbox::default()),
             peer: String::new(),
+            remote_heads: RemoteHeads::default(),
             dialogues: BTreeMap::new(),
             numbers: BTreeMap::new(),
             last_number: 0,
@@ -137,6 +141,7 @@ impl<'a> Session<'a> {
             return Err(End::closed(BAD_MESSAGE, "the first message of a client is \"join\""));
         }
         self.peer = join.sender.to_owned();
+        self.remote_heads = RemoteHeads::of(&join);
         if join.versions.is_some_and(|versions| !versions.contains(&VERSION)) {
             return Err(End::closed(
                 BAD_MESSAGE,
@@ -190,7 +195,8 @@ impl<'a> Session<'a> {
             "ephemeral" => self.on_ephemeral(&message),
             "doc-unavailable" => Ok(()),
             "leave" => Err(End::Gone),
-            "remote-subscription-change" | "remote-heads-changed" => Ok(()),
+            "remote-subscription-change" => self.on_subscription_change(&message).await,
+            "remote-heads-changed" => self.on_remote_heads(&message),
             "join" => Err(End::closed(BAD_MESSAGE, "a second \"join\"")),
             other => Err(End::closed(BAD_MESSAGE, format!("an unknown type of message: {other:?}"))),
         }
@@ -208,7 +214,39 @@ impl<'a> Session<'a> {
         let Some(dialogue) = self.dialogues.get_mut(&number) else { return Ok(()) };
         dialogue.asked |= asks;
         dialogue.hear(data).await?;
-        self.speak(number).await
+        self.remote_heads.note_own(&mut dialogue.told, &dialogue.conversation, dialogue.seat.room());
+        self.speak(number).await?;
+        self.tell_remote_heads(number).await
+    }
+
+    /// The client wants to hear of other stores, and hears at once what is known of them.
+    async fn on_subscription_change(&mut self, change: &Message<'_>) -> Result<(), End> {
+        if self.remote_heads.change(change) {
+            self.dialogues.values_mut().for_each(|dialogue| dialogue.told.start_again());
+        }
+        for number in self.dialogues.keys().copied().collect::<Vec<_>>() {
+            self.tell_remote_heads(number).await?;
+        }
+        Ok(())
+    }
+
+    /// The client passes on up to where others hold a document.
+    fn on_remote_heads(&self, message: &Message<'_>) -> Result<(), End> {
+        let lacks = || End::closed(BAD_MESSAGE, "a message lacks its document");
+        let id = message.document.ok_or_else(lacks)?;
+        if let Some(dialogue) = self.numbers.get(&id).and_then(|number| self.dialogues.get(number)) {
+            self.remote_heads.note_others(message, dialogue.seat.room());
+        }
+        Ok(())
+    }
+
+    /// Tells the client up to where stores that it wants to hear of hold a document.
+    async fn tell_remote_heads(&mut self, number: usize) -> Result<(), End> {
+        let Some(dialogue) = self.dialogues.get_mut(&number) else { return Ok(()) };
+        match self.remote_heads.news(&mut dialogue.told, dialogue.id, dialogue.seat.room()) {
+            Some(message) => self.line.send(message(&self.guests.peer_id, &self.peer)).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes a seat in the room of a document; `None` if there is none for this client, which is told so.
@@ -226,9 +264,9 @@ impl<'a> Session<'a> {
         };
         self.last_number += 1;
         let number = self.last_number;
-        let (rooms, inbox) = (self.guests.rooms.clone(), self.inbox.clone());
+        let visitor = Visitor { author: access.principal, inbox: self.inbox.clone(), number };
         let make = make && access.may_write;
-        match rooms.enter(&doc, Family::Automerge, make, access.principal, inbox, number).await {
+        match self.guests.rooms.enter(&doc, Family::Automerge, make, visitor).await {
             Ok(seat) => {
                 self.numbers.insert(id, number);
                 self.awaited.remove(&id);
@@ -306,6 +344,7 @@ impl<'a> Session<'a> {
                 self.line.send(addressed(&ephemeral, &self.peer)).await?;
             }
             self.speak(number).await?;
+            self.tell_remote_heads(number).await?;
         }
         Ok(())
     }

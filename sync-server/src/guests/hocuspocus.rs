@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART};
 use super::yjs::{EXPIRY_TICK, KEEPALIVE, PRESENCE_TICK};
 use super::{Guests, Visit};
-use crate::rooms::Inbox;
+use crate::rooms::{Inbox, Visitor};
 use attachment::{Attachment, Seated};
 use syncline_core::protocol::hocuspocus::{Auth, Body, Frame, is_ping, pong};
 
@@ -171,8 +171,8 @@ impl<'a> Session<'a> {
         let doc = DocId::new(name).map_err(|error| format!("the document: {error}"))?;
         let token = (!token.is_empty()).then_some(token);
         let access = self.guests.auth.access(token, &doc).map_err(|denied| denied.to_string())?;
-        let (rooms, inbox) = (&self.guests.rooms, self.inbox.clone());
-        let entered = rooms.enter(&doc, Family::Yjs, access.may_write, access.principal, inbox, number).await;
+        let visitor = Visitor { author: access.principal, inbox: self.inbox.clone(), number };
+        let entered = self.guests.rooms.enter(&doc, Family::Yjs, access.may_write, visitor).await;
         let seat = entered.map_err(|error| error.to_string())?;
         Ok(Seated::new(seat, access.may_write))
     }

@@ -27,7 +27,7 @@ use super::line::{End, FORBIDDEN, UNAUTHORIZED};
 use super::{Guests, MAX_MESSAGE_BYTES};
 use crate::auth::{Access, Denied};
 use crate::relay::Shared;
-use crate::rooms::{EnterError, Inbox, Seat};
+use crate::rooms::{EnterError, Seat, Visitor};
 
 /// How long a token for a document is good, unless the application says otherwise, in seconds, and at most.
 const TOKEN_SECONDS: u64 = 3_600;
@@ -182,8 +182,8 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refused> {
 
 /// Takes a seat for the time of a request.
 async fn sit(shared: &Shared, doc: &DocId, access: &Access, make: bool) -> Result<Seat, Refused> {
-    let (rooms, principal) = (&shared.guests.rooms, access.principal.clone());
-    Ok(rooms.enter(doc, Family::Yjs, make, principal, Arc::new(Inbox::default()), 0).await?)
+    let visitor = Visitor { author: access.principal.clone(), inbox: Arc::default(), number: 0 };
+    Ok(shared.guests.rooms.enter(doc, Family::Yjs, make, visitor).await?)
 }
 
 async fn check_store(State(shared): State<Arc<Shared>>) -> Response {

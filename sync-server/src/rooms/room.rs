@@ -3,7 +3,7 @@
 //! Who comes and holds nothing is given the log as it is, its base and what follows. Everything else takes the document,
 //! which is built when the first one needs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use super::awareness::{Awareness, Heard};
 use super::missing::{Missing, is_nothing};
 use super::presence::Company;
 use super::seat::Inbox;
+use super::storages::{Holding, Storages};
 use super::tail::{Piece, Tail};
 use syncline_core::protocol::lib0::Malformed;
 
@@ -67,6 +68,7 @@ pub(super) struct Inner {
     pub(super) announcements: Announcements,
     seats: BTreeMap<SeatId, Seated>,
     pub(super) company: Company,
+    storages: Storages,
     /// What those lack who hold nothing.
     whole: Option<Missing>,
     /// How many want the room to stay, and how often somebody has wanted that.
@@ -349,6 +351,19 @@ impl Room {
     pub(super) fn announcements(&self, seat: SeatId, heard: u64) -> (Vec<Bytes>, u64) {
         let inner = self.lock();
         (inner.announcements.since(heard, seat), inner.announcements.made())
+    }
+
+    /// Somebody says something of stores that hold the document.
+    pub(crate) fn note_holding(&self, note: impl FnOnce(&mut Storages) -> bool) {
+        let mut inner = self.lock();
+        if note(&mut inner.storages) {
+            inner.wake();
+        }
+    }
+
+    /// What has become known of some stores since a version, and the version now.
+    pub(crate) fn holdings_since(&self, version: u64, wanted: &BTreeSet<String>) -> (Vec<Holding>, u64) {
+        self.lock().storages.since(version, wanted)
     }
 
     pub(super) fn retain(&self) {

@@ -16,7 +16,7 @@ use super::awareness::Heard;
 use super::missing::Missing;
 use super::presence::Ephemeral;
 use super::room::HOLDS_NOTHING;
-use super::{Piece, Room, Rooms, SeatId};
+use super::{Piece, Room, Rooms, SeatId, Visitor};
 use syncline_core::protocol::lib0::Malformed;
 
 /// About how many bytes of updates are taken for a seat at once.
@@ -75,13 +75,8 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn take(
-        rooms: Arc<Rooms>,
-        room: Arc<Room>,
-        author: Principal,
-        inbox: Arc<Inbox>,
-        number: usize,
-    ) -> Self {
+    pub(super) fn take(rooms: Arc<Rooms>, room: Arc<Room>, visitor: Visitor) -> Self {
+        let Visitor { author, inbox, number } = visitor;
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
         let announcements = room.seat(id, inbox, number, author.clone());

@@ -3,6 +3,7 @@
 import * as Automerge from "@automerge/automerge";
 import { Presence, Repo, cbor, interpretAsDocumentId } from "@automerge/automerge-repo";
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
+import { NodeFSStorageAdapter } from "@automerge/automerge-repo-storage-nodefs";
 import { FIELDS, FIELD_OF, canonical, clamped, utf16, utf16Range } from "../document.mjs";
 import { Client } from "./client.mjs";
 
@@ -119,13 +120,14 @@ export class AutomergeClient extends Client {
   #presence;
   #initialState;
 
-  constructor({ url, doc, update, token, params, presence, options: { retryInterval, ...options } = {} }) {
+  constructor({ url, doc, update, token, params, presence, store, options: { retryInterval, ...options } = {} }) {
     super();
     this.#url = withQuery(url, { ...params, ...(token === undefined ? {} : { token }) });
     this.#retryInterval = retryInterval;
     this.#initialState = presence;
     this.#adapter = new Adapter(this, this.#url, retryInterval);
-    this.#repo = new Repo({ network: [this.#adapter], ...options });
+    const storage = store === undefined ? undefined : new NodeFSStorageAdapter(store);
+    this.#repo = new Repo({ network: [this.#adapter], storage, ...options });
     this.#attached = aTurn();
     this.#open(doc, update);
     this.#listen();
@@ -265,6 +267,17 @@ export class AutomergeClient extends Client {
 
   broadcast({ data }) {
     this.#handle.broadcast(data);
+    return {};
+  }
+
+  // The name of its store, and up to where it holds the document.
+  async holding() {
+    return { storageId: await this.#repo.storageId(), heads: this.#handle.heads() };
+  }
+
+  // From now on it wants to hear up to where another client's store holds the document.
+  follow({ storageId }) {
+    this.#repo.subscribeToRemotes([storageId]);
     return {};
   }
 

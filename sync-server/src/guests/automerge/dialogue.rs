@@ -4,6 +4,7 @@ use syncline_core::crdt::ReceiveError;
 use syncline_core::crdt::automerge::{Conversation, DocumentId};
 use syncline_core::replica::ContributeError;
 
+use super::remote_heads::Told;
 use crate::guests::line::End;
 use crate::rooms::{Seat, is_gap};
 
@@ -11,7 +12,9 @@ use crate::rooms::{Seat, is_gap};
 pub(super) struct Dialogue {
     pub id: DocumentId,
     pub seat: Seat,
-    conversation: Conversation,
+    pub conversation: Conversation,
+    /// What has been said of other stores.
+    pub told: Told,
     /// The client has been told of nothing that is behind this in the log: its own changes are not on disk yet, and being
     /// told of them it takes them for kept.
     answer_after: u64,
@@ -22,7 +25,7 @@ pub(super) struct Dialogue {
 impl Dialogue {
     pub(super) fn new(id: DocumentId, seat: Seat, may_write: bool) -> Self {
         let conversation = if may_write { Conversation::default() } else { Conversation::read_only() };
-        Self { id, seat, conversation, answer_after: 0, asked: false }
+        Self { id, seat, conversation, told: Told::default(), answer_after: 0, asked: false }
     }
 
     /// The client sends a sync message.

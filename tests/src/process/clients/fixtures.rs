@@ -63,9 +63,11 @@ impl Passage {
         self.reader.answer(waiting);
     }
 
-    /// Closes the document for both.
+    /// Closes the document for both, who complain if they are not even connected yet, as with an empty document.
     fn close(&mut self) {
         for driver in [&mut self.writer, &mut self.reader] {
+            let connecting = driver.await_that(CLIENT, &json!({ "connected": true }));
+            driver.answer(connecting);
             driver.ask("close", CLIENT, json!({}));
             assert_eq!(driver.reports(), [""; 0], "a library complains");
         }
