@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use syncline::storage::DocumentSummary;
-use syncline::{Connection, DocId, Document, Engine, SaveError, Status};
+use syncline::{Connection, DocId, Document, Engine, Family, SaveError, Status};
+use syncline_core::crdt::automerge::DocumentId;
 use tokio::time::timeout;
 
 use crate::args::Global;
@@ -122,6 +123,11 @@ async fn complaints<'a>(
     join_all(answers).await.into_iter().flatten().collect()
 }
 
+/// Under which id clients of automerge-repo find a document that they can read.
+fn automerge_id(summary: &DocumentSummary) -> Option<DocumentId> {
+    (summary.spec.family == Family::Automerge).then(|| DocumentId::of(&summary.doc))
+}
+
 impl Report {
     /// Edits of all documents that no relay has, and their bytes.
     fn pending(&self) -> (u64, u64) {
@@ -139,9 +145,10 @@ impl Report {
         writeln!(out, "pending    {}, {pending_bytes} bytes", counted(pending, "edit"))?;
         for Row { summary, pending, trouble, .. } in &self.rows {
             let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
+            let id = automerge_id(summary).map(|id| format!("; automerge:{id}")).unwrap_or_default();
             writeln!(
                 out,
-                "{}  {}, {} entries, {} bytes, {pending} pending{trouble}",
+                "{}  {}, {} entries, {} bytes, {pending} pending{id}{trouble}",
                 summary.doc, summary.spec, summary.head, summary.bytes
             )?;
         }
@@ -155,7 +162,8 @@ impl Report {
                 out,
                 "{}",
                 json!({"doc": summary.doc.as_str(), "crdt": spec.family, "kind": spec.kind, "entries": head,
-                    "bytes": bytes, "pending": pending, "pending_bytes": pending_bytes, "trouble": trouble})
+                    "bytes": bytes, "automerge": automerge_id(summary).map(|id| id.to_string()), "pending": pending,
+                    "pending_bytes": pending_bytes, "trouble": trouble})
             )?;
         }
         let status = &self.status;

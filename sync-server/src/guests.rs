@@ -25,7 +25,7 @@ use crate::identity::Identity;
 use crate::intake::Meter;
 use crate::rooms::{Inbox, Rooms, Visitor};
 use automerge::Peers;
-use line::{Ear, End, FORBIDDEN, Line, UNAUTHORIZED};
+use line::{Ear, End, FORBIDDEN, Line};
 use y_sweet::Signer;
 
 /// Largest message of a client: those of Yjs send whole documents at once.
@@ -172,10 +172,7 @@ impl Guests {
     /// The document of a room, and what somebody may do there who shows this token.
     fn admit(&self, room: &str, token: Option<&str>) -> Result<(DocId, Access), End> {
         let doc = DocId::new(room).map_err(|error| End::closed(FORBIDDEN, format!("the room: {error}")))?;
-        let access = self.auth.access(token, &doc).map_err(|denied| {
-            let code = if token.is_some() { FORBIDDEN } else { UNAUTHORIZED };
-            End::closed(code, denied.to_string())
-        })?;
+        let access = self.auth.access(token, &doc)?;
         Ok((doc, access))
     }
 }

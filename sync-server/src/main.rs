@@ -148,6 +148,9 @@ async fn run(serve: Serve) -> Result<(), RelayError> {
     let address = relay.address();
     say(&format!("Syncline relay {}", env!("CARGO_PKG_VERSION")));
     say(&format!("  clients  ws://{address}/sync"));
+    say(&format!(
+        "  others   ws://{address}/yjs, /hocuspocus and /automerge, and y-sweet's at ys://{address}"
+    ));
     say(&format!("  page     http://{address}/"));
     say(&format!("  store    {} (durability {durability})", serve.data.display()));
     stops.next().await;

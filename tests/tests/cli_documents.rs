@@ -1,6 +1,8 @@
 //! The command line on one store: every command that makes, changes and prints documents, in both families.
 
 use serde_json::json;
+use syncline_core::crdt::automerge::DocumentId;
+use syncline_core::id::DocId;
 use syncline_tests::process::child::Signal;
 use syncline_tests::process::terminal::Terminal;
 
@@ -172,6 +174,22 @@ fn status_tells_what_waits_and_that_no_relay_is_named() {
     assert_eq!((&told[0]["doc"], &told[0]["pending"]), (&json!("d"), &json!(1)));
     assert_eq!((&told[1]["durability"], &told[1]["connected"]), (&json!("normal"), &json!(false)));
     assert_eq!((&told[1]["pending"], &told[1]["last_contact"]), (&json!(1), &json!(null)));
+}
+
+#[test]
+fn status_names_the_id_by_which_automerge_repo_finds_a_document() {
+    let terminal = Terminal::new();
+    let id = "4NMNnkMhL8jXrdJ9jamS58PAVdXu";
+    terminal.ok(["create", "team/board", "--crdt", "automerge"]);
+    terminal.ok(["create", id, "--crdt", "automerge"]);
+    let words = terminal.ok(["status"]);
+    let of_name = DocumentId::of(&DocId::new("team/board").expect("a name")).to_string();
+    for line in
+        [format!("{id}  automerge tree, "), format!("; automerge:{id}"), format!("; automerge:{of_name}")]
+    {
+        assert!(words.contains(&line), "{words}");
+    }
+    assert_eq!(terminal.json(["status", "--json"])[1]["automerge"], of_name.as_str());
 }
 
 #[test]

@@ -8,11 +8,12 @@ mod dialogue;
 mod remote_heads;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use syncline::Family;
 use syncline::transports::Close;
+use syncline::{DocId, Family};
 use syncline_core::crdt::automerge::DocumentId;
 use syncline_core::event::DocumentError;
 use tokio::sync::Notify;
@@ -148,6 +149,7 @@ impl<'a> Session<'a> {
                 "unsupported protocol version: this relay speaks version 1",
             ));
         }
+        self.guests.auth.visitor(self.token.as_deref())?;
         let peer = Writer::new(5, "peer", &self.guests.peer_id)
             .text("targetId", &self.peer)
             .text("selectedProtocolVersion", VERSION)
@@ -258,9 +260,9 @@ impl<'a> Session<'a> {
             ));
         }
         let doc = self.guests.rooms.doc_of(id);
-        let Ok(access) = self.guests.auth.access(self.token.as_deref(), &doc) else {
-            self.unavailable(id).await?;
-            return Ok(None);
+        let access = match self.guests.auth.access(self.token.as_deref(), &doc) {
+            Ok(access) => access,
+            Err(denied) => return self.turn_away(id, &doc, &denied).await,
         };
         self.last_number += 1;
         let number = self.last_number;
@@ -280,12 +282,20 @@ impl<'a> Session<'a> {
                 self.guests.rooms.await_document(&doc, &self.inbox, 0);
                 Ok(None)
             }
-            Err(error) => {
-                tracing::info!(peer = self.peer, %doc, %error, "a client is not let in");
-                self.unavailable(id).await?;
-                Ok(None)
-            }
+            Err(error) => self.turn_away(id, &doc, &error).await,
         }
+    }
+
+    /// The protocol knows no other way to say so than that the document is unavailable.
+    async fn turn_away(
+        &mut self,
+        id: DocumentId,
+        doc: &DocId,
+        why: &(dyn Display + Sync),
+    ) -> Result<Option<usize>, End> {
+        tracing::info!(peer = self.peer, %doc, %why, "a client is not let in");
+        self.unavailable(id).await?;
+        Ok(None)
     }
 
     async fn unavailable(&mut self, id: DocumentId) -> Result<(), End> {

@@ -9,14 +9,16 @@ use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
 use tokio::time::Instant;
 
+use crate::auth::Denied;
 use crate::intake::Meter;
 use crate::rooms::EnterError;
 use syncline_core::protocol::lib0::Malformed;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// How long a client may take to answer a goodbye.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// What messages are counted in.
+const A_SECOND: Duration = Duration::from_secs(1);
 
 /// Most messages of one connection in a second. Of more, the rest waits where it comes from.
 pub(crate) const MAX_MESSAGES_A_SECOND: u32 = 2_000;
@@ -42,6 +44,13 @@ pub(crate) enum End {
 impl End {
     pub(crate) fn closed(code: u16, reason: impl Into<String>) -> Self {
         Self::Closed(Close::new(code, reason))
+    }
+}
+
+impl From<Denied> for End {
+    fn from(denied: Denied) -> Self {
+        let code = if matches!(denied, Denied::NoToken) { UNAUTHORIZED } else { FORBIDDEN };
+        Self::closed(code, denied.to_string())
     }
 }
 
@@ -127,9 +136,9 @@ impl Pace {
     /// Waits until another message may come in. Dropping this future loses nothing.
     async fn next(&mut self) {
         if self.messages >= MAX_MESSAGES_A_SECOND {
-            tokio::time::sleep_until(self.since + SECOND).await;
+            tokio::time::sleep_until(self.since + A_SECOND).await;
         }
-        if self.since.elapsed() >= SECOND {
+        if self.since.elapsed() >= A_SECOND {
             *self = Self { since: Instant::now(), messages: 0 };
         }
     }

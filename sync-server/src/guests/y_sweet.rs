@@ -23,7 +23,7 @@ use syncline::{DocId, Family, Principal};
 use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
 
-use super::line::{End, FORBIDDEN, UNAUTHORIZED};
+use super::line::{End, FORBIDDEN};
 use super::{Guests, MAX_MESSAGE_BYTES};
 use crate::auth::{Access, Denied};
 use crate::relay::Shared;
@@ -97,9 +97,8 @@ impl Guests {
     /// The document of a connection, and what its token says of it.
     pub(super) fn admit_y_sweet(&self, doc: &str, token: Option<&str>) -> Result<(DocId, Access), End> {
         let name = DocId::new(doc).map_err(|error| End::closed(FORBIDDEN, error.to_string()))?;
-        self.access_y_sweet(&name, token).map(|access| (name, access)).map_err(|denied| {
-            End::closed(if token.is_some() { FORBIDDEN } else { UNAUTHORIZED }, denied.to_string())
-        })
+        let access = self.access_y_sweet(&name, token)?;
+        Ok((name, access))
     }
 
     /// A token that was made for the document, or one of the relay's own.

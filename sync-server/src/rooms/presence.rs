@@ -70,6 +70,16 @@ pub(super) struct Gone {
     goodbye: Bytes,
 }
 
+impl Gone {
+    /// In a session of its own: numbers rise within one, and the client may come back and count on in its own.
+    fn new(name: String, peer: &Peer) -> Self {
+        let session = format!("{}-gone", peer.session);
+        let goodbye =
+            automerge_repo::ephemeral(&name, peer.document, &session, peer.count, &Said::Goodbye.write());
+        Self { name, goodbye: goodbye.into() }
+    }
+}
+
 impl Company {
     /// Somebody has come who has heard of nobody.
     pub(super) fn renew_soon(&mut self) {
@@ -90,13 +100,7 @@ impl Company {
 
     fn remove(&mut self, gone: impl Fn(&Peer) -> bool) -> Vec<Gone> {
         let gone = self.peers.extract_if(.., |_, peer| gone(peer));
-        let gone = gone.map(|(name, peer)| {
-            let data = Said::Goodbye.write();
-            let goodbye =
-                automerge_repo::ephemeral(&name, peer.document, &peer.session, peer.count + 1, &data);
-            Gone { name, goodbye: goodbye.into() }
-        });
-        gone.collect()
+        gone.map(|(name, peer)| Gone::new(name, &peer)).collect()
     }
 
     /// Takes note of what a client says of itself; true if it shows something else now. Who goes is no longer here.

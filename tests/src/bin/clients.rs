@@ -8,12 +8,15 @@ use std::time::Instant;
 use clap::Parser;
 use syncline::Family;
 use syncline_tests::process::clients::Kind;
+use syncline_tests::process::clients::fixtures::{Passage, automerge, yjs};
+use syncline_tests::process::clients::kept::{CONFIRMED, Keeping};
 use syncline_tests::process::clients::round::Meeting;
 use syncline_tests::process::clients::script::Stage;
+use syncline_tests::process::real_data;
 
-/// Drives unmodified clients of other protocols against the relay. Parts that no number is named for are left out, unless
-/// none is named: then all are played, as long as docs/features.md promises.
-#[derive(Clone, Copy, Parser)]
+/// Drives unmodified clients of other protocols against the relay. Parts that are not named are left out, unless none is:
+/// then all are played, as long as docs/features.md promises.
+#[derive(Clone, Copy, Default, Parser)]
 struct Arguments {
     /// Rounds of two clients and a store, for each kind of client.
     #[arg(long)]
@@ -21,6 +24,12 @@ struct Arguments {
     /// Random scripts, for each family.
     #[arg(long)]
     scripts: Option<u64>,
+    /// Times that the relay is killed on having confirmed something, for each kind of client that counts what it has.
+    #[arg(long)]
+    kills: Option<usize>,
+    /// All documents and updates of Yjs and Automerge in the real data.
+    #[arg(long)]
+    fixtures: bool,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -29,37 +38,49 @@ struct Arguments {
 impl Arguments {
     fn or_everything(self) -> Self {
         match self {
-            Self { rounds: None, scripts: None, .. } => {
-                Self { rounds: Some(50), scripts: Some(2_000), ..self }
+            Self { rounds: None, scripts: None, kills: None, fixtures: false, seed } => {
+                Self { rounds: Some(50), scripts: Some(2_000), kills: Some(200), fixtures: true, seed }
             }
-            _ => self,
+            some => some,
         }
     }
 }
 
-/// What a part ends with where the clients are not installed.
-const NOT_INSTALLED: &str = "clients are not installed";
+/// Why a part cannot be played.
+type Missing = &'static str;
+
+const NOT_INSTALLED: Missing = "clients are not installed";
+const NO_DATA: Missing = "there is no real data";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { rounds, scripts, seed } = Arguments::parse().or_everything();
-    let mut played = Ok(());
-    if let Some(rounds) = rounds {
-        played = played.and(play_rounds(seed, rounds));
-    }
-    if let Some(scripts) = scripts {
-        played = played.and(play_scripts(seed, scripts).await);
-    }
-    match played {
+    match play(Arguments::parse().or_everything()).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            println!("{reason}");
+        Err(missing) => {
+            println!("{missing}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn play_rounds(seed: u64, rounds: u64) -> Result<(), &'static str> {
+async fn play(Arguments { rounds, scripts, kills, fixtures, seed }: Arguments) -> Result<(), Missing> {
+    if let Some(rounds) = rounds {
+        play_rounds(seed, rounds)?;
+    }
+    if let Some(scripts) = scripts {
+        play_scripts(seed, scripts).await?;
+    }
+    if let Some(kills) = kills {
+        kill(kills)?;
+    }
+    if fixtures {
+        pass_yjs()?;
+        pass_automerge()?;
+    }
+    Ok(())
+}
+
+fn play_rounds(seed: u64, rounds: u64) -> Result<(), Missing> {
     for kind in Kind::ALL {
         let started = Instant::now();
         let mut meeting = Meeting::of(kind).ok_or(NOT_INSTALLED)?;
@@ -69,7 +90,7 @@ fn play_rounds(seed: u64, rounds: u64) -> Result<(), &'static str> {
     Ok(())
 }
 
-async fn play_scripts(seed: u64, scripts: u64) -> Result<(), &'static str> {
+async fn play_scripts(seed: u64, scripts: u64) -> Result<(), Missing> {
     for family in [Family::Yjs, Family::Automerge] {
         let started = Instant::now();
         let mut stage = Stage::set(family).await.ok_or(NOT_INSTALLED)?;
@@ -78,5 +99,51 @@ async fn play_scripts(seed: u64, scripts: u64) -> Result<(), &'static str> {
         }
         println!("{family}: {scripts} scripts held, {:.1?}", started.elapsed());
     }
+    Ok(())
+}
+
+fn kill(kills: usize) -> Result<(), Missing> {
+    for kind in CONFIRMED {
+        let started = Instant::now();
+        let mut keeping = Keeping::of(kind).ok_or(NOT_INSTALLED)?;
+        (1..=kills).for_each(|number| keeping.is_kept(number));
+        println!("{kind}: {kills} of {kills} kept, {:.1?}", started.elapsed());
+    }
+    Ok(())
+}
+
+fn pass_yjs() -> Result<(), Missing> {
+    let data = |folder| real_data(folder).ok_or(NO_DATA);
+    let (folder, streams, traces) = (data("fixtures/yjs")?, data("streams")?, data("traces/sequential")?);
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.family() == Family::Yjs) {
+        let started = Instant::now();
+        let mut passage = Passage::of(kind).ok_or(NOT_INSTALLED)?;
+        let payloads = yjs::payloads(&mut passage, &folder);
+        let documents = yjs::old_documents(&mut passage, &folder);
+        let runs = yjs::data_set(&mut passage, &folder, 1);
+        yjs::long_text(&mut passage, &folder, &traces.join("automerge-paper.json.gz"));
+        let updates = yjs::session(&mut passage, &streams);
+        println!(
+            "{kind}: {payloads} payloads, {documents} old documents, {runs} runs, a long text and a session of {updates} \
+             updates passed, {:.1?}",
+            started.elapsed()
+        );
+    }
+    Ok(())
+}
+
+fn pass_automerge() -> Result<(), Missing> {
+    let data = |folder| real_data(folder).ok_or(NO_DATA);
+    let (folder, streams) = (data("fixtures/automerge")?, data("streams")?);
+    let started = Instant::now();
+    let mut passage = Passage::of(Kind::Automerge).ok_or(NOT_INSTALLED)?;
+    let documents = automerge::documents(&mut passage, &folder, u64::MAX);
+    automerge::saved_session(&mut passage, &streams);
+    let changes = automerge::session(&mut passage, &streams);
+    println!(
+        "{}: {documents} documents and a session of {changes} changes passed, {:.1?}",
+        Kind::Automerge,
+        started.elapsed()
+    );
     Ok(())
 }

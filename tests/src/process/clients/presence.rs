@@ -6,7 +6,13 @@ use serde_json::{Value as Json, json};
 
 use super::driver::Request;
 use super::{Client, Kind};
+use crate::process::PATIENCE;
+use crate::process::child::Running;
 use crate::process::relay::Relay;
+use crate::process::terminal::Terminal;
+
+/// After how many milliseconds a client says once more where it is.
+const GLANCE: u64 = 500;
 
 /// Two clients at one document.
 pub struct Pair {
@@ -14,6 +20,12 @@ pub struct Pair {
     ada: Client,
     ben: Client,
     doc: String,
+}
+
+/// A store that is present in the same document.
+pub struct Onlooker {
+    presence: Running,
+    _store: Terminal,
 }
 
 /// Somebody is going, and somebody else has been asked to tell when he no longer sees him.
@@ -25,6 +37,20 @@ pub struct Parting {
 /// What somebody says of himself.
 fn state(name: &str, at: usize) -> Json {
     json!({ "name": name, "colour": "#a1b2c3", "cursor": { "at": at, "in": ["text", "🦀"] } })
+}
+
+impl Onlooker {
+    /// Waits until these have come or gone, in any order.
+    fn sees(&mut self, change: &str, names: &[&str]) {
+        let mut left = names.to_vec();
+        self.presence.wait_for("who comes and goes", |line| {
+            let line: Json = serde_json::from_str(line).ok()?;
+            if line["change"] == change {
+                left.retain(|name| line["name"] != *name);
+            }
+            left.is_empty().then_some(())
+        });
+    }
 }
 
 impl Pair {
@@ -92,6 +118,54 @@ impl Pair {
     /// It goes on.
     pub fn thaw(&mut self) {
         self.ada.driver().thaw();
+    }
+
+    /// Waits until both see each other again. A client of automerge-repo that others have given up is seen only once it says
+    /// something, and what it says before it has connected again nobody hears.
+    ///
+    /// # Panics
+    /// If one does not come to see the other.
+    pub fn meet_again(&mut self) {
+        let speaks = self.ada.kind() == Kind::Automerge;
+        let deadline = Instant::now() + PATIENCE;
+        while speaks && Instant::now() < deadline {
+            self.move_on(1);
+            let glance = json!({ "until": { "present": state("ada", 1) }, "timeout": GLANCE });
+            let waiting = self.ben.driver().send("wait", "ben", glance);
+            if self.ben.driver().outcome(waiting).is_ok() {
+                break;
+            }
+        }
+        let spoken_too_soon = |report: &String| report.starts_with("Websocket not ready");
+        assert!(self.ada.driver().reports().iter().all(spoken_too_soon), "a library complains");
+        self.see_each_other(1);
+    }
+
+    /// A store comes, and all see each other.
+    pub fn look_on(&mut self) -> Onlooker {
+        let store = Terminal::with_relay(self.relay.url());
+        let shown = ["--name", "Cai", "--color", "#2a7de1", "--metadata", r#"{"in":"a store"}"#];
+        let presence = store.start(["presence", &self.doc, "--json"].into_iter().chain(shown));
+        let mut onlooker = Onlooker { presence, _store: store };
+        onlooker.sees("join", &["ada", "ben"]);
+        let cai = json!({
+            "user": { "name": "Cai", "color": "#2a7de1" },
+            "name": "Cai", "status": "online", "metadata": { "in": "a store" },
+        });
+        for client in [&mut self.ada, &mut self.ben] {
+            client.wait(json!({ "present": cai, "others": 2 }));
+        }
+        onlooker
+    }
+
+    /// Ada closes the document, which Cai sees, whose store is killed then.
+    pub fn leave_ben_alone(&mut self, mut onlooker: Onlooker) -> Parting {
+        self.ada.close();
+        onlooker.sees("leave", &["ada"]);
+        self.ben.wait(json!({ "others": 1 }));
+        let parting = self.part();
+        onlooker.presence.kill();
+        parting
     }
 
     fn part(&mut self) -> Parting {
