@@ -3,242 +3,28 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod site;
+mod store;
+
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
-use syncline::json::to_canonical_json;
-use syncline::{
-    Document, Engine, Family, Kind, Operation, Path, Promise, SaveError, Saved, Spec, SqliteStorage, Value,
-};
+use serde_json::json;
+use syncline::{Document, Family, Kind, Operation, Promise, SaveError, Saved, Spec, Value};
 use syncline_core::random::Random;
 use syncline_tests::process::PATIENCE;
-use syncline_tests::process::clients::{Driver, Kind as Client};
+use syncline_tests::process::clients::Kind as Client;
 use syncline_tests::process::servers::{Server, Settings};
 use syncline_tests::process::terminal::Terminal;
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use tokio::time::timeout;
+
+use site::{Site, address};
+use store::Store;
 
 /// Rounds of edits that are made at the same time, for each server.
 const ROUNDS: u64 = 8;
 
-/// How long a client may take to show what a store shows, in milliseconds, before both are looked at again.
-const GLANCE: u64 = 500;
-
 /// Longest wait between attempts to connect, in milliseconds.
 const LONGEST_WAIT: u64 = 200;
-
-/// A server, what Syncline calls it, and a document at it that clients of its own can edit.
-struct Site {
-    server: Server,
-    clients: Driver,
-    kind: Client,
-    /// What the clients call the document.
-    theirs: String,
-    /// What it is called here.
-    ours: String,
-}
-
-impl Site {
-    /// With two clients, ann and bob, of whom ann has written something.
-    fn new(kind: Client, settings: Settings) -> Option<Self> {
-        let server = Server::start(kind, settings)?;
-        let name = "team/größe 1".to_owned();
-        let clients = Driver::start(kind)?;
-        let mut site = Self { server, clients, kind, theirs: name.clone(), ours: name };
-        site.begin();
-        Some(site)
-    }
-
-    fn begin(&mut self) {
-        if self.kind.family() == Family::Automerge {
-            let opened = self.open("ann", None);
-            self.theirs = opened["doc"].as_str().unwrap().to_owned();
-            self.ours = self.theirs.trim_start_matches("automerge:").to_owned();
-        } else {
-            self.open("ann", Some(self.theirs.clone()));
-        }
-        let edits = json!([
-            { "op": "insert", "at": 0, "value": "begun" },
-            { "op": "set", "key": "by", "value": "ann" },
-            { "op": "push", "at": 0, "values": [0] },
-        ]);
-        self.clients.ask("wait", "ann", json!({ "until": { "connected": true }, "timeout": 20_000 }));
-        self.clients.ask("edit", "ann", json!({ "edits": edits }));
-        self.open("bob", Some(self.theirs.clone()));
-        let until = json!({ "until": { "length": 5 }, "timeout": 20_000 });
-        self.clients.ask("wait", "bob", until);
-    }
-
-    fn open(&mut self, client: &str, doc: Option<String>) -> Json {
-        // They come back soon after a server is there again.
-        let options = match self.kind {
-            Client::YWebsocket => json!({ "maxBackoffTime": LONGEST_WAIT }),
-            Client::Hocuspocus => {
-                json!({ "delay": LONGEST_WAIT, "minDelay": LONGEST_WAIT, "maxDelay": LONGEST_WAIT })
-            }
-            _ => json!({ "retryInterval": LONGEST_WAIT }),
-        };
-        let mut request = json!({ "kind": self.kind.name(), "url": self.server.url(), "options": options });
-        if let Some(doc) = doc {
-            request["doc"] = doc.into();
-        }
-        self.clients.ask("open", client, request)
-    }
-
-    fn address(&self) -> String {
-        address(self.kind, &self.server)
-    }
-
-    /// A store that has nothing yet.
-    fn store(&self) -> Store {
-        Store::new(&self.ours, self.kind.family())
-    }
-
-    /// Waits until the clients and the store show the same, and everything of the store has been applied.
-    fn settle(&mut self, store: &Store) {
-        for _ in 0..PATIENCE.as_millis() / u128::from(GLANCE) {
-            store.bring_together();
-            let shown = store.json();
-            let until = json!({ "until": { "json": shown }, "timeout": GLANCE });
-            let same = |client| {
-                let waiting = self.clients.send("wait", client, until.clone());
-                self.clients.outcome(waiting).is_ok()
-            };
-            if ["ann", "bob"].into_iter().all(same) && store.json() == shown {
-                assert_eq!(store.pending(), 0);
-                return;
-            }
-        }
-        let (ann, bob) = (self.read("ann"), self.read("bob"));
-        panic!("{}: they do not come together:\n{ann}\n{bob}\n{}", self.kind, store.json());
-    }
-
-    fn read(&mut self, client: &str) -> Json {
-        self.clients.ask("read", client, json!({}))["json"].take()
-    }
-
-    fn edit(&mut self, client: &str, random: &mut Random) {
-        let (at, number) = (random.index(12), random.index(1_000));
-        let edits = [
-            json!({ "op": "insert", "at": at, "value": format!("{client}{number} ") }),
-            json!({ "op": "delete", "at": at, "count": random.index(3) }),
-            json!({ "op": "set", "key": format!("k{}", random.index(4)), "value": number }),
-            json!({ "op": "push", "at": at, "values": [number, client] }),
-        ];
-        let edits: Vec<&Json> = edits.iter().filter(|_| random.chance(0.7)).collect();
-        self.clients.ask("edit", client, json!({ "edits": edits }));
-    }
-}
-
-/// What Syncline calls a server.
-fn address(kind: Client, server: &Server) -> String {
-    let scheme = if kind == Client::YWebsocket { "yjs" } else { kind.name() };
-    format!("{scheme}+{}", server.url())
-}
-
-/// A store with the document, opened with or without a server.
-struct Store {
-    runtime: Runtime,
-    folder: TempDir,
-    name: String,
-    family: Family,
-    open: Option<(Engine, Document)>,
-}
-
-impl Store {
-    fn new(name: &str, family: Family) -> Self {
-        let runtime = Runtime::new().unwrap();
-        let folder = TempDir::new().unwrap();
-        Self { runtime, folder, name: name.to_owned(), family, open: None }
-    }
-
-    /// Opens the store, connected or not. What was open before is closed.
-    fn open(&mut self, address: Option<&str>) {
-        self.close();
-        let _inside = self.runtime.enter();
-        let storage =
-            SqliteStorage::open(self.folder.path().join("s.db"), syncline::storage::Options::default());
-        let builder = Engine::builder(storage.unwrap()).user("store").longest_wait(LONGEST_WAIT);
-        let builder = match address {
-            Some(address) => builder.server(address.parse().unwrap()),
-            None => builder.keeps_unacknowledged(true),
-        };
-        let engine = builder.open().unwrap();
-        let spec = Spec { family: self.family, kind: Kind::Tree };
-        let document = self.runtime.block_on(engine.document(&self.name, spec)).unwrap();
-        self.open = Some((engine, document));
-    }
-
-    fn close(&mut self) {
-        if let Some((engine, _)) = self.open.take() {
-            self.runtime.block_on(engine.close());
-        }
-    }
-
-    fn engine(&self) -> &Engine {
-        &self.open.as_ref().unwrap().0
-    }
-
-    fn document(&self) -> &Document {
-        &self.open.as_ref().unwrap().1
-    }
-
-    fn json(&self) -> String {
-        to_canonical_json(&self.document().value(&Path::root()).unwrap())
-    }
-
-    fn pending(&self) -> u64 {
-        self.document().progress().pending
-    }
-
-    /// Waits until the server has told everything and applied everything.
-    fn bring_together(&self) {
-        let both = async {
-            self.document().in_sync().await.unwrap();
-            self.document().saved(Saved::Relay).await.unwrap();
-        };
-        let in_time = self.runtime.block_on(async { timeout(PATIENCE, both).await });
-        let status = self.engine().status();
-        in_time.unwrap_or_else(|_| panic!("{:?}, {status:?}", self.document().obstacle()));
-    }
-
-    /// How waiting for a relay ends that cannot come to a good end.
-    fn failure(&self) -> SaveError {
-        let waiting = async { timeout(PATIENCE, self.document().saved(Saved::Relay)).await };
-        self.runtime.block_on(waiting).unwrap().unwrap_err()
-    }
-
-    fn perform(&self, operation: Operation) {
-        self.document().perform(operation).unwrap();
-    }
-
-    fn edit(&self, random: &mut Random) {
-        let path = |path: &str| path.parse::<Path>().unwrap();
-        let document = self.document();
-        let length = |at: &str| document.read(|content| content.len(&path(at))).unwrap().unwrap_or(0);
-        let number = i64::try_from(random.index(1_000)).unwrap();
-        let at = random.index(length("/text") + 1);
-        let delete = random.index(3).min(length("/text") - at);
-        let insert = format!("store{number} ");
-        self.perform(Operation::Splice { path: path("/text"), at, delete, insert });
-        self.perform(Operation::Put {
-            path: path(&format!("/map/k{}", random.index(4))),
-            value: Value::Int(number),
-        });
-        let at = random.index(length("/list") + 1);
-        self.perform(Operation::Insert {
-            path: path(&format!("/list/{at}")),
-            values: vec![Value::Int(number)],
-        });
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
 
 /// Edits of all three in rounds: with everybody there, without one client, without the store, and without the server.
 fn converge(kind: Client) {
