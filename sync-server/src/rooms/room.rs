@@ -401,7 +401,8 @@ impl Inner {
     fn usable_whole(&self) -> Option<Missing> {
         let whole = self.whole.as_ref()?;
         let since = self.tail.bytes_after(whole.offset)?;
-        whole.is_fresh(since).then(|| whole.clone())
+        let after = self.tail.after(whole.offset)?;
+        whole.is_fresh(since).then(|| whole.followed_by(after))
     }
 
     pub(super) fn wake(&self) {
