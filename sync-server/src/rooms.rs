@@ -84,27 +84,39 @@ impl Rooms {
         if let Some(fault) = self.node.look(|replica| replica.fault().cloned()) {
             return Err(DocumentError::Store { doc: doc.clone(), fault }.into());
         }
-        let room = self.room(doc, family, make.then_some(Spec { family, kind: Kind::Tree }));
-        // The seat keeps the room open meanwhile.
-        let seat = Seat::take(self.clone(), room, author, inbox, number);
-        seat.room().opened().await?;
+        let spec = make.then_some(Spec { family, kind: Kind::Tree });
+        let seat = loop {
+            let room = self.room(doc, spec);
+            // The seat keeps the room open meanwhile.
+            let seat = Seat::take(self.clone(), room, author.clone(), inbox.clone(), number);
+            match seat.room().opened().await {
+                // Whoever came first may not make the document, and was still waiting for it. That room is closed.
+                Err(DocumentError::NotFound { .. }) if make => {}
+                opened => {
+                    opened?;
+                    break seat;
+                }
+            }
+        };
+        match self.node.look(|replica| replica.spec(doc)) {
+            Some(found) if found.family != family => {
+                return Err(EnterError::OtherFamily { doc: doc.clone(), found });
+            }
+            Some(_) | None => {}
+        }
         if family == Family::Automerge {
             // Its protocol cannot say anything without the document.
             seat.room().with_built(|_, _| ()).await?;
         }
-        let found = self.node.look(|replica| replica.spec(doc));
-        match found {
-            Some(found) if found.family != family => Err(EnterError::OtherFamily { doc: doc.clone(), found }),
-            Some(_) | None => Ok(seat),
-        }
+        Ok(seat)
     }
 
-    fn room(&self, doc: &DocId, family: Family, spec: Option<Spec>) -> Arc<Room> {
+    fn room(&self, doc: &DocId, spec: Option<Spec>) -> Arc<Room> {
         let mut rooms = self.lock();
         let room = match rooms.entry(doc.clone()) {
             Entry::Occupied(room) => room.get().clone(),
             Entry::Vacant(vacant) => {
-                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone(), family))).clone();
+                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone()))).clone();
                 self.node.with(|replica, now| replica.host(now, doc, spec));
                 room
             }

@@ -51,7 +51,6 @@ struct Seated {
 /// A document as guests use it.
 pub(crate) struct Room {
     doc: DocId,
-    family: Family,
     node: Node,
     opening: watch::Sender<Opening>,
     durable: watch::Sender<u64>,
@@ -75,10 +74,9 @@ pub(super) struct Inner {
 }
 
 impl Room {
-    pub(super) fn new(node: Node, doc: DocId, family: Family) -> Self {
+    pub(super) fn new(node: Node, doc: DocId) -> Self {
         Self {
             doc,
-            family,
             node,
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
@@ -311,8 +309,9 @@ impl Room {
         self.lock().seats.get(&seat).map(|seated| seated.author.clone())
     }
 
-    pub(super) const fn family(&self) -> Family {
-        self.family
+    /// What the document is made of, whatever those who asked for it took it for.
+    pub(super) fn family(&self) -> Option<Family> {
+        self.node.look(|replica| replica.spec(&self.doc)).map(|spec| spec.family)
     }
 
     /// Clients of a seat that have been silent for too long are gone.
