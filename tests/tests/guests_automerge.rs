@@ -291,7 +291,9 @@ async fn nobody_writes_as_a_store_of_ours_or_without_what_his_changes_build_on()
     eve.say(sync("sync", "eve", id, &bringing(1..2))).await;
     let resets = |message: &[u8]| {
         let data = SyncMessage::decode(Message::read(message).ok()?.data?).ok()?;
-        data.flags.is_some_and(|flags| flags.contains(MessageFlags::SYNC_RESET)).then_some(())
+        let asks = data.flags.is_some_and(|flags| flags.contains(MessageFlags::SYNC_RESET));
+        // Those who have not said that they know this flag are told that nothing is held.
+        (asks || data.heads.is_empty()).then_some(())
     };
     eve.wait_for("that all is sent again", resets).await;
     scene.is_untouched().await;

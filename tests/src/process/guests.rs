@@ -103,14 +103,19 @@ impl Guest {
     /// The first message for which there is an answer.
     ///
     /// # Panics
-    /// If the relay closes the connection before.
+    /// If the relay closes the connection before, or there is none within [`PATIENCE`], whatever else is said.
     pub async fn wait_for<T>(&mut self, what: &str, mut answer: impl FnMut(&[u8]) -> Option<T>) -> T {
-        while let Some(message) = self.hear().await {
-            if let Some(found) = answer(&message) {
-                return found;
+        let found = async {
+            while let Some(message) = self.hear().await {
+                if let Some(found) = answer(&message) {
+                    return Some(found);
+                }
             }
-        }
-        panic!("the relay closed the connection before {what}: {:?}", self.goodbye)
+            None
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        let found = found.unwrap_or_else(|_| panic!("the relay does not come to {what}"));
+        found.unwrap_or_else(|| panic!("the relay closed the connection before {what}: {:?}", self.goodbye))
     }
 
     /// Waits until the relay has closed the connection, whatever it says before, and returns how it did.
