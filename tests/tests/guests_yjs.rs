@@ -284,7 +284,7 @@ async fn a_client_id_belongs_to_the_connection_that_named_it_first() {
     for (clock, state) in [(100, r#"{"user":"mallory"}"#), (101, "null"), (u64::from(u32::MAX / 2), "null")] {
         mallory.guest().say(awareness(&[(7, clock, state)])).await;
         mallory.sync().await;
-        assert_eq!(present(&scene).await, [hers.clone()]);
+        assert_eq!(present(&scene).await, std::slice::from_ref(&hers));
     }
     // He may say who he is, and is gone with his connection; she is not.
     mallory.guest().say(awareness(&[(7, 200, "null"), (8, 1, r#"{"user":"mallory"}"#)])).await;

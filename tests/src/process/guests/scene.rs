@@ -20,8 +20,8 @@ const DOCUMENT: DocumentId = DocumentId(*b"everybody's word");
 
 /// Somebody who behaves.
 enum Ada {
-    Yjs(Editor),
-    Automerge(Peer),
+    Yjs(Box<Editor>),
+    Automerge(Box<Peer>),
 }
 
 /// A relay, and Ada, who edits a document there.
@@ -44,7 +44,7 @@ impl Scene {
     /// A Yjs document at a relay that takes this token.
     pub async fn yjs_at(relay: Relay, token: Option<&str>) -> Self {
         let ada = Editor::join(relay.address(), &target(&format!("/yjs/{DOC}"), token)).await;
-        Self::with(relay, Ada::Yjs(ada), DOC.to_owned(), token).await
+        Self::with(relay, Ada::Yjs(Box::new(ada)), DOC.to_owned(), token).await
     }
 
     /// A document of automerge-repo at a relay that asks nobody for a token.
@@ -56,7 +56,7 @@ impl Scene {
     pub async fn automerge_at(relay: Relay, token: Option<&str>) -> Self {
         let ada = Peer::make(relay.address(), &target("/automerge", token), "ada", DOCUMENT).await;
         let doc = ada.id().to_string();
-        Self::with(relay, Ada::Automerge(ada), doc, token).await
+        Self::with(relay, Ada::Automerge(Box::new(ada)), doc, token).await
     }
 
     async fn with(relay: Relay, ada: Ada, doc: String, token: Option<&str>) -> Self {
