@@ -15,7 +15,7 @@ mod yjs;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use syncline::transports::Link;
+use syncline::transports::{Close, Link};
 use syncline::{DocId, Family};
 use syncline_core::replica::ContributeError;
 use tokio::sync::watch;
@@ -142,8 +142,12 @@ impl Guests {
                 automerge::Session::new(self, visit, token.or(header), &mut line).run(&mut receiver).await
             }
         };
-        if let End::Closed(close) = &end {
-            tracing::info!(peer, code = close.code, reason = close.reason.as_str(), "a client is sent away");
+        match &end {
+            End::Gone => {}
+            End::Closed(Close { code, reason }) => {
+                tracing::info!(peer, code, reason, "a client is sent away")
+            }
+            End::Misbehaved(reason) => tracing::info!(peer, reason, "a client is sent away"),
         }
         line.close(receiver, end).await;
     }

@@ -95,45 +95,46 @@ impl Rooms {
         if let Some(fault) = self.node.look(|replica| replica.fault().cloned()) {
             return Err(DocumentError::Store { doc: doc.clone(), fault }.into());
         }
-        let seat = self.seat(doc, family, make, &visitor).await?;
+        let seat = self.seat(doc, make.then_some(Spec { family, kind: Kind::Tree }), &visitor).await?;
+        match self.node.look(|replica| replica.spec(doc)) {
+            Some(found) if found.family != family => {
+                return Err(EnterError::OtherFamily { doc: doc.clone(), found });
+            }
+            Some(_) | None => {}
+        }
         if family == Family::Automerge {
             // Its protocol cannot say anything without the document.
             seat.room().with_built(|_, _| ()).await?;
         }
-        let found = self.node.look(|replica| replica.spec(doc));
-        match found {
-            Some(found) if found.family != family => Err(EnterError::OtherFamily { doc: doc.clone(), found }),
-            Some(_) | None => Ok(seat),
-        }
+        Ok(seat)
     }
 
     /// A seat in a room that is open.
     async fn seat(
         self: &Arc<Self>,
         doc: &DocId,
-        family: Family,
-        make: bool,
+        spec: Option<Spec>,
         visitor: &Visitor,
     ) -> Result<Seat, DocumentError> {
         loop {
-            let room = self.room(doc, family, make.then_some(Spec { family, kind: Kind::Tree }));
+            let room = self.room(doc, spec);
             // The seat keeps the room open meanwhile.
             let seat = Seat::take(self.clone(), room, visitor.clone());
             match seat.room().opened().await {
                 Ok(()) => return Ok(seat),
-                // Somebody else had the room opened, who makes no documents.
-                Err(DocumentError::NotFound { .. }) if make => {}
+                // Whoever came first may not make the document, and was still waiting for it. That room is closed.
+                Err(DocumentError::NotFound { .. }) if spec.is_some() => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn room(&self, doc: &DocId, family: Family, spec: Option<Spec>) -> Arc<Room> {
+    fn room(&self, doc: &DocId, spec: Option<Spec>) -> Arc<Room> {
         let mut rooms = self.lock();
         let room = match rooms.entry(doc.clone()) {
             Entry::Occupied(room) => room.get().clone(),
             Entry::Vacant(vacant) => {
-                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone(), family))).clone();
+                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone()))).clone();
                 self.node.with(|replica, now| replica.host(now, doc, spec));
                 room
             }

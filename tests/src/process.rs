@@ -10,6 +10,7 @@ pub mod child;
 pub mod clients;
 pub mod cpu;
 pub mod full_screen;
+pub mod guests;
 pub mod http;
 pub mod joins;
 pub mod kill;
@@ -25,6 +26,7 @@ pub mod slow;
 pub mod store;
 pub mod team;
 pub mod terminal;
+pub mod tokens;
 pub mod trace;
 
 use std::path::{Path, PathBuf};

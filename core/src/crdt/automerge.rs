@@ -23,4 +23,4 @@ mod sync;
 pub use document::Automerge;
 pub use document_id::{DocumentId, NotADocumentId, from_base58check, to_base58check};
 pub use gate::AutomergeGate;
-pub use sync::{Conversation, Heard};
+pub use sync::{Conversation, Heard, check_message};

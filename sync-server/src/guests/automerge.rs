@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use syncline::transports::Close;
 use syncline::{DocId, Family};
-use syncline_core::crdt::automerge::DocumentId;
+use syncline_core::crdt::ReceiveError;
+use syncline_core::crdt::automerge::{DocumentId, check_message};
 use syncline_core::event::DocumentError;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -118,8 +119,9 @@ impl<'a> Session<'a> {
             Err(_) => Err(End::closed(BAD_MESSAGE, "the client does not say who it is")),
         };
         match served {
-            Ok(()) | Err(End::Gone) => End::Gone,
+            Ok(()) => End::Gone,
             Err(End::Closed(close)) => self.complain(close).await,
+            Err(end @ (End::Gone | End::Misbehaved(_))) => end,
         }
     }
 
@@ -140,6 +142,9 @@ impl<'a> Session<'a> {
         let join = Message::read(frame.as_bytes())?;
         if join.kind != "join" || join.sender.is_empty() {
             return Err(End::closed(BAD_MESSAGE, "the first message of a client is \"join\""));
+        }
+        if join.sender.starts_with(OUTSIDE_PEERS) || join.sender == self.guests.peer_id {
+            return Err(End::closed(BAD_MESSAGE, "a peer of this name would speak for the relay"));
         }
         self.peer = join.sender.to_owned();
         self.remote_heads = RemoteHeads::of(&join);
@@ -208,10 +213,14 @@ impl<'a> Session<'a> {
     async fn on_sync(&mut self, id: DocumentId, data: &[u8], asks: bool) -> Result<(), End> {
         let number = match self.numbers.get(&id) {
             Some(number) => *number,
-            None => match self.enter(id, !asks).await? {
-                Some(number) => number,
-                None => return Ok(()),
-            },
+            None => {
+                // What means nothing makes no document.
+                check_message(data).map_err(ReceiveError::from)?;
+                match self.enter(id, !asks).await? {
+                    Some(number) => number,
+                    None => return Ok(()),
+                }
+            }
         };
         let Some(dialogue) = self.dialogues.get_mut(&number) else { return Ok(()) };
         dialogue.asked |= asks;
@@ -262,7 +271,7 @@ impl<'a> Session<'a> {
         let doc = self.guests.rooms.doc_of(id);
         let access = match self.guests.auth.access(self.token.as_deref(), &doc) {
             Ok(access) => access,
-            Err(denied) => return self.turn_away(id, &doc, &denied).await,
+            Err(denied) => return self.keep_out(id, &doc, &denied).await,
         };
         self.last_number += 1;
         let number = self.last_number;
@@ -282,18 +291,18 @@ impl<'a> Session<'a> {
                 self.guests.rooms.await_document(&doc, &self.inbox, 0);
                 Ok(None)
             }
-            Err(error) => self.turn_away(id, &doc, &error).await,
+            Err(error) => self.keep_out(id, &doc, &error).await,
         }
     }
 
-    /// The protocol knows no other way to say so than that the document is unavailable.
-    async fn turn_away(
+    /// The protocol has no word for why.
+    async fn keep_out(
         &mut self,
         id: DocumentId,
         doc: &DocId,
-        why: &(dyn Display + Sync),
+        reason: &(dyn Display + Sync),
     ) -> Result<Option<usize>, End> {
-        tracing::info!(peer = self.peer, %doc, %why, "a client is not let in");
+        tracing::info!(peer = self.visit.peer, %doc, %reason, "a client is not let in");
         self.unavailable(id).await?;
         Ok(None)
     }
@@ -400,7 +409,7 @@ impl<'a> Session<'a> {
         };
         let failures: Vec<_> = self.dialogues.iter().filter_map(failed).collect();
         for (number, id, error) in failures {
-            tracing::warn!(peer = self.peer, document = %id, %error, "a document is closed for a client");
+            tracing::warn!(peer = self.visit.peer, document = %id, %error, "a document is closed for a client");
             self.dialogues.remove(&number);
             self.numbers.remove(&id);
             if matches!(error, DocumentError::Store { .. }) {

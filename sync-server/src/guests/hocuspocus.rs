@@ -239,8 +239,8 @@ impl<'a> Session<'a> {
     async fn or_close(&mut self, number: usize, outcome: Result<(), End>) -> Result<(), End> {
         let close = match outcome {
             Ok(()) => return Ok(()),
-            Err(End::Gone) => return Err(End::Gone),
             Err(End::Closed(close)) => close,
+            Err(end @ (End::Gone | End::Misbehaved(_))) => return Err(end),
         };
         let Some(attachment) = self.attachments.get(&number) else { return Ok(()) };
         let address = attachment.address().to_owned();

@@ -39,6 +39,8 @@ pub(crate) enum End {
     Gone,
     /// The relay ends it, and tells the client why.
     Closed(Close),
+    /// The client has broken the rules of the transport, which has told it so.
+    Misbehaved(String),
 }
 
 impl End {
@@ -61,6 +63,7 @@ impl From<LinkError> for End {
                 let reason = format!("the document takes {bytes} bytes, and a message {limit} at most");
                 Self::closed(Close::TOO_LARGE, reason)
             }
+            LinkError::Misbehaved { what } => Self::Misbehaved(what),
             _ => Self::Gone,
         }
     }

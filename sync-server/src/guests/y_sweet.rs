@@ -133,7 +133,9 @@ struct Refused(StatusCode, String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": self.1}))).into_response()
+        let Self(status, reason) = self;
+        tracing::info!(status = status.as_u16(), reason, "a request is refused");
+        (status, Json(json!({"error": reason}))).into_response()
     }
 }
 

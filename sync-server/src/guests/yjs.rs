@@ -132,12 +132,12 @@ impl<'a> Session<'a> {
             Message::Sync(Sync::Step1 { vector }) => self.on_vector(vector).await,
             Message::Sync(Sync::Step2 { update }) => {
                 self.awaits_answer = false;
-                self.on_update(update).await?;
+                self.on_update(update, true).await?;
                 // What was asked before was asked about this, too.
                 self.questions.iter_mut().for_each(|(sent, _)| *sent = self.sent);
                 self.answer().await
             }
-            Message::Sync(Sync::Update { update }) => self.on_update(update).await,
+            Message::Sync(Sync::Update { update }) => self.on_update(update, false).await,
             Message::Awareness(states) => {
                 let heard = self.seat.hear(states)?;
                 match heard.nudge {
@@ -173,7 +173,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    async fn on_update(&mut self, update: &[u8]) -> Result<(), End> {
+    /// The client sends an update, or answers what it holds beyond what is here.
+    async fn on_update(&mut self, update: &[u8], answers: bool) -> Result<(), End> {
         if !self.visit.may_write {
             return self.deny(update).await;
         }
@@ -183,7 +184,13 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             // The client has not been told what is here, or the relay lost what it was once sent.
-            Err(error) if is_gap(&error) => self.ask().await,
+            Err(error) if is_gap(&error) && !answers => self.ask().await,
+            // It lacks something itself, and would answer the same again.
+            Err(error) if is_gap(&error) => {
+                self.awaits_answer = true;
+                self.visit.note_refusal(self.seat.room().doc(), &error);
+                Ok(())
+            }
             Err(error @ ContributeError::Refused(_)) => {
                 self.visit.note_refusal(self.seat.room().doc(), &error);
                 Err(error.into())

@@ -10,6 +10,8 @@ use syncline_core::log::Log;
 use syncline_core::protocol::y_websocket::Sync;
 use syncline_core::replica::Replica;
 
+use super::Piece;
+
 /// Most updates behind a log's base that are given to those who come as they are; of more, one is made of all.
 pub(crate) const MAX_JOIN_PIECES: usize = 1_024;
 
@@ -65,6 +67,21 @@ impl Missing {
         since <= STALE_BYTES.max(size / STALE_PART)
     }
 
+    /// It and what has come to the log since: a client takes what it is answered for all there is, and may fill a document
+    /// that it finds empty.
+    pub(super) fn followed_by<'a>(&self, pieces: impl Iterator<Item = &'a Arc<Piece>>) -> Self {
+        let mut followed = self.clone();
+        let mut updates = Vec::new();
+        for piece in pieces {
+            updates.push(piece.update.clone());
+            followed.offset = piece.offset;
+        }
+        if !updates.is_empty() {
+            followed.updates = self.updates.iter().cloned().chain(updates).collect();
+        }
+        followed
+    }
+
     /// Whether nothing was missing, as far as that can be told: deletions are told in any case.
     pub(super) fn brings_nothing(&self) -> bool {
         self.updates.iter().all(|update| brings_no_blocks(update))
@@ -107,6 +124,8 @@ fn closed() -> Damaged {
 
 #[cfg(test)]
 mod tests {
+    use syncline_core::id::ReplicaId;
+
     use super::*;
 
     fn missing(updates: &[&'static [u8]]) -> Missing {
@@ -121,6 +140,16 @@ mod tests {
         assert_eq!(answer(&[]), ["Step2 { update: [0, 0] }"]);
         assert_eq!(answer(&[b"\x01"]), ["Step2 { update: [1] }"]);
         assert_eq!(answer(&[b"\x01", b"\x02"]), ["Update { update: [1] }", "Step2 { update: [2] }"]);
+    }
+
+    #[test]
+    fn what_has_come_since_is_answered_too() {
+        let since = Arc::new(Piece::new(7, ReplicaId::new([1; 16]), Bytes::from_static(b"\x02")));
+        let followed = missing(&[b"\x01"]).followed_by([&since].into_iter());
+        let answer: Vec<String> = followed.answer().map(|(sync, _)| format!("{sync:?}")).collect();
+        assert_eq!(answer, ["Update { update: [1] }", "Step2 { update: [2] }"]);
+        assert_eq!(followed.offset, 7);
+        assert_eq!(missing(&[]).followed_by([].into_iter()).offset, 0);
     }
 
     #[test]

@@ -266,7 +266,7 @@ impl Room {
     /// Shows guests one of replicas' clients, for the how-manieth time, or that it is gone.
     fn show(&self, inner: &mut Inner, session: SessionId, presence: Option<&Presence>, times: u64) {
         let state = presence.map(company::state);
-        if self.family() == Family::Automerge {
+        if self.family() == Some(Family::Automerge) {
             let said = state.map_or(Said::Goodbye, Said::Snapshot);
             let (name, document) = (format!("{OUTSIDE_PEERS}{session}"), DocumentId::of(self.doc()));
             let message = automerge_repo::ephemeral(&name, document, "presence", times, &said.write());

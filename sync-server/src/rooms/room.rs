@@ -52,7 +52,6 @@ struct Seated {
 /// A document as guests use it.
 pub(crate) struct Room {
     doc: DocId,
-    family: Family,
     node: Node,
     opening: watch::Sender<Opening>,
     durable: watch::Sender<u64>,
@@ -77,10 +76,9 @@ pub(super) struct Inner {
 }
 
 impl Room {
-    pub(super) fn new(node: Node, doc: DocId, family: Family) -> Self {
+    pub(super) fn new(node: Node, doc: DocId) -> Self {
         Self {
             doc,
-            family,
             node,
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
@@ -313,8 +311,9 @@ impl Room {
         self.lock().seats.get(&seat).map(|seated| seated.author.clone())
     }
 
-    pub(super) const fn family(&self) -> Family {
-        self.family
+    /// What the document is made of, whatever those who asked for it took it for.
+    pub(super) fn family(&self) -> Option<Family> {
+        self.node.look(|replica| replica.spec(&self.doc)).map(|spec| spec.family)
     }
 
     /// Clients of a seat that have been silent for too long are gone.
@@ -416,7 +415,8 @@ impl Inner {
     fn usable_whole(&self) -> Option<Missing> {
         let whole = self.whole.as_ref()?;
         let since = self.tail.bytes_after(whole.offset)?;
-        whole.is_fresh(since).then(|| whole.clone())
+        let after = self.tail.after(whole.offset)?;
+        whole.is_fresh(since).then(|| whole.followed_by(after))
     }
 
     pub(super) fn wake(&self) {

@@ -51,22 +51,28 @@ export class YSweetClient extends YjsClient {
     return { connected, synced, unsynced: hasLocalChanges ? 1 : 0, scope };
   }
 
-  // This version connects again as soon as the socket that it closed itself is closed, so that neither `disconnect` nor
-  // `destroy` lasts. Until `connect` it must not.
   disconnect() {
-    this.#provider.connect = async () => {};
+    this.#rest();
     this.#provider.disconnect();
     return {};
   }
 
   connect() {
     delete this.#provider.connect;
+    delete this.#provider.attemptToConnect;
     this.#provider.connect();
     return {};
   }
 
   leave() {
-    this.#provider.connect = async () => {};
+    this.#rest();
     this.#provider.destroy();
+  }
+
+  // This version connects again as soon as the socket that it closed itself is closed, and goes on with attempts that it is
+  // in the middle of, so that neither `disconnect` nor `destroy` lasts. Until `connect` it must not.
+  #rest() {
+    this.#provider.connect = async () => {};
+    this.#provider.attemptToConnect = async () => true;
   }
 }

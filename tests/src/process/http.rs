@@ -12,7 +12,7 @@ pub struct Answer {
     pub code: u16,
     /// Its head, as it came.
     pub head: String,
-    /// Its body.
+    /// Its body, as far as it is text.
     pub body: String,
 }
 
@@ -22,18 +22,34 @@ pub struct Answer {
 /// If nobody answers, or not in HTTP.
 #[must_use]
 pub fn get(address: SocketAddr, path: &str) -> Answer {
-    let answer = ask(address, path).unwrap_or_else(|error| panic!("http://{address}{path}: {error}"));
+    ask(address, &format!("GET {path}"), None, b"")
+}
+
+/// Sends a request of this method and path, with a token, if there is one, and a body.
+///
+/// # Panics
+/// If nobody answers, or not in HTTP.
+#[must_use]
+pub fn ask(address: SocketAddr, line: &str, token: Option<&str>, body: &[u8]) -> Answer {
+    let answer = exchange(address, line, token, body);
+    let answer = answer.unwrap_or_else(|error| panic!("http://{address}, {line}: {error}"));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP: {answer:?}"));
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     let code = code.unwrap_or_else(|| panic!("no HTTP: {head:?}"));
     Answer { code, head: head.to_owned(), body: body.to_owned() }
 }
 
-fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
+fn exchange(address: SocketAddr, line: &str, token: Option<&str>, body: &[u8]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    let token = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
+    let length = body.len();
+    let head = format!(
+        "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{token}content-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }

@@ -173,9 +173,14 @@ fn address(process: &Running) -> Option<SocketAddr> {
 #[must_use]
 pub fn command() -> Command {
     let mut command = Command::new(binary::path("sync-server"));
-    for name in
-        ["SYNCLINE_LISTEN", "SYNCLINE_DATA_DIR", "SYNCLINE_DURABILITY", "SYNCLINE_MEMORY", "SYNCLINE_LOG"]
-    {
+    for name in [
+        "SYNCLINE_LISTEN",
+        "SYNCLINE_DATA_DIR",
+        "SYNCLINE_DURABILITY",
+        "SYNCLINE_MEMORY",
+        "SYNCLINE_AUTH",
+        "SYNCLINE_LOG",
+    ] {
         command.env_remove(name);
     }
     command

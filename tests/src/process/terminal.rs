@@ -56,7 +56,7 @@ impl Terminal {
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(binary::path("syncline"));
         command.current_dir(self.folder.path()).args(arguments);
-        for name in ["SYNCLINE_STORE", "SYNCLINE_RELAY", "SYNCLINE_LOG"] {
+        for name in ["SYNCLINE_STORE", "SYNCLINE_RELAY", "SYNCLINE_TOKEN", "SYNCLINE_LOG"] {
             command.env_remove(name);
         }
         if let Some(relay) = &self.relay {

@@ -130,12 +130,13 @@ impl Automerge {
 
 /// Reads a message whose form has been checked: the library divides by what filters claim, and reserves what lists claim.
 fn decode(bytes: &[u8]) -> Result<Message, ReceiveError> {
-    check(bytes)?;
+    check_message(bytes)?;
     let message = contained(|| Ok(Message::decode(bytes))).map_err(|error| malformed(error.reason))?;
     Ok(message.map_err(|error| malformed(error.to_string()))?)
 }
 
-fn check(bytes: &[u8]) -> Result<(), GateError> {
+/// Whether bytes have the form of a sync message. What it brings may be refused all the same.
+pub fn check_message(bytes: &[u8]) -> Result<(), GateError> {
     if bytes.len() > MAX_FOREIGN_UPDATE_BYTES {
         return Err(GateError::Limit { what: "a sync message", limit: MAX_FOREIGN_UPDATE_BYTES as u64 });
     }

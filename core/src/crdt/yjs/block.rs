@@ -99,7 +99,8 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Block<'a>, GateError> 
             let (len, content) = (length(reader)?, Content::Collected);
             Ok(Block { links: Links::default(), body: Body { len, content, end: reader.position() } })
         }
-        10 => Err(malformed("it has holes")),
+        // Whoever made it lacked something himself, or left out what he takes to be here.
+        10 => Err(GateError::Gap { reason: "it has holes".to_owned() }),
         info if info & UNUSED_BIT != 0 => Err(malformed("an unknown kind of block")),
         info => {
             let links = read_links(reader, info)?;

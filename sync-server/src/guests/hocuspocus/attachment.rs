@@ -216,6 +216,8 @@ impl Seated {
                 }
                 self.answer(line, address).await
             }
+            // It lacks something itself, and would answer the same again.
+            Err(error) if is_gap(&error) && answers => line.send(Frame::status(address, false)).await,
             Err(error) if is_gap(&error) => {
                 self.owed += 1;
                 self.ask(line, address).await

@@ -98,7 +98,8 @@ impl Kind {
     }
 
     /// What starts a driver for it; `None` where its packages are not installed, which is said aloud.
-    pub(super) fn driver(self) -> Option<Command> {
+    #[must_use]
+    pub fn driver(self) -> Option<Command> {
         match self {
             Self::Pycrdt => program(PYTHON, "driver.py"),
             Self::YWebsocket
