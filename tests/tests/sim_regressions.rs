@@ -1,11 +1,11 @@
 //! Worlds that once did not hold, by what was wrong with the engine then.
 
 use syncline_core::entry::Family;
-use syncline_tests::sim::Run;
+use syncline_tests::sim::{Cast, Run};
 
 fn holds(family: Family, seeds: &[u64]) {
     for seed in seeds.iter().copied() {
-        if let Err(failure) = (Run { seed, family, plant: None }).play() {
+        if let Err(failure) = (Run { seed, cast: Cast::Replicas(family), plant: None }).play() {
             panic!("{failure}");
         }
     }

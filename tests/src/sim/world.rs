@@ -11,6 +11,7 @@ use syncline_core::wire::{Codec, Frame, Message};
 
 use super::disk::Disk;
 use super::fault::{Counts, Fault};
+use super::guests::{Guests, Visit};
 use super::network::{LinkId, Network, NodeId, RouteId, STRANGER, connection, link_of};
 use super::node::Node;
 use super::options::Options;
@@ -46,6 +47,8 @@ pub(super) enum Happening {
     Arrive(LinkId, usize, Frame),
     /// A side learns that the link is gone.
     Lost(LinkId, usize),
+    /// Something between guests and relays.
+    Visit(Visit),
 }
 
 /// What happens inside a process.
@@ -67,6 +70,7 @@ pub(super) struct World {
     pub plans: Queue<Happening>,
     pub nodes: Vec<Node>,
     pub network: Network,
+    pub guests: Guests,
     pub oracle: Oracle,
     pub options: Options,
     pub documents: BTreeMap<DocId, Spec>,
@@ -118,6 +122,7 @@ impl World {
             plans: Queue::default(),
             nodes: Vec::new(),
             network: Network::new(chance),
+            guests: Guests::default(),
             oracle: Oracle::default(),
             documents: documents.zip(options.specs.iter().copied()).collect(),
             options,
@@ -182,6 +187,7 @@ impl World {
             Happening::Writable(link, side) => self.writable(link, side),
             Happening::Arrive(link, side, frame) => self.arrive(link, side, frame),
             Happening::Lost(link, side) => self.lost(link, side),
+            Happening::Visit(visit) => self.visit(visit),
         }
     }
 
@@ -193,7 +199,12 @@ impl World {
             Happening::Writable(link, side)
             | Happening::Arrive(link, side, _)
             | Happening::Lost(link, side) => self.network.links.get(link)?.ends[*side].node,
-            Happening::Strike(_)
+            Happening::Visit(Visit::News(node, _)) => *node,
+            Happening::Visit(Visit::ToRelay(guest, line, _) | Visit::Left(guest, line)) => {
+                self.guests.relay_of(*guest, *line)
+            }
+            Happening::Visit(_)
+            | Happening::Strike(_)
             | Happening::Edit
             | Happening::Read
             | Happening::Start(_)

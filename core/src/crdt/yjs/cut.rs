@@ -18,7 +18,7 @@ use crate::protocol::lib0::write_number as number;
 pub(super) const FULL_PART_BYTES: usize = 2 << 20;
 
 /// What a part takes besides blocks, for itself and for each client: up to three numbers of up to eight bytes.
-pub(super) const MAX_HEAD_BYTES: usize = 24;
+pub(super) const HEAD_BYTES: usize = 24;
 
 /// No deletions, or blocks of no client.
 const NOTHING: u8 = 0;
@@ -52,7 +52,7 @@ impl Order {
 
     /// Notes what comes next.
     pub(super) fn note(&mut self, client: u64, clock: u32, start: usize, end: usize) {
-        let most = self.full.saturating_sub(2 * MAX_HEAD_BYTES);
+        let most = self.full.saturating_sub(2 * HEAD_BYTES);
         match self.runs.last_mut() {
             Some(last) if last.client == client && last.end == start && end - last.start <= most => {
                 (last.end, last.count) = (end, last.count + 1);
@@ -63,12 +63,12 @@ impl Order {
 
     /// The runs of each part, those of one client joined.
     fn parts(&self) -> Vec<Part> {
-        let (mut parts, mut part, mut bytes) = (Vec::new(), Part::new(), MAX_HEAD_BYTES);
+        let (mut parts, mut part, mut bytes) = (Vec::new(), Part::new(), HEAD_BYTES);
         for run in &self.runs {
-            let more = MAX_HEAD_BYTES + run.end - run.start;
+            let more = HEAD_BYTES + run.end - run.start;
             if bytes + more > self.full && !part.is_empty() {
                 parts.push(std::mem::take(&mut part));
-                bytes = MAX_HEAD_BYTES;
+                bytes = HEAD_BYTES;
             }
             bytes += more;
             let joined = part.entry(run.client).or_insert(Run { count: 0, ..*run });

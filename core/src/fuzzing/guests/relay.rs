@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use automerge::{Automerge as LibraryAutomerge, ReadDoc};
 use bytes::Bytes;
 use yrs::updates::decoder::Decode;
-use yrs::{Doc, ReadTxn, Transact, Update};
+use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update};
 
 use super::{hold_alike, made_of, read};
 use crate::crdt;
@@ -144,7 +144,9 @@ fn config(policy: Policy) -> Config {
 pub fn take_all(spec: Spec, updates: &[Bytes]) {
     match spec.family {
         Family::Yjs => {
-            let document = Doc::new();
+            // Counting as Yjs does.
+            let document =
+                Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..Options::default() });
             let mut txn = document.transact_mut();
             for update in updates {
                 let update = Update::decode_v1(update).expect("what was appended is an update");
