@@ -1,7 +1,6 @@
 //! What guests have written, and in which entries it is. A guest's edits have no operations beside them in any store, so the
 //! oracle knows them by what they are made of.
 
-use bytes::Bytes;
 use syncline_core::entry::{Body, Family};
 use syncline_core::id::DocId;
 use syncline_core::operation::Operation;
@@ -24,23 +23,27 @@ pub(super) struct GuestEdit {
 enum Mark {
     /// The first of its blocks.
     Block(ID),
-    /// Itself, as it was made.
-    Change(Bytes),
+    /// How the chunk of its change begins: what all chunks begin with, and the beginning of its hash.
+    Change([u8; 8]),
 }
+
+/// What all chunks of Automerge begin with.
+const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 
 fn inserted(update: &[u8]) -> Result<IdSet, String> {
     Update::decode_v1(update).map(|update| update.insertions(true)).map_err(|error| error.to_string())
 }
 
 impl Oracle {
-    /// A guest has written.
+    /// A guest has written: an update, and the version of its document with it.
     pub fn note_guest_edit(
         &mut self,
         doc: &DocId,
         family: Family,
         marker: u64,
         operations: Vec<Operation>,
-        update: &Bytes,
+        update: &[u8],
+        version: &[u8],
     ) -> Result<(), String> {
         let mark = match family {
             Family::Yjs => {
@@ -51,7 +54,10 @@ impl Oracle {
                 let (client, clock) = first.ok_or("an edit with a marker has blocks")?;
                 Mark::Block(ID::new(client, clock))
             }
-            Family::Automerge | Family::Toy => Mark::Change(update.clone()),
+            Family::Automerge | Family::Toy => {
+                let hash = version.first_chunk::<4>().ok_or("a document with an edit has a head")?;
+                Mark::Change([MAGIC, *hash].concat().try_into().expect("twice four bytes"))
+            }
         };
         self.guest_edits.push(GuestEdit { doc: doc.clone(), marker, operations, mark });
         Ok(())

@@ -149,7 +149,7 @@ impl World {
                 }
                 Ok(())
             }
-            Visit::News(node, doc) => self.serve(node, &doc),
+            Visit::News(node, doc) => self.on_news(node, &doc),
             Visit::Write => self.write_somewhere(),
             Visit::Mishap => self.mishap(),
         }
@@ -287,10 +287,10 @@ impl World {
         let update = client.document.take_local().map_err(|error| error.to_string())?;
         let update = update.ok_or("an edit with a marker makes an update")?;
         client.edits.push(marker);
-        let (doc, edits) = (client.doc.clone(), client.edits.len());
+        let (doc, edits, version) = (client.doc.clone(), client.edits.len(), client.version());
         self.note(STRANGER, &[32, marker], &[], || format!("guest {guest} edits {doc} with marker {marker}"));
         self.counts.add("edit of a guest", 1);
-        self.oracle.note_guest_edit(&doc, spec.family, marker, done, &update)?;
+        self.oracle.note_guest_edit(&doc, spec.family, marker, done, &update, &version)?;
         self.say_to_relay(guest, Says::Update(update));
         self.say_to_relay(guest, Says::Status(edits));
         Ok(())

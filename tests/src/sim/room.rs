@@ -27,6 +27,8 @@ const NOTHING: [&[u8]; 2] = [&[], &[0, 0]];
 #[derive(Default)]
 pub(super) struct Room {
     open: bool,
+    /// Whether somebody is about to look whether there are news.
+    news: bool,
     pub seats: BTreeMap<LineId, Seat>,
 }
 
@@ -123,7 +125,8 @@ impl World {
     }
 
     pub fn plan_news(&mut self, node: NodeId, doc: &DocId) {
-        if self.guests.rooms.contains_key(&(node, doc.clone())) {
+        let room = self.guests.rooms.get_mut(&(node, doc.clone()));
+        if room.is_some_and(|room| !std::mem::replace(&mut room.news, true)) {
             self.plan_visit(self.now + 1, Visit::News(node, doc.clone()));
         }
     }
@@ -146,6 +149,14 @@ impl World {
         self.last_frame = self.now;
         self.note(node, &[34, line], &[], || format!("hears of guest {guest} {says:?}"));
         self.serve(node, &doc)
+    }
+
+    /// There may be news.
+    pub fn on_news(&mut self, node: NodeId, doc: &DocId) -> Result<(), String> {
+        if let Some(room) = self.guests.rooms.get_mut(&(node, doc.clone())) {
+            room.news = false;
+        }
+        self.serve(node, doc)
     }
 
     /// Does for everybody in a room what can be done now.
@@ -318,6 +329,7 @@ impl World {
         let Some(entries) = replica.for_guests(doc, position) else {
             self.counts.add("guest too far behind", 1);
             self.plan_news(node, doc);
+            seat.position = None;
             return self.join(node, doc, seat, NOTHING_HELD[0]);
         };
         let entries: Vec<_> = entries.map(|(offset, entry)| (offset, entry.clone())).collect();
