@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use syncline_core::fuzzing::guests_of_seed;
+use quickcheck::quickcheck;
+use syncline_core::fuzzing::{guest_messages, guests_of_seed, seeds};
 
 /// How many worlds of each kind, unless `SYNCLINE_FUZZ_RUNS` says otherwise.
 const RUNS: u64 = 150;
@@ -37,4 +38,22 @@ fn a_relay_takes_of_yjs_clients_what_everybody_can_take() {
 #[test]
 fn a_relay_takes_of_automerge_clients_what_everybody_can_take() {
     play(AUTOMERGE, 1);
+}
+
+quickcheck! {
+    fn any_bytes_are_an_error_or_a_message_that_is_read_again(bytes: Vec<u8>) -> bool {
+        guest_messages(&bytes);
+        true
+    }
+
+    fn an_injured_message_is_an_error_or_one_that_is_read_again(which: usize, at: usize, with: u8, end: usize) -> bool {
+        let messages = seeds("guest_messages");
+        let mut message = messages[which % messages.len()].clone();
+        let len = message.len();
+        message[at % len] ^= with;
+        guest_messages(&message);
+        message.truncate(end % len);
+        guest_messages(&message);
+        true
+    }
 }

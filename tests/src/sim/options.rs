@@ -121,6 +121,9 @@ impl Options {
         let mut random = Random::new(seed);
         self.guests = 1 + random.index(4);
         self.guest_mishaps = 1_000 << random.below(6);
+        // Guests write as often as all replicas together, and most of what happens is followed by work for each of them.
+        self.duration = self.duration.min(40_000);
+        self.edit_every = self.edit_every.max(400);
     }
 
     /// Makes boards and charts of the documents in every sixth world of which the family can hold them; none of those is a

@@ -25,6 +25,9 @@ use super::workload::is_forbidden;
 /// What a relay says to whoever writes where it does not want it.
 pub(super) const FORBIDDEN_REASON: &str = "nobody writes there";
 
+/// Most happenings in a world; a hundred thousand are many.
+const MAX_STEPS: u64 = 300_000;
+
 /// Something that will happen.
 pub(super) enum Happening {
     /// A fault of a kind strikes, unless faults are over.
@@ -165,6 +168,9 @@ impl World {
         while let Some((time, happening)) = self.plans.next_before(end) {
             self.now = self.now.max(time);
             self.steps += 1;
+            if self.steps > MAX_STEPS {
+                return Err("it does not come to an end".to_owned());
+            }
             self.happen(happening)?;
         }
         self.now = end;
