@@ -206,8 +206,9 @@ impl World {
             match says {
                 Says::Vector(version) => self.join(node, doc, seat, &version)?,
                 Says::Answer(update) => {
-                    self.contribute(node, doc, line, seat, &update)?;
+                    // What is sent may have a gap, and then the guest is asked again.
                     seat.awaits_answer = false;
+                    self.contribute(node, doc, line, seat, &update)?;
                     let sent = seat.sent;
                     seat.questions.iter_mut().for_each(|question| question.0 = sent);
                 }
