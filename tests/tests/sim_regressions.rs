@@ -146,3 +146,14 @@ fn a_refusal_is_taken_back_along_a_chain() {
 fn late_entries_take_no_refusal_back() {
     holds(Family::Toy, &[23_703]);
 }
+
+/// What a crash took from a relay came back behind what its author had sent again, and whoever read both in one go waited
+/// for changes that it held.
+#[test]
+fn a_change_that_comes_back_takes_nobody_back() {
+    for seed in [332, 512, 682, 758] {
+        if let Err(failure) = (Run { seed, cast: Cast::Guests, plant: None }).play() {
+            panic!("{failure}");
+        }
+    }
+}
