@@ -5,6 +5,8 @@
 
 mod choices;
 mod files;
+mod guests;
+mod messages;
 mod replica;
 mod seeds;
 mod yjs;
@@ -12,6 +14,8 @@ mod yjs;
 pub use crate::crdt::automerge::fuzzing::{Verdict, automerge_change};
 pub use choices::Choices;
 pub use files::{alike, imported_files};
+pub use guests::{guest_updates, guests_of_seed};
+pub use messages::guest_messages;
 pub use replica::{commit, replica_inputs};
 pub use seeds::{TARGETS, seeds};
 pub use yjs::{Tally, yjs_update, yjs_updates};

@@ -310,3 +310,23 @@ fn what_only_the_document_can_tell_is_contained() {
         assert!(matches!(document.perform(&put("/a", 1)), Err(EditError::Damaged(_))));
     }
 }
+
+/// A relay that had passed on a guest's changes and lost them got them again from the guest, with later ones, and then the
+/// first ones from who had been passed them. Whoever read its log afterwards believed that the later ones were missing.
+#[test]
+fn a_change_that_comes_again_among_others_takes_nobody_back() {
+    let put = |document: &mut Automerge, key: &str| {
+        let path = Path::root().child(key);
+        document.perform(&Operation::Put { path, value: Value::Int(1) }).unwrap();
+        document.take_local().unwrap().unwrap()
+    };
+    let mut author = Automerge::create(Kind::Tree);
+    author.write_as(ReplicaId::new([7; 16]));
+    let [first, second, third] = ["a", "b", "c"].map(|key| put(&mut author, key));
+    let mut reader = Automerge::create(Kind::Tree);
+    for update in [&first, &second, &first] {
+        reader.admit(&Writer::STRANGER, update).unwrap();
+    }
+    reader.apply(&[&first, &second, &first]).unwrap();
+    assert_eq!(reader.admit(&Writer::STRANGER, &third), Ok(()));
+}

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use syncline_core::fuzzing::{
-    TARGETS, automerge_change, frame_decode, imported_files, replica_inputs, seeds, yjs_update,
+    TARGETS, automerge_change, frame_decode, guest_messages, guest_updates, imported_files, replica_inputs,
+    seeds, yjs_update,
 };
 use syncline_core::random::Random;
 
@@ -36,6 +37,8 @@ fn every_target_has_seeds_and_stands_them() {
             match target {
                 "automerge_change" => drop(automerge_change(&seed)),
                 "frame_decode" => frame_decode(&seed),
+                "guest_messages" => guest_messages(&seed),
+                "guest_updates" => guest_updates(&seed),
                 "imported_files" => imported_files(&seed),
                 "replica_inputs" => replica_inputs(&seed),
                 "yjs_update" => yjs_update(&seed),

@@ -12,6 +12,8 @@
 mod check;
 mod disk;
 mod fault;
+mod guest_edits;
+mod guests;
 mod life;
 mod mishap;
 mod network;
@@ -20,6 +22,7 @@ mod options;
 mod oracle;
 mod plant;
 mod queue;
+mod room;
 mod show;
 mod store;
 mod trace;
@@ -47,13 +50,49 @@ const SHOWN_LINES: usize = 60;
 /// named in `tests/tests/sim_regressions.rs` name the same worlds as before there were such frames.
 const REPEATED_SALT: u64 = 0x7265_7065_6174_000f;
 
+/// Who is in a world, by which families of worlds are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cast {
+    /// Replicas alone, whose documents are made of this CRDT.
+    Replicas(Family),
+    /// Clients of other protocols as well, which are guests at the relays; with Yjs for odd seeds, Automerge for even ones.
+    Guests,
+}
+
+impl Cast {
+    /// Every one.
+    pub const ALL: [Self; 4] = [
+        Self::Replicas(Family::Toy),
+        Self::Replicas(Family::Yjs),
+        Self::Replicas(Family::Automerge),
+        Self::Guests,
+    ];
+
+    const fn family(self, seed: u64) -> Family {
+        match self {
+            Self::Replicas(family) => family,
+            Self::Guests if seed % 2 == 1 => Family::Yjs,
+            Self::Guests => Family::Automerge,
+        }
+    }
+}
+
+impl fmt::Display for Cast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replicas(family) => family.fmt(f),
+            Self::Guests => f.write_str("guests"),
+        }
+    }
+}
+
 /// Which world, and what is wrong with it on purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// Which world.
     pub seed: u64,
-    /// Which CRDT the documents in it are made of.
-    pub family: Family,
+    /// Who is in it.
+    pub cast: Cast,
     /// A defect that must be found.
     pub plant: Option<Plant>,
 }
@@ -82,16 +121,16 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Run { seed, family, .. } = self.run;
+        let Run { seed, cast, .. } = self.run;
         self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         writeln!(
             f,
-            "seed {seed} of {family} failed after {:.3} s: {}",
+            "seed {seed} of {cast} failed after {:.3} s: {}",
             self.time as f64 / 1000.0,
             self.reason
         )?;
         writeln!(f, "the world: {}", self.options)?;
-        write!(f, "again: cargo xtask sim --seeds 1 --seed {seed} --family {family}")
+        write!(f, "again: cargo xtask sim --seeds 1 --seed {seed} --family {cast}")
     }
 }
 
@@ -104,12 +143,15 @@ impl Run {
     /// Plays the world, keeping lines of what happens if they are wanted.
     pub fn play_once(self, with_lines: bool) -> Result<Report, Box<Failure>> {
         let mut random = Random::new(self.seed);
-        let mut options = Options::draw(&mut random, self.family);
+        let mut options = Options::draw(&mut random, self.cast.family(self.seed));
         let mut chance = Random::new(self.seed ^ REPEATED_SALT);
         options.draw_repeated(&mut chance);
         options.draw_batching(self.seed);
         options.draw_schema(self.seed);
         options.draw_memory(self.seed);
+        if self.cast == Cast::Guests {
+            options.draw_guests(self.seed);
+        }
         let drawn = options.to_string();
         let mut world = World::new(options, random, chance, self.plant, with_lines);
         let played = catch_unwind(AssertUnwindSafe(|| world.play()));

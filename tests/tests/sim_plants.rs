@@ -1,14 +1,12 @@
 //! Planted defects are found: a simulator that finds nothing must be one that could.
 
-use syncline_core::entry::Family;
-use syncline_tests::sim::{Plant, Run};
+use syncline_tests::sim::Plant;
 
 /// Within how many worlds a defect must be found.
 const SEEDS: u64 = 2_000;
 
 fn is_found(plant: Plant) {
-    let fails =
-        |seed: &u64| Run { seed: *seed, family: Family::Toy, plant: Some(plant) }.play_once(false).is_err();
+    let fails = |seed: &u64| plant.world(*seed).play_once(false).is_err();
     let found = (1..=SEEDS).find(fails);
     assert!(found.is_some(), "{plant:?} was not found in {SEEDS} worlds");
 }
@@ -36,6 +34,11 @@ fn an_echo_that_counts_as_an_acknowledgement_is_found() {
 #[test]
 fn a_counter_used_twice_after_a_restore_is_found() {
     is_found(Plant::CounterReused);
+}
+
+#[test]
+fn an_answer_to_a_guest_before_the_commit_is_found() {
+    is_found(Plant::AnswerBeforeCommit);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Worlds that once did not hold, by what was wrong with the engine then.
 
 use syncline_core::entry::Family;
-use syncline_tests::sim::Run;
+use syncline_tests::sim::{Cast, Run};
 
 fn holds(family: Family, seeds: &[u64]) {
     for seed in seeds.iter().copied() {
-        if let Err(failure) = (Run { seed, family, plant: None }).play() {
+        if let Err(failure) = (Run { seed, cast: Cast::Replicas(family), plant: None }).play() {
             panic!("{failure}");
         }
     }
@@ -145,4 +145,15 @@ fn a_refusal_is_taken_back_along_a_chain() {
 #[test]
 fn late_entries_take_no_refusal_back() {
     holds(Family::Toy, &[23_703]);
+}
+
+/// What a crash took from a relay came back behind what its author had sent again, and whoever read both in one go waited
+/// for changes that it held.
+#[test]
+fn a_change_that_comes_back_takes_nobody_back() {
+    for seed in [332, 512, 682, 758] {
+        if let Err(failure) = (Run { seed, cast: Cast::Guests, plant: None }).play() {
+            panic!("{failure}");
+        }
+    }
 }

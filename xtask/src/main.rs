@@ -32,7 +32,7 @@ cargo xtask TASK
   ci                       the same as test
   steps                    the names of the gate's steps
   tidy                     our own checks of the source tree alone
-  sim [--seeds N] [--seed S] [--family yjs|automerge|toy]
+  sim [--seeds N] [--seed S] [--family yjs|automerge|toy|guests]
                            the simulator, from seed S on
   kill [--runs N] [--seed S]
                            real processes under SIGKILL, from seed S on

@@ -42,8 +42,8 @@ const SEEDS: &str = "200";
 /// Where other people's clients are.
 const CLIENTS: &str = "tests/clients";
 
-/// What documents in the simulator are made of.
-const FAMILIES: [&str; 3] = ["toy", "yjs", "automerge"];
+/// Whose worlds the simulator plays: of replicas alone, by what their documents are made of, and with guests.
+const FAMILIES: [&str; 4] = ["toy", "yjs", "automerge", "guests"];
 
 fn format(tree: &Tree) -> Result<Unchecked, Failure> {
     let remedy = "run `cargo fmt --all`, and `cargo fmt` in fuzz/ and bench/";

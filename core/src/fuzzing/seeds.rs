@@ -12,8 +12,15 @@ use crate::scripts::{board_operation, chart_operation};
 use crate::wire::{Codec, Compression, Encoding, Hello, Message, OLDEST_VERSION, VERSION};
 
 /// The names of the targets.
-pub const TARGETS: [&str; 5] =
-    ["automerge_change", "frame_decode", "imported_files", "replica_inputs", "yjs_update"];
+pub const TARGETS: [&str; 7] = [
+    "automerge_change",
+    "frame_decode",
+    "guest_messages",
+    "guest_updates",
+    "imported_files",
+    "replica_inputs",
+    "yjs_update",
+];
 
 /// How many seeds of decisions each target that takes them gets, and how long they are.
 const DECISIONS: usize = 48;
@@ -29,6 +36,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "automerge_change" => injuries(),
         "frame_decode" => frames(),
+        "guest_messages" => super::messages::some_messages(),
+        "guest_updates" => (0..3).flat_map(|first| decisions(&[first])).collect(),
         "imported_files" => files(),
         "replica_inputs" => decisions(&[]),
         "yjs_update" => yjs_updates(),

@@ -12,7 +12,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use draft::Written;
+pub(super) use draft::Written;
 pub use history::replica_of;
 pub use history::{Step, history};
 
@@ -157,7 +157,7 @@ fn send_injured(choices: &mut Choices<'_>, tally: &mut Tally) {
 }
 
 /// Changes a byte, takes some away, or repeats some.
-fn injure(choices: &mut Choices<'_>, update: &mut Vec<u8>) {
+pub(super) fn injure(choices: &mut Choices<'_>, update: &mut Vec<u8>) {
     let at = choices.index(update.len() + 1);
     let to = at + choices.index((update.len() - at).min(8) + 1);
     match (choices.below(6), update.get_mut(at)) {

@@ -1,5 +1,6 @@
 //! Plays simulated worlds: `sim --seeds 200 --seed 1 --family all`.
 
+use std::fmt;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use syncline_core::entry::Family;
-use syncline_tests::sim::{Counts, Failure, Plant, Report, Run};
+use syncline_tests::sim::{Cast, Counts, Failure, Plant, Report, Run};
 
 /// How many worlds are played at a time.
 const THREADS: usize = 2;
@@ -24,7 +25,7 @@ struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What documents are made of
+    /// What documents are made of, or that there are guests
     #[arg(long, value_enum, default_value_t = Families::All)]
     family: Families,
     /// Go on after a failure
@@ -40,16 +41,18 @@ enum Families {
     Yjs,
     Automerge,
     Toy,
+    Guests,
     All,
 }
 
 impl Families {
-    fn list(self) -> Vec<Family> {
+    fn list(self) -> Vec<Cast> {
         match self {
-            Self::Yjs => vec![Family::Yjs],
-            Self::Automerge => vec![Family::Automerge],
-            Self::Toy => vec![Family::Toy],
-            Self::All => vec![Family::Toy, Family::Yjs, Family::Automerge],
+            Self::Yjs => vec![Cast::Replicas(Family::Yjs)],
+            Self::Automerge => vec![Cast::Replicas(Family::Automerge)],
+            Self::Toy => vec![Cast::Replicas(Family::Toy)],
+            Self::Guests => vec![Cast::Guests],
+            Self::All => Cast::ALL.to_vec(),
         }
     }
 }
@@ -71,35 +74,42 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let good = match &arguments.plant {
         Some(plants) => plants.0.iter().all(|(name, plant)| finds(&arguments, name, *plant)),
-        None => arguments.family.list().into_iter().all(|family| holds(&arguments, family)),
+        None => arguments.family.list().into_iter().all(|cast| holds(&arguments, cast)),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether every world of a family holds.
-fn holds(arguments: &Arguments, family: Family) -> bool {
+fn holds(arguments: &Arguments, cast: Cast) -> bool {
     let begun = Instant::now();
     let stop = !arguments.keep_going;
-    let (counts, failures, played) = play(arguments, family, None, stop, |failure| eprintln!("{failure}\n"));
+    let world = |seed| Run { seed, cast, plant: None };
+    let (counts, failures, played) = play(arguments, cast, world, stop, |failure| eprintln!("{failure}\n"));
     let seconds = begun.elapsed().as_secs_f64();
     println!(
-        "{family}: {played} seeds from {} in {seconds:.1} s, {:.0} a second",
+        "{cast}: {played} seeds from {} in {seconds:.1} s, {:.0} a second",
         arguments.seed,
         played as f64 / seconds
     );
     print!("{counts}");
     if failures > 0 {
-        println!("{family}: {failures} seeds FAILED");
+        println!("{cast}: {failures} seeds FAILED");
     }
     failures == 0
 }
 
-/// Whether a planted defect is found. Each is a matter of the replicas, not of the CRDT.
+/// Whether a planted defect is found.
 fn finds(arguments: &Arguments, name: &str, plant: Plant) -> bool {
     let mut found = None;
-    let (_, failures, played) = play(arguments, Family::Toy, Some(plant), true, |failure| {
-        found = Some(failure.reason.clone());
-    });
+    let (_, failures, played) = play(
+        arguments,
+        name,
+        |seed| plant.world(seed),
+        true,
+        |failure| {
+            found = Some(failure.reason.clone());
+        },
+    );
     match found {
         Some(reason) => println!("{name}: found within {played} seeds: {reason}"),
         None => println!("{name}: NOT FOUND in {played} seeds"),
@@ -109,8 +119,8 @@ fn finds(arguments: &Arguments, name: &str, plant: Plant) -> bool {
 
 fn play(
     arguments: &Arguments,
-    family: Family,
-    plant: Option<Plant>,
+    name: impl fmt::Display,
+    world: impl Fn(u64) -> Run + Send + Copy,
     stop_at_failure: bool,
     mut on_failure: impl FnMut(&Failure),
 ) -> (Counts, u64, u64) {
@@ -121,7 +131,7 @@ fn play(
     std::thread::scope(|scope| {
         for _ in 0..THREADS.min(usize::try_from(arguments.seeds).unwrap_or(THREADS)) {
             let (results, next, stop) = (results.clone(), &next, &stop);
-            scope.spawn(move || player(next, end, stop, &results, |seed| Run { seed, family, plant }.play()));
+            scope.spawn(move || player(next, end, stop, &results, |seed| world(seed).play()));
         }
         drop(results);
         for result in finished {
@@ -136,7 +146,7 @@ fn play(
                 Err(_) => {}
             }
             if played % SHOWN_EVERY == 0 {
-                eprintln!("{family}: {played} of {} seeds", arguments.seeds);
+                eprintln!("{name}: {played} of {} seeds", arguments.seeds);
             }
         }
     });

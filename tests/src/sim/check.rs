@@ -13,6 +13,7 @@ use syncline_core::time::Time;
 use syncline_core::value::Value;
 
 use super::disk::Disk;
+use super::guests::Client;
 use super::network::{NodeId, Route, connection};
 use super::options::Uplink;
 use super::store::Work;
@@ -34,6 +35,7 @@ impl World {
         self.plan_faults();
         self.plans.plan(300, Happening::Edit);
         self.plans.plan(700, Happening::Read);
+        self.invite();
         self.run_until(self.options.duration)?;
         let survivors = self.calm_down()?;
         self.settle()?;
@@ -167,6 +169,10 @@ impl World {
                 return Some(reason);
             }
         }
+        let away = |guest: &Client| guest.line.is_none() || guest.saved < guest.edits.len();
+        if let Some(guest) = self.guests.all.iter().position(away) {
+            return Some(format!("guest {guest} has edits that are not saved, or no line"));
+        }
         self.documents.keys().find_map(|doc| self.divided(doc))
     }
 
@@ -204,6 +210,10 @@ impl World {
         let mut texts =
             clients.filter_map(|(id, node)| Some((id, read(node.replica.as_ref()?.document(doc)?))));
         let (first, text) = texts.next()?;
+        let guests = self.guests.all.iter().filter(|guest| guest.doc == *doc);
+        if let Some(theirs) = guests.map(|guest| read(&*guest.document)).find(|theirs| *theirs != text) {
+            return Some(format!("a guest and node {first} read {doc} differently:\n{theirs}\n{text}"));
+        }
         let (other, theirs) = texts.find(|(_, theirs)| *theirs != text)?;
         Some(format!("nodes {first} and {other} read {doc} differently:\n{text}\n{theirs}"))
     }
@@ -324,7 +334,7 @@ impl World {
     /// What must be there, and which values may be there or not: those that were put by several entries, as two
     /// copies of a store made the same refused edit again, and were removed by somebody who knew only one of them.
     fn expected(&self, doc: &DocId, have: &Have) -> Result<(Effects, BTreeSet<u64>), String> {
-        let mut effects = Effects::default();
+        let (mut effects, mut guests) = (Effects::default(), BTreeSet::new());
         let (mut removed, mut unclear) = (BTreeSet::new(), BTreeSet::new());
         for last in have.iter() {
             for counter in 1..=last.counter {
@@ -335,6 +345,7 @@ impl World {
                     continue;
                 }
                 effects.markers.extend(known.marker.map(|marker| (marker, 1)));
+                guests.extend(known.guests.iter().copied());
                 for put in known.operations.iter().filter_map(workload::unique_put) {
                     if effects.unique.insert(put, 1).is_some() {
                         unclear.insert(put);
@@ -343,6 +354,15 @@ impl World {
                 removed.extend(known.operations.iter().filter_map(workload::unique_removed));
                 known.operations.iter().for_each(|operation| effects.count(operation));
             }
+        }
+        // However often a guest's edit came, and by whomever, it is one edit.
+        for edit in guests.into_iter().map(|index| &self.oracle.guest_edits[index]) {
+            effects.markers.insert(edit.marker, 1);
+            effects
+                .unique
+                .extend(edit.operations.iter().filter_map(workload::unique_put).map(|put| (put, 1)));
+            removed.extend(edit.operations.iter().filter_map(workload::unique_removed));
+            edit.operations.iter().for_each(|operation| effects.count(operation));
         }
         unclear.retain(|unique| removed.contains(unique));
         effects.unique.retain(|unique, _| !removed.contains(unique));

@@ -65,6 +65,7 @@ impl World {
         for app in node.apps.values_mut() {
             app.phase = Phase::Closed;
         }
+        self.close_rooms(id, None);
         self.oracle_on_disk(id)
     }
 
@@ -170,16 +171,26 @@ impl World {
                 }
                 Ok(())
             }
+            Event::Hosted { doc } => {
+                self.open_room(id, &doc);
+                Ok(())
+            }
+            Event::Built { doc } | Event::Durable { doc, .. } => {
+                self.plan_news(id, &doc);
+                Ok(())
+            }
+            Event::Store { fault } => {
+                if fault.is_some() {
+                    self.close_rooms(id, None);
+                }
+                Ok(())
+            }
             Event::InSync { .. }
             | Event::Compacted { .. }
             | Event::Described { .. }
             | Event::Created { .. }
-            | Event::Hosted { .. }
-            | Event::Built { .. }
             | Event::Present { .. }
-            | Event::Durable { .. }
-            | Event::GaveUp { .. }
-            | Event::Store { .. } => Ok(()),
+            | Event::GaveUp { .. } => Ok(()),
         }
     }
 
@@ -206,6 +217,7 @@ impl World {
         let DocumentError::Store { .. } = error else {
             return Err(format!("node {id} cannot have {doc}: {error}"));
         };
+        self.close_rooms(id, Some(&doc));
         if let Some(app) = self.nodes[id].apps.get_mut(&doc) {
             app.phase = Phase::Closed;
             self.plan_inside(self.now + RETRY, id, Local::Open(doc));

@@ -172,6 +172,11 @@ impl World {
     /// Copies a node's disk away, or brings such a copy back.
     fn restore(&mut self) -> Result<bool, String> {
         let id = self.random.index(self.nodes.len());
+        // What a relay has lost that replicas wrote comes back from guests, under names that it can no longer tell from forged
+        // ones: it refuses them, or the replica when that sends it again. No relay with guests can go back in time unharmed.
+        if self.nodes[id].relay && self.options.guests > 0 {
+            return Ok(false);
+        }
         if self.nodes[id].backups.is_empty() || self.random.chance(0.6) {
             let node = &mut self.nodes[id];
             node.backups.push((node.store.disk.clone(), node.saved.clone()));

@@ -68,6 +68,9 @@ pub(super) struct Options {
     pub batching: Batching,
     /// How much memory documents may take at relays.
     pub loaded_bytes: usize,
+    /// How many guests there are, and the mean milliseconds between two mishaps of theirs.
+    pub guests: usize,
+    pub guest_mishaps: u64,
 }
 
 impl Options {
@@ -100,6 +103,8 @@ impl Options {
             repeated: 0.0,
             batching: Batching::default(),
             loaded_bytes: usize::MAX,
+            guests: 0,
+            guest_mishaps: u64::MAX / 4,
         }
     }
 
@@ -109,6 +114,16 @@ impl Options {
         if chance.chance(0.15) {
             self.repeated = [0.002, 0.02, 0.1, 0.5][chance.index(4)];
         }
+    }
+
+    /// Has guests come to the relays.
+    pub fn draw_guests(&mut self, seed: u64) {
+        let mut random = Random::new(seed);
+        self.guests = 1 + random.index(4);
+        self.guest_mishaps = 1_000 << random.below(6);
+        // Guests write as often as all replicas together, and most of what happens is followed by work for each of them.
+        self.duration = self.duration.min(40_000);
+        self.edit_every = self.edit_every.max(400);
     }
 
     /// Makes boards and charts of the documents in every sixth world of which the family can hold them; none of those is a
@@ -185,6 +200,8 @@ impl fmt::Display for Options {
         write!(f, "compaction {:?} relay's {:?}, ", self.compaction, self.relay_compaction)?;
         write!(f, "forbidden {} poison {} late client {}, ", self.forbidden, self.poison, self.late_client)?;
         write!(f, "repeated frames {}, {:?}, ", self.repeated, self.batching)?;
-        write!(f, "memory of relays {}, faults {:?}", self.loaded_bytes, self.faults)
+        write!(f, "memory of relays {}, ", self.loaded_bytes)?;
+        write!(f, "{} guests, a mishap every {} ms, ", self.guests, self.guest_mishaps)?;
+        write!(f, "faults {:?}", self.faults)
     }
 }

@@ -10,6 +10,7 @@ use syncline_core::id::{DocId, EntryId, Epoch, Have, ReplicaId};
 use syncline_core::operation::Operation;
 use syncline_core::wire::decode_operations;
 
+use super::guest_edits::GuestEdit;
 use super::network::NodeId;
 use super::workload::{self, is_forbidden, is_poison};
 use super::world::World;
@@ -22,6 +23,8 @@ pub(super) struct Oracle {
     pub entries: BTreeMap<(DocId, EntryId), Known>,
     /// The entries that carry each edit; more than one if it was made again after a refusal.
     carriers: BTreeMap<u64, Vec<(DocId, EntryId)>>,
+    /// Every edit of a guest.
+    pub guest_edits: Vec<GuestEdit>,
     /// What was ever on the disk of a relay.
     at_relays: BTreeMap<DocId, Have>,
     /// How far each log has ever been on disk, and whose it is; `None` if the log was copied or restored.
@@ -45,6 +48,8 @@ pub(super) struct Known {
     entry: Arc<Entry>,
     pub operations: Vec<Operation>,
     pub marker: Option<u64>,
+    /// Which edits of guests it holds.
+    pub guests: Vec<usize>,
 }
 
 impl Oracle {
@@ -101,7 +106,7 @@ impl Oracle {
         known.flat_map(|known| &known.operations).any(|operation| is_forbidden(operation.path()))
     }
 
-    fn was_at_relay(&self, doc: &DocId, marker: u64) -> bool {
+    pub fn was_at_relay(&self, doc: &DocId, marker: u64) -> bool {
         self.holds(self.at_relays.get(doc), marker)
     }
 
@@ -124,10 +129,14 @@ impl Oracle {
         if let Some(marker) = marker {
             self.carriers.entry(marker).or_default().push(key.clone());
         }
+        let guests = self.guest_edits_in(doc, &entry.body);
+        for index in &guests {
+            self.carriers.entry(self.guest_edits[*index].marker).or_default().push(key.clone());
+        }
         if let (Body::Update(_), true) = (&entry.body, operations.is_empty()) {
             return Err(format!("{} of {doc} has no author", entry.id));
         }
-        self.entries.insert(key, Known { entry: entry.clone(), operations, marker });
+        self.entries.insert(key, Known { entry: entry.clone(), operations, marker, guests });
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 use serde_json::Value as Json;
 
+use syncline_core::entry::Family;
 use syncline_core::event::{Input, Write};
 use syncline_core::id::{DocId, EntryId, WriteId};
 use syncline_core::wire::{Codec, Encoded, Frame, Message};
@@ -11,6 +12,7 @@ use syncline_core::wire::{Codec, Encoded, Frame, Message};
 use super::network::{LinkId, NodeId, STRANGER, connection};
 use super::store::Request;
 use super::world::World;
+use super::{Cast, Run};
 
 /// A kind of planted defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +29,28 @@ pub enum Plant {
     CounterReused,
     /// A snapshot leaves out what was deleted.
     DeleteForgotten,
+    /// A guest is told that its edits are saved before they are on disk.
+    AnswerBeforeCommit,
 }
 
 impl Plant {
     /// Every kind, with its name on the command line.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("ack-before-commit", Self::AckBeforeCommit),
         ("cursor-before-entries", Self::CursorBeforeEntries),
         ("drop-on-reconnect", Self::DropOnReconnect),
         ("echo-as-ack", Self::EchoAsAck),
         ("counter-reused", Self::CounterReused),
         ("delete-forgotten", Self::DeleteForgotten),
+        ("answer-before-commit", Self::AnswerBeforeCommit),
     ];
+
+    /// A world in which it shows. All but those that concern guests are a matter of the replicas, not of the CRDT.
+    #[must_use]
+    pub fn world(self, seed: u64) -> Run {
+        let cast = if self == Self::AnswerBeforeCommit { Cast::Guests } else { Cast::Replicas(Family::Toy) };
+        Run { seed, cast, plant: Some(self) }
+    }
 }
 
 impl World {
@@ -73,9 +85,13 @@ impl World {
             Some(Plant::DropOnReconnect) => Ok(self.without_first_entries(link, side, frame)),
             Some(Plant::EchoAsAck) => self.acknowledge_echo(link, side, &frame).map(|()| frame),
             Some(Plant::DeleteForgotten) => Ok(rewrite(&frame, |message| Some(without_tombstones(message)))),
-            Some(Plant::AckBeforeCommit | Plant::CursorBeforeEntries | Plant::CounterReused) | None => {
-                Ok(frame)
-            }
+            Some(
+                Plant::AckBeforeCommit
+                | Plant::CursorBeforeEntries
+                | Plant::CounterReused
+                | Plant::AnswerBeforeCommit,
+            )
+            | None => Ok(frame),
         }
     }
 

@@ -11,6 +11,7 @@ use syncline_core::wire::{Codec, Frame, Message};
 
 use super::disk::Disk;
 use super::fault::{Counts, Fault};
+use super::guests::{Guests, Visit};
 use super::network::{LinkId, Network, NodeId, RouteId, STRANGER, connection, link_of};
 use super::node::Node;
 use super::options::Options;
@@ -23,6 +24,9 @@ use super::workload::is_forbidden;
 
 /// What a relay says to whoever writes where it does not want it.
 pub(super) const FORBIDDEN_REASON: &str = "nobody writes there";
+
+/// Most happenings in a world; a hundred thousand are many.
+const MAX_STEPS: u64 = 300_000;
 
 /// Something that will happen.
 pub(super) enum Happening {
@@ -46,6 +50,8 @@ pub(super) enum Happening {
     Arrive(LinkId, usize, Frame),
     /// A side learns that the link is gone.
     Lost(LinkId, usize),
+    /// Something between guests and relays.
+    Visit(Visit),
 }
 
 /// What happens inside a process.
@@ -67,6 +73,7 @@ pub(super) struct World {
     pub plans: Queue<Happening>,
     pub nodes: Vec<Node>,
     pub network: Network,
+    pub guests: Guests,
     pub oracle: Oracle,
     pub options: Options,
     pub documents: BTreeMap<DocId, Spec>,
@@ -118,6 +125,7 @@ impl World {
             plans: Queue::default(),
             nodes: Vec::new(),
             network: Network::new(chance),
+            guests: Guests::default(),
             oracle: Oracle::default(),
             documents: documents.zip(options.specs.iter().copied()).collect(),
             options,
@@ -160,6 +168,9 @@ impl World {
         while let Some((time, happening)) = self.plans.next_before(end) {
             self.now = self.now.max(time);
             self.steps += 1;
+            if self.steps > MAX_STEPS {
+                return Err("it does not come to an end".to_owned());
+            }
             self.happen(happening)?;
         }
         self.now = end;
@@ -182,6 +193,7 @@ impl World {
             Happening::Writable(link, side) => self.writable(link, side),
             Happening::Arrive(link, side, frame) => self.arrive(link, side, frame),
             Happening::Lost(link, side) => self.lost(link, side),
+            Happening::Visit(visit) => self.visit(visit),
         }
     }
 
@@ -193,7 +205,12 @@ impl World {
             Happening::Writable(link, side)
             | Happening::Arrive(link, side, _)
             | Happening::Lost(link, side) => self.network.links.get(link)?.ends[*side].node,
-            Happening::Strike(_)
+            Happening::Visit(Visit::News(node, _)) => *node,
+            Happening::Visit(Visit::ToRelay(guest, line, _) | Visit::Left(guest, line)) => {
+                self.guests.relay_of(*guest, *line)
+            }
+            Happening::Visit(_)
+            | Happening::Strike(_)
             | Happening::Edit
             | Happening::Read
             | Happening::Start(_)

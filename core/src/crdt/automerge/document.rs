@@ -272,9 +272,13 @@ impl Actors {
         actors
     }
 
+    /// Takes note of a change. It may have come before: guests bring what others have brought already.
     fn insert(&mut self, actor: &ActorId, seq: u64, last_op: u64) {
         let last_op = u32::try_from(last_op).unwrap_or(u32::MAX);
-        self.progress.insert(actor.to_bytes().to_vec(), Progress { seq, last_op });
+        let known = self.progress.entry(actor.to_bytes().to_vec()).or_default();
+        if seq > known.seq {
+            *known = Progress { seq, last_op };
+        }
         self.highest_op = self.highest_op.max(last_op);
     }
 }

@@ -94,6 +94,13 @@ fn check_saved(document: &Automerge) {
     assert_eq!(read(document), read(&loaded));
 }
 
+/// A change that is not deflated, with one injury and the checksum that fits.
+pub fn injured_change(change: &[u8], injury: &[u8]) -> Vec<u8> {
+    let mut parts = Parts::of(change);
+    injury.chunks_exact(4).for_each(|injury| parts.injure(injury));
+    parts.assemble()
+}
+
 /// A verdict without its words.
 fn kind(verdict: &Result<(), GateError>) -> u8 {
     match verdict {

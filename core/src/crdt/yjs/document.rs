@@ -154,8 +154,13 @@ impl Yjs {
     }
 
     /// Checks an update that is too large for one entry, and cuts it.
-    pub(super) fn cut(&mut self, replicas: &Have, update: &[u8]) -> Result<Vec<Vec<u8>>, GateError> {
-        self.gate.cut(replicas, update)
+    pub(super) fn cut(
+        &mut self,
+        replicas: &Have,
+        update: &[u8],
+        full: usize,
+    ) -> Result<Vec<Vec<u8>>, GateError> {
+        self.gate.cut(replicas, update, full)
     }
 
     pub(super) fn check_alive(&self) -> Result<(), Damaged> {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use yrs::{ClientID, ReadTxn, StateVector, Transact, TransactionMut};
 
 use super::Yjs;
+use super::cut::FULL_PART_BYTES;
 use super::document::{caught, damaged};
 use super::reader::Reader;
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
@@ -23,12 +24,7 @@ impl Exchange for Yjs {
         if update.len() <= MAX_UPDATE_BYTES {
             return Ok(self.receive_part(replicas, update)?.into_iter().collect());
         }
-        let mut new = Vec::new();
-        for part in self.cut(replicas, update)? {
-            // What was found good as a whole is good in parts, or the document is no longer what it was.
-            new.extend(self.receive_part(replicas, &part).map_err(|error| damaged(error.to_string()))?);
-        }
-        Ok(new)
+        self.receive_in_parts(replicas, update, FULL_PART_BYTES)
     }
 
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError> {
@@ -39,11 +35,29 @@ impl Exchange for Yjs {
 }
 
 impl Yjs {
+    /// Merges an update in parts of that size. Returns what was new.
+    pub(crate) fn receive_in_parts(
+        &mut self,
+        replicas: &Have,
+        update: &[u8],
+        full: usize,
+    ) -> Result<Vec<Bytes>, ReceiveError> {
+        let mut new = Vec::new();
+        for part in self.cut(replicas, update, full)? {
+            // What was found good as a whole is good in parts, or the document is no longer what it was.
+            new.extend(self.receive_part(replicas, &part).map_err(|error| damaged(error.to_string()))?);
+        }
+        Ok(new)
+    }
+
     /// Merges an update that is small enough to be one entry. Returns what was new.
     fn receive_part(&mut self, replicas: &Have, update: &[u8]) -> Result<Option<Bytes>, ReceiveError> {
         self.admit(&Writer::Foreign(replicas), update)?;
         let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
-        Ok(self.integrate_and(&[update], new)?.map(Bytes::from))
+        let new = self.integrate_and(&[update], new)?;
+        // The library writes down once more what was deleted when it came, which can make an update too large for an entry.
+        let shorter = |new: Vec<u8>| if new.len() <= update.len() { new } else { update.to_vec() };
+        Ok(new.map(shorter).map(Bytes::from))
     }
 }
 
@@ -59,4 +73,23 @@ pub(super) fn state_vector(bytes: &[u8]) -> Result<StateVector, GateError> {
         vector.set_max(ClientID::new(id.client), id.clock);
     }
     Ok(vector)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+    use crate::entry::Kind;
+
+    /// The library says of each block without content that it was deleted, also where the update did not.
+    #[test]
+    fn an_entry_is_no_larger_than_what_it_was_made_of() {
+        let blocks = [&[1, 1, 1, b'a', 1][..], &[0, 1]].concat().repeat(20);
+        let update = [&[1, 40, 7, 0], &blocks[..], &[0]].concat();
+        let mut document = Yjs::create(Kind::Tree);
+        let new = document.receive(Have::NONE, &update).unwrap();
+        assert_eq!(new.len(), 1);
+        assert!(new[0].len() <= update.len(), "{} of {}", new[0].len(), update.len());
+    }
 }

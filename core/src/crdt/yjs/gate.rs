@@ -191,12 +191,17 @@ impl YjsGate {
         verdict
     }
 
-    /// The order in which the blocks of an update of somebody else are integrated. Takes no note of it.
-    pub(super) fn order_of(&mut self, replicas: &Have, update: &[u8]) -> Result<Order, GateError> {
-        self.order = Some(Order::default());
+    /// The order in which the blocks of an update of somebody else are integrated, for parts of a size. Takes no note of it.
+    pub(super) fn order_of(
+        &mut self,
+        replicas: &Have,
+        update: &[u8],
+        full: usize,
+    ) -> Result<Order, GateError> {
+        self.order = Some(Order::new(full));
         let verdict = self.check(None, update).and_then(|()| self.check_strangers(replicas));
         self.roots.settle(false);
-        let order = self.order.take().unwrap_or_default();
+        let order = self.order.take().unwrap_or_else(|| Order::new(full));
         verdict.map(|()| order)
     }
 
