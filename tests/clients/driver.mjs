@@ -30,6 +30,7 @@ async function open(request) {
 const requests = {
   edit: (client, request) => client.edit(request),
   read: (client) => client.read(),
+  reread: (client) => client.reread(),
   load: (client, request) => client.load(request),
   state: (client) => client.state(),
   whole: (client, request) => client.whole(request),

@@ -202,6 +202,13 @@ export class AutomergeClient extends Client {
     return { json: canonical({ list: json(list, false), map: this.map(), text: this.text() }) };
   }
 
+  // The same from what the library would save. What it shows it keeps up to date by patches, and these go wrong at times:
+  // version 3.5 is then behind its own document, whose heads are those of everybody.
+  reread() {
+    const { list = [], map = {}, text = "" } = Automerge.load(Automerge.save(this.#handle.doc()));
+    return { json: canonical({ list: json(list, false), map: json(map, false), text: json(text, false) }) };
+  }
+
   load({ update }) {
     this.#repo.import(Buffer.from(update, "base64"), { docId: this.#handle.documentId });
     return {};

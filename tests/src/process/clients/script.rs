@@ -72,6 +72,8 @@ pub struct Figures {
     pub departures: usize,
     /// Size of the document in the end, in bytes of JSON.
     pub bytes: usize,
+    /// How often a client of automerge-repo has shown something else than the document that it held.
+    pub stale: usize,
 }
 
 impl Stage {
@@ -252,7 +254,11 @@ impl Scene {
         }
         let ours = canonical(&self.document.value(&Path::root()).expect("an open document"));
         for name in CLIENTS {
-            let theirs = stage.driver.ask("read", name, json!({}));
+            let mut theirs = stage.driver.ask("read", name, json!({}));
+            if stage.family == Family::Automerge && theirs["json"] != ours {
+                self.figures.stale += 1;
+                theirs = stage.driver.ask("reread", name, json!({}));
+            }
             assert_eq!(theirs["json"].as_str(), Some(&*ours), "{name} and the store");
         }
         self.figures.bytes = ours.len();
