@@ -153,10 +153,18 @@ impl Rooms {
             .unwrap_or_else(|| id.doc())
     }
 
-    /// Documents that the store holds, by which names clients of automerge-repo find them.
+    /// Documents that the store holds, by which names clients of automerge-repo find them. Where a document is called by the
+    /// id that stands for the name of another one, the other one is found, whichever came first.
     pub(crate) fn name(&self, docs: impl Iterator<Item = DocId>) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.extend(docs.map(|doc| (DocumentId::of(&doc), doc)));
+        for doc in docs {
+            let id = DocumentId::of(&doc);
+            if id.doc() == doc {
+                names.entry(id).or_insert(doc);
+            } else {
+                names.insert(id, doc);
+            }
+        }
     }
 
     /// Somebody waits for a document that is not there: the inbox hears under a number when it may be.
@@ -213,9 +221,14 @@ impl Rooms {
 
     /// A document cannot be used any more. Who asks for it again tries it again.
     pub(crate) fn fail(&self, doc: &DocId, error: &DocumentError) {
-        let room = self.lock().remove(doc);
-        if let Some(room) = room {
+        let mut rooms = self.lock();
+        let room = rooms.remove(doc);
+        if room.is_some() {
+            // Before another room can be there, which would be left without its document.
             self.node.with(|replica, _| replica.unhost(doc));
+        }
+        drop(rooms);
+        if let Some(room) = room {
             room.fail(error.clone());
         }
     }

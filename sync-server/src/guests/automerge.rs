@@ -57,11 +57,6 @@ impl Peers {
         here
     }
 
-    /// Whether a peer has a connection of its own.
-    fn is_here(&self, peer: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(peer)
-    }
-
     fn leave(&self, peer: &str, here: &Arc<Notify>) {
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.get(peer).is_some_and(|there| Arc::ptr_eq(there, here)) {
@@ -340,7 +335,7 @@ impl<'a> Session<'a> {
             if std::mem::take(&mut dialogue.asked) {
                 self.awaited.remove(&dialogue.id);
             }
-            dialogue.seat.room().durable_at(durable).await;
+            dialogue.seat.room().durable_at(durable).await?;
             let message = Writer::new(5, "sync", &self.guests.peer_id)
                 .text("targetId", &self.peer)
                 .text("documentId", &dialogue.id.to_string())
@@ -389,10 +384,8 @@ impl<'a> Session<'a> {
             let reason = format!("an ephemeral message may have {MAX_EPHEMERAL_BYTES} bytes");
             return Err(End::closed(Close::TOO_LARGE, reason));
         }
-        // Clients pass on what they hear, also to where it came from. Whoever is here speaks for himself, and the relay for
-        // those who speak another protocol.
-        let speaks = |sender: &str| self.guests.peers.is_here(sender) || sender.starts_with(OUTSIDE_PEERS);
-        if message.sender != self.peer && speaks(message.sender) {
+        // Clients pass on what they hear, also to where it came from. Everybody is heard under his own name alone.
+        if message.sender != self.peer {
             return Ok(());
         }
         if let Some(dialogue) = self.numbers.get(&id).and_then(|number| self.dialogues.get(number)) {

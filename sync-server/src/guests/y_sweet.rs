@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -22,10 +22,12 @@ use sha2::Sha256;
 use syncline::{DocId, Family, Principal};
 use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::line::{End, FORBIDDEN};
 use super::{Guests, MAX_MESSAGE_BYTES};
 use crate::auth::{Access, Denied};
+use crate::intake::{LARGE_MESSAGE_TIME, SMALL_MESSAGE_BYTES};
 use crate::relay::Shared;
 use crate::rooms::{EnterError, Seat, Visitor};
 
@@ -171,6 +173,15 @@ fn refused(headers: &HeaderMap, denied: Denied) -> Refused {
     Refused(status, denied.to_string())
 }
 
+/// An update, whose place among large messages is kept until it has been dealt with.
+async fn read_update(shared: &Shared, body: Body) -> Result<(Option<OwnedSemaphorePermit>, Bytes), Refused> {
+    let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < SMALL_MESSAGE_BYTES as u64);
+    let place = if is_small { None } else { shared.intake.place().await };
+    let slow = |_| Refused(StatusCode::REQUEST_TIMEOUT, "the update comes in too slowly".to_owned());
+    let reading = read_body(body, MAX_MESSAGE_BYTES);
+    Ok((place, tokio::time::timeout(LARGE_MESSAGE_TIME, reading).await.map_err(slow)??))
+}
+
 /// The body of a request that has little to say.
 async fn small(body: Body) -> Result<Bytes, Refused> {
     read_body(body, MAX_REQUEST_BYTES).await
@@ -310,7 +321,7 @@ async fn read(
     let seat = sit(&shared, &name, &access, false).await?;
     let missing = seat.room().difference(&[]).await.map_err(EnterError::from)?;
     let missing = missing.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    seat.room().durable_at(missing.offset).await;
+    seat.room().durable_at(missing.offset).await.map_err(EnterError::from)?;
     let update = missing.updates.first().cloned().unwrap_or_default();
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], update).into_response())
 }
@@ -329,8 +340,7 @@ async fn write(
             "this token may read the document and not write to it".to_owned(),
         ));
     }
-    let _place = shared.intake.place().await;
-    let update = read_body(body, MAX_MESSAGE_BYTES).await?;
+    let (_place, update) = read_update(&shared, body).await?;
     let mut seat = sit(&shared, &name, &access, true).await?;
     let contributed = seat.contribute(&update).await.map_err(EnterError::from)?.map_err(|error| {
         let status = match &error {
@@ -339,7 +349,7 @@ async fn write(
         };
         Refused(status, error.to_string())
     })?;
-    seat.room().durable_at(contributed.offset).await;
+    seat.room().durable_at(contributed.offset).await.map_err(EnterError::from)?;
     Ok(StatusCode::OK.into_response())
 }
 

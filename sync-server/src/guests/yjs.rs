@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
     /// for good, so that it takes nothing for arrived that is lost if the relay falls over.
     async fn on_vector(&mut self, vector: &[u8]) -> Result<(), End> {
         let missing = self.seat.join(vector).await??;
-        self.seat.room().durable_at(missing.offset).await;
+        self.seat.room().durable_at(missing.offset).await?;
         for (sync, update) in missing.answer() {
             self.line.send_parts(sync.head(), update).await?;
         }
@@ -204,6 +204,8 @@ impl<'a> Session<'a> {
         if update.first() == Some(&0) {
             return Ok(());
         }
+        // It is not told that this has arrived, nor anything that it says later.
+        self.sent = u64::MAX;
         let mut frame = Vec::new();
         write_denied("this token may read the document and not write to it", &mut frame);
         self.line.send(frame).await
@@ -225,7 +227,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 Sent::Whole(missing) => {
-                    self.seat.room().durable_at(missing.offset).await;
+                    self.seat.room().durable_at(missing.offset).await?;
                     for (sync, update) in missing.updates() {
                         self.line.send_parts(sync.head(), update).await?;
                     }

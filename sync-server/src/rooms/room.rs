@@ -186,11 +186,14 @@ impl Room {
         *self.durable.borrow()
     }
 
-    /// Waits until the log is on disk up to an offset.
-    pub(crate) async fn durable_at(&self, offset: u64) {
+    /// Waits until the log is on disk up to an offset, or the room cannot be used any more.
+    pub(crate) async fn durable_at(&self, offset: u64) -> Result<(), DocumentError> {
         let mut durable = self.durable.subscribe();
-        // The sender lives as long as this room.
-        _ = durable.wait_for(|durable| *durable >= offset).await;
+        tokio::select! {
+            // The sender lives as long as this room.
+            _ = durable.wait_for(|durable| *durable >= offset) => Ok(()),
+            error = self.failed() => Err(error),
+        }
     }
 
     /// Something may have come to the log: makes pieces of it.

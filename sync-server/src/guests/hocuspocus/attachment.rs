@@ -157,7 +157,7 @@ impl Attachment {
                     }
                 }
                 Sent::Whole(missing) => {
-                    seated.seat.room().durable_at(missing.offset).await;
+                    seated.seat.room().durable_at(missing.offset).await?;
                     for (sync, update) in missing.updates() {
                         line.send_parts(Frame::sync_head(address, &sync), update).await?;
                     }
@@ -180,7 +180,7 @@ impl Seated {
     async fn on_vector(&mut self, line: &mut Line, address: &str, vector: &[u8]) -> Result<(), End> {
         self.ask(line, address).await?;
         let missing = self.seat.join(vector).await??;
-        self.seat.room().durable_at(missing.offset).await;
+        self.seat.room().durable_at(missing.offset).await?;
         for (sync, update) in missing.answer() {
             line.send_parts(Frame::sync_head(address, &sync), update).await?;
         }
