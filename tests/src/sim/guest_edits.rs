@@ -66,13 +66,14 @@ impl Oracle {
     /// Which edits of guests are in an entry.
     pub fn guest_edits_in(&self, doc: &DocId, body: &Body) -> Vec<usize> {
         let Body::Foreign(update) = body else { return Vec::new() };
-        let blocks = inserted(update).unwrap_or_default();
+        let edits = || self.guest_edits.iter().enumerate().filter(|(_, edit)| edit.doc == *doc);
+        let has_blocks = edits().any(|(_, edit)| matches!(edit.mark, Mark::Block(_)));
+        let blocks = if has_blocks { inserted(update).unwrap_or_default() } else { IdSet::default() };
         let holds = |edit: &GuestEdit| match &edit.mark {
             Mark::Block(first) => blocks.contains(first),
             Mark::Change(change) => update.windows(change.len()).any(|window| window == change),
         };
-        let edits = self.guest_edits.iter().enumerate();
-        edits.filter(|(_, edit)| edit.doc == *doc && holds(edit)).map(|(index, _)| index).collect()
+        edits().filter(|(_, edit)| holds(edit)).map(|(index, _)| index).collect()
     }
 }
 
