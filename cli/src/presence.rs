@@ -83,7 +83,7 @@ fn place(at: &str) -> Result<(Path, usize), Failure> {
 }
 
 async fn follow(global: &Global, document: &Document, session: &Session) -> Result<(), Failure> {
-    let mut changes = document.watch_present();
+    let (mut changes, mut edits) = (document.watch_present(), document.changes());
     let mut before = BTreeMap::new();
     loop {
         let now = seen(document);
@@ -96,6 +96,8 @@ async fn follow(global: &Global, document: &Document, session: &Session) -> Resu
         let ended = document.ended();
         tokio::select! {
             _ = changes.next() => {}
+            // Places move with what is written in front of them.
+            _ = edits.next() => {}
             error = ended => return Err(error.into()),
         }
     }

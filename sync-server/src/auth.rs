@@ -12,7 +12,7 @@ use syncline::{DocId, Principal};
 use syncline_core::visitor::{self as rights, Visitor};
 use thiserror::Error;
 
-use crate::digits;
+use crate::{digits, head};
 
 /// The name of whoever connects where no tokens are asked for.
 const ANYBODY: &str = "anybody";
@@ -151,6 +151,13 @@ impl Auth {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.tokens.is_none()
+    }
+
+    /// Why a page may not speak to this relay that says that it comes from there: where no token is asked for, any page that
+    /// somebody opens on this machine could.
+    pub(crate) fn keeps_page_out(&self, origin: Option<&str>) -> Option<String> {
+        let origin = origin.filter(|origin| self.is_open() && !head::is_local(origin))?;
+        Some(format!("pages of {origin} may speak only to a relay that asks for tokens: see --auth\n"))
     }
 
     /// Whether somebody who shows this token, or none, is known here at all.

@@ -1,5 +1,6 @@
 //! The head of a request, read at the socket, and the answer that turns a socket into a WebSocket.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -42,6 +43,8 @@ pub struct Upgrade {
     pub subprotocols: Vec<String>,
     /// The token that it shows in a header, as `Authorization: Bearer`.
     pub token: Option<String>,
+    /// Where the page comes from that asks, if a browser says so.
+    pub origin: Option<String>,
 }
 
 /// The connection is dropped.
@@ -94,7 +97,8 @@ fn parse(bytes: &[u8]) -> Result<Option<Wants>, HeadError> {
             let subprotocols = items(&request, "sec-websocket-protocol")
                 .filter_map(|item| std::str::from_utf8(item).ok().map(ToOwned::to_owned));
             let (key, subprotocols) = (key.to_vec(), subprotocols.collect());
-            let upgrade = Upgrade { key, subprotocols, token: token(&request) };
+            let origin = field(&request, "origin").map(|origin| String::from_utf8_lossy(origin).into_owned());
+            let upgrade = Upgrade { key, subprotocols, token: token(&request), origin };
             Wants::WebSocket { target, upgrade, length }
         }
         _ => Wants::Http,
@@ -107,6 +111,18 @@ pub const SYNC_PATH: &str = "/sync";
 /// Whether somebody answers there who speaks over WebSockets.
 fn speaks(target: &str) -> bool {
     target.split('?').next() == Some(SYNC_PATH) || Endpoint::of(target).is_some()
+}
+
+/// Whether a page comes from this machine, as far as its origin (RFC 6454) tells.
+pub fn is_local(origin: &str) -> bool {
+    let Some((_, authority)) = origin.split_once("://") else { return false };
+    let host = match authority.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    let is_loopback = |address: IpAddr| address.is_loopback();
+    host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(is_loopback)
 }
 
 /// RFC 6750, section 2.1.
@@ -159,8 +175,17 @@ pub async fn accept_upgrade(
 
 /// Answers `401 Unauthorized`, for this reason.
 pub async fn refuse(stream: &mut TcpStream, reason: &str) {
+    answer(stream, "401 Unauthorized\r\nwww-authenticate: Bearer", reason).await;
+}
+
+/// Answers `403 Forbidden`, for this reason.
+pub async fn forbid(stream: &mut TcpStream, reason: &str) {
+    answer(stream, "403 Forbidden", reason).await;
+}
+
+async fn answer(stream: &mut TcpStream, status: &str, reason: &str) {
     let answer = format!(
-        "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\ncontent-type: text/plain\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n{reason}",
         reason.len()
     );
@@ -183,6 +208,7 @@ mod tests {
             key: b"dGhlIHNhbXBsZSBub25jZQ==".to_vec(),
             subprotocols: vec!["other".to_owned(), "syncline".to_owned()],
             token: Some("t0ken".to_owned()),
+            origin: None,
         };
         let (target, length) = ("/sync?x=1".to_owned(), UPGRADE.len());
         assert_eq!(wants, Some(Wants::WebSocket { target, upgrade, length }));
@@ -196,5 +222,28 @@ mod tests {
         assert_eq!(parse(old.as_bytes()).unwrap(), Some(Wants::Http));
         assert_eq!(parse(&UPGRADE.as_bytes()[..40]).unwrap(), None);
         assert!(parse(b"\x16\x03\x01\x02\x00\x01").is_err());
+    }
+
+    #[test]
+    fn pages_of_this_machine_are_told_from_others() {
+        for local in [
+            "http://localhost:3000",
+            "http://127.0.0.1",
+            "https://[::1]:8080",
+            "http://app.localhost",
+            "tauri://localhost",
+        ] {
+            assert!(is_local(local), "{local}");
+        }
+        for other in [
+            "https://example.org",
+            "null",
+            "",
+            "http://localhost.example.org",
+            "http://127.0.0.1.example.org",
+            "file://",
+        ] {
+            assert!(!is_local(other), "{other}");
+        }
     }
 }

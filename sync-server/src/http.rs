@@ -59,6 +59,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/sync", get(upgrade_required))
         .merge(y_sweet::router())
         .layer(axum::middleware::from_fn(misdirected))
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), at_home))
         .layer(axum::middleware::map_response(secured))
         .with_state(shared)
 }
@@ -71,6 +72,16 @@ async fn misdirected(request: Request, next: Next) -> Response {
         true => (StatusCode::NOT_FOUND, format!("clients connect at /sync, not at {path}; {OTHERS}\n"))
             .into_response(),
         false => next.run(request).await,
+    }
+}
+
+/// Where no token is asked for, pages from elsewhere are turned away, as WebSockets are.
+async fn at_home(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let origin =
+        request.headers().get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
+    match shared.guests.auth.keeps_page_out(origin.as_deref()) {
+        Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
+        None => next.run(request).await,
     }
 }
 

@@ -314,6 +314,10 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             let leftover = head.bytes.get(length..).unwrap_or_default().to_vec();
             drop(head.bytes);
             let endpoint = Endpoint::of(&target);
+            if let Some(reason) = shared.guests.auth.keeps_page_out(upgrade.origin.as_deref()) {
+                tracing::info!(%peer, reason, "a page is turned away");
+                return head::forbid(&mut stream, &reason).await;
+            }
             let visitor = match (&endpoint, shared.guests.auth.visitor(upgrade.token.as_deref())) {
                 (None, Err(denied)) => return head::refuse(&mut stream, &denied.to_string()).await,
                 (None, Ok(visitor)) => visitor,

@@ -317,12 +317,12 @@ async fn an_update_with_gaps_is_answered_by_the_question_what_is_held_and_counte
     let updates = [1, 2, 3].map(|value| put(&doc, "eve", value));
     let skipping = merge_updates_v1([&updates[0], &updates[2]]).unwrap();
     let mut client = Client::seated(&scene, "").await;
-    for gapped in [&updates[1], &skipping] {
-        client.say(DOC, &Sync::Update { update: gapped }).await;
-        let first = client.hear(DOC, |said| matches!(said, Said::Question | Said::Taken(_))).await;
-        assert_eq!(first, Said::Question);
-        scene.is_untouched().await;
-    }
+    client.say(DOC, &Sync::Update { update: &updates[1] }).await;
+    let first = client.hear(DOC, |said| matches!(said, Said::Question | Said::Taken(_))).await;
+    assert_eq!(first, Said::Question);
+    // It has been asked already.
+    client.say(DOC, &Sync::Update { update: &skipping }).await;
+    scene.is_untouched().await;
     client.say(DOC, &Sync::Step2 { update: &whole(&doc) }).await;
     for _ in 0..3 {
         assert!(client.taken(DOC).await);

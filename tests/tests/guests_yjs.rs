@@ -7,7 +7,7 @@ use syncline_core::protocol::y_websocket::{Message, Sync};
 use syncline_core::random::Random;
 use syncline_tests::process::guests::scene::{DOC, Scene, target};
 use syncline_tests::process::guests::yjs::{
-    Editor, asks, awareness, denied, put, shown, sync, update, whole,
+    Editor, asks, awareness, denied, erase, put, shown, sync, update, whole,
 };
 use syncline_tests::process::guests::{Goodbye, Guest, MAX_MESSAGE_BYTES};
 use syncline_tests::process::terminal::Terminal;
@@ -98,7 +98,13 @@ async fn who_may_only_read_hears_of_everything_and_is_told_that_his_edits_are_no
     let room = target(ROOM, Some(&eve));
     let mut eve_at = Editor::join(scene.address(), &room).await;
     let forbidden = "this token may read the document and not write to it";
-    for message in [update(&put(&Doc::new(), "eve", 1)), sync(&Sync::Step2 { update: &eve_at.whole() })] {
+    // What is here already is not written, so she may say it.
+    let held = sync(&Sync::Step2 { update: &eve_at.whole() });
+    eve_at.guest().say(held).await;
+    let erased = erase(&eve_at.whole(), "n");
+    for message in
+        [update(&put(&Doc::new(), "eve", 1)), update(&erased), sync(&Sync::Step2 { update: &erased })]
+    {
         eve_at.guest().say(message).await;
         assert_eq!(eve_at.wait_for(denied).await, forbidden);
     }

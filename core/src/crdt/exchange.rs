@@ -24,6 +24,9 @@ pub trait Exchange: Crdt {
     /// for nothing. Deletions are always part of it, as versions of Yjs tell nothing of them.
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError>;
 
+    /// Whether all of an update is held already, deletions included. What is malformed is refused.
+    fn holds(&mut self, update: &[u8]) -> Result<bool, ReceiveError>;
+
     /// The document as one of Automerge, whose sync protocol needs more of it.
     fn automerge(&mut self) -> Option<&mut Automerge> {
         None

@@ -16,11 +16,12 @@ use syncline::Family;
 use syncline_core::event::DocumentError;
 use tokio::time::{Instant, sleep_until};
 
-use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART};
+use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART, UNAUTHORIZED};
 use super::yjs::{EXPIRY_TICK, KEEPALIVE, PRESENCE_TICK};
 use super::{Guests, Visit};
+use crate::auth::Access;
 use crate::rooms::{Inbox, Visitor};
-use attachment::{Attachment, Seated};
+use attachment::{Attachment, MAX_WAITING_FRAME_BYTES, MAX_WAITING_FRAMES, Seated};
 use syncline_core::protocol::hocuspocus::{Auth, Body, Frame, is_ping, pong};
 
 /// Most documents that one connection may have attached, or wants to.
@@ -145,6 +146,9 @@ impl<'a> Session<'a> {
     /// The client shows a token for a document: lets it in, or tells it why not. It may show another one then.
     async fn on_token(&mut self, number: Option<usize>, address: &str, token: &str) -> Result<(), End> {
         let number = match number {
+            Some(number) if self.attachments.get(&number).is_some_and(Attachment::is_seated) => {
+                return self.on_renewal(number, address, token).await;
+            }
             Some(number) => number,
             None => self.attach(address)?,
         };
@@ -166,11 +170,30 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    async fn seat(&self, number: usize, address: &str, token: &str) -> Result<Seated, String> {
+    /// The client shows a token for a document that it is let in to, and stays there if it is good.
+    async fn on_renewal(&mut self, number: usize, address: &str, token: &str) -> Result<(), End> {
+        match (self.access(address, token), self.attachments.get_mut(&number)) {
+            (Ok((_, access)), Some(attachment)) => attachment.renew(self.line, access.may_write).await,
+            (Ok(_), None) => Ok(()),
+            (Err(reason), _) => {
+                tracing::info!(peer = self.visit.peer, address, reason, "a client is no longer let in");
+                self.detach(number);
+                self.line.send(Frame::denied(address, &reason)).await
+            }
+        }
+    }
+
+    /// The document of an address, and what somebody may do there who shows this token.
+    fn access(&self, address: &str, token: &str) -> Result<(DocId, Access), String> {
         let name = address.split('\0').next().unwrap_or_default();
         let doc = DocId::new(name).map_err(|error| format!("the document: {error}"))?;
         let token = (!token.is_empty()).then_some(token);
         let access = self.guests.auth.access(token, &doc).map_err(|denied| denied.to_string())?;
+        Ok((doc, access))
+    }
+
+    async fn seat(&self, number: usize, address: &str, token: &str) -> Result<Seated, String> {
+        let (doc, access) = self.access(address, token)?;
         let visitor = Visitor { author: access.principal, inbox: self.inbox.clone(), number };
         let entered = self.guests.rooms.enter(&doc, Family::Yjs, access.may_write, visitor).await;
         let seat = entered.map_err(|error| error.to_string())?;
@@ -181,13 +204,21 @@ impl<'a> Session<'a> {
     async fn on_attached(&mut self, number: usize, bytes: &[u8], body: Body<'_>) -> Result<(), End> {
         let Some(attachment) = self.attachments.get_mut(&number) else { return Ok(()) };
         if !attachment.is_seated() {
-            return match attachment.wait(bytes) {
-                true => Ok(()),
-                false => Err(End::closed(FORBIDDEN, "too much was sent before a token was shown")),
-            };
+            attachment.wait(bytes);
+            return self.bound_waiting();
         }
         let heard = attachment.hear(self.line, body).await;
         self.or_close(number, heard).await
+    }
+
+    /// What waits for tokens is bounded for all documents together.
+    fn bound_waiting(&self) -> Result<(), End> {
+        let waits = self.attachments.values().map(Attachment::waits);
+        let (frames, bytes) = waits.fold((0, 0), |(frames, bytes), one| (frames + one.0, bytes + one.1));
+        match frames <= MAX_WAITING_FRAMES && bytes <= MAX_WAITING_FRAME_BYTES {
+            true => Ok(()),
+            false => Err(End::closed(FORBIDDEN, "too much was sent before a token was shown")),
+        }
     }
 
     async fn on_news(&mut self, news: BTreeSet<usize>) -> Result<(), End> {
@@ -226,6 +257,10 @@ impl<'a> Session<'a> {
     }
 
     async fn on_tick(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        if self.attachments.values().any(|attachment| attachment.is_late(now)) {
+            return Err(End::closed(UNAUTHORIZED, "no token was shown in time"));
+        }
         let failed = |(number, attachment): (&usize, &Attachment)| Some((*number, attachment.failure()?));
         let failures: Vec<(usize, DocumentError)> = self.attachments.iter().filter_map(failed).collect();
         for (number, error) in failures {

@@ -201,8 +201,11 @@ impl<'a> Session<'a> {
 
     /// Tells a client that it may only read, unless it has written nothing: it answers the question what it holds.
     async fn deny(&mut self, update: &[u8]) -> Result<(), End> {
-        if update.first() == Some(&0) {
+        if self.seat.room().holds(update).await? {
             return Ok(());
+        }
+        if self.sent != u64::MAX {
+            tracing::info!(peer = self.visit.peer, doc = %self.seat.room().doc(), "a client writes that may only read");
         }
         // It is not told that this has arrived, nor anything that it says later.
         self.sent = u64::MAX;

@@ -2,7 +2,7 @@
 //!
 //! A client has an id, a clock, and a state in JSON. Whatever a client hears of others it repeats, so a relay that believed
 //! everybody would keep alive who has left, and let anybody speak for anybody. Here an id belongs to the seat that named it
-//! first, until that seat is left; what others say of it is passed over.
+//! first, until that seat is left, and to its user a little longer; what others say of it is passed over.
 //!
 //! Clients believe higher clocks alone, also about somebody who was gone in between, or while the relay was. Who comes is
 //! therefore *nudged*: told that he is gone, upon which a client raises its clock above the one it is told. Others are told
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
+use syncline::Principal;
 use tokio::time::Instant;
 
 use super::SeatId;
@@ -60,10 +61,18 @@ struct Client {
     /// What it says of itself; `None` if it is gone.
     state: Option<Box<str>>,
     seat: Option<SeatId>,
+    /// Whose it is, also when it is gone: nobody else takes its place.
+    owner: Option<Principal>,
     /// When it was heard last.
     heard: Instant,
     /// The change that made it what it is.
     version: u64,
+}
+
+impl Client {
+    const fn fresh(now: Instant) -> Self {
+        Self { clock: 0, heard_clock: 0, state: None, seat: None, owner: None, heard: now, version: 0 }
+    }
 }
 
 /// A client, and what it shows at which seat; nothing if it is gone.
@@ -80,7 +89,13 @@ pub(crate) struct Heard {
 
 impl Awareness {
     /// Takes in what a seat says. What it says of clients that are not its own is passed over.
-    pub(crate) fn hear(&mut self, now: Instant, seat: SeatId, update: &[u8]) -> Result<Heard, Malformed> {
+    pub(crate) fn hear(
+        &mut self,
+        now: Instant,
+        seat: SeatId,
+        owner: &Principal,
+        update: &[u8],
+    ) -> Result<Heard, Malformed> {
         let claims = read(update)?;
         self.forget(now);
         let before = self.version;
@@ -97,7 +112,7 @@ impl Awareness {
                         self.put(claim, clock);
                     }
                 }
-                Some(_) | None => nudges.extend(self.claim(now, seat, claim)),
+                Some(_) | None => nudges.extend(self.claim(now, seat, owner, claim)),
             }
         }
         let nudge = (!nudges.is_empty()).then(|| write(nudges.iter().map(|(id, clock)| (*id, *clock, NONE))));
@@ -106,19 +121,20 @@ impl Awareness {
 
     /// A seat names a client that is not its own: one that nobody has heard of, or, if it is the first one it names, one that
     /// is gone. Returns the clock with which it is to be nudged, if it is let have it.
-    fn claim(&mut self, now: Instant, seat: SeatId, claim: Claim) -> Option<(u64, u64)> {
+    fn claim(&mut self, now: Instant, seat: SeatId, owner: &Principal, claim: Claim) -> Option<(u64, u64)> {
         claim.state.as_ref()?;
         let theirs = self.clients.values().filter(|client| client.seat == Some(seat)).count();
         let last = match self.clients.get(&claim.client) {
             // Who is there already only repeats what it heard of somebody who left.
-            Some(known) if known.seat.is_none() && theirs == 0 => known.clock,
+            Some(known) if known.seat.is_none() && theirs == 0 && known.owner.as_ref() == Some(owner) => {
+                known.clock
+            }
             None if theirs < MAX_CLIENTS_OF_A_SEAT && self.clients.len() < MAX_CLIENTS => 0,
             Some(_) | None => return None,
         };
         let (client, nudged) = (claim.client, claim.clock.max(last));
-        let fresh = || Client { clock: 0, heard_clock: 0, state: None, seat: None, heard: now, version: 0 };
-        let known = self.clients.entry(client).or_insert_with(fresh);
-        (known.seat, known.heard) = (Some(seat), now);
+        let known = self.clients.entry(client).or_insert_with(|| Client::fresh(now));
+        (known.seat, known.heard, known.owner) = (Some(seat), now, Some(owner.clone()));
         self.put(claim, nudged + 1);
         Some((client, nudged))
     }
@@ -145,6 +161,11 @@ impl Awareness {
         self.remove(gone)
     }
 
+    /// Whether somebody has this id, or had it a moment ago.
+    pub(crate) fn knows(&self, client: u64) -> bool {
+        self.clients.contains_key(&client)
+    }
+
     /// Somebody who speaks another protocol shows something, or is gone.
     pub(crate) fn show(&mut self, now: Instant, client: u64, state: Option<Box<str>>) {
         let last = self.clients.get(&client).map_or(0, |known| known.clock);
@@ -152,8 +173,7 @@ impl Awareness {
             return;
         }
         let seat = state.is_some().then_some(OUTSIDE);
-        let fresh = || Client { clock: 0, heard_clock: 0, state: None, seat, heard: now, version: 0 };
-        let known = self.clients.entry(client).or_insert_with(fresh);
+        let known = self.clients.entry(client).or_insert_with(|| Client::fresh(now));
         (known.seat, known.heard) = (seat, now);
         self.put(Claim { client, clock: last + 1, state }, last + 1);
     }
@@ -270,6 +290,10 @@ mod tests {
     const ADA: SeatId = SeatId(1);
     const BOB: SeatId = SeatId(2);
 
+    fn anybody() -> Principal {
+        Principal::new("anybody").unwrap()
+    }
+
     fn says(client: u64, clock: u64, state: &str) -> Vec<u8> {
         write([(client, clock, state)].into_iter())
     }
@@ -283,23 +307,26 @@ mod tests {
     #[test]
     fn others_hear_what_a_client_says_of_itself() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        let heard = awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap();
+        let heard = awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();
         assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 1, NONE)) });
         assert_eq!((present(&awareness, BOB), present(&awareness, ADA)), (vec![7], vec![]));
         let version = awareness.version();
-        assert!(!awareness.hear(now, ADA, &says(7, 1, r#"{"old":1}"#)).unwrap().changed, "the clock is old");
+        assert!(
+            !awareness.hear(now, ADA, &anybody(), &says(7, 1, r#"{"old":1}"#)).unwrap().changed,
+            "the clock is old"
+        );
         assert_eq!(awareness.since(version, BOB), None);
-        assert!(awareness.hear(now, ADA, &says(7, 5, r#"{"x":1}"#)).unwrap().changed);
+        assert!(awareness.hear(now, ADA, &anybody(), &says(7, 5, r#"{"x":1}"#)).unwrap().changed);
         assert_eq!(awareness.since(version, BOB), Some(says(7, 5, r#"{"x":1}"#)));
     }
 
     #[test]
     fn clocks_go_on_rising_for_a_client_that_does_not_raise_its_own() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap();
+        awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();
         for clock in 2..5 {
             let version = awareness.version();
-            awareness.hear(now, ADA, &says(7, clock, "{}")).unwrap();
+            awareness.hear(now, ADA, &anybody(), &says(7, clock, "{}")).unwrap();
             assert_eq!(awareness.since(version, BOB), Some(says(7, clock + 1, "{}")));
         }
     }
@@ -307,32 +334,32 @@ mod tests {
     #[test]
     fn nobody_speaks_for_another() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap();
-        let heard = awareness.hear(now, BOB, &says(7, 9, r#"{"name":"mallory"}"#)).unwrap();
+        awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();
+        let heard = awareness.hear(now, BOB, &anybody(), &says(7, 9, r#"{"name":"mallory"}"#)).unwrap();
         assert_eq!(heard, Heard::default());
-        assert_eq!(awareness.hear(now, BOB, &says(7, 9, NONE)).unwrap(), Heard::default());
+        assert_eq!(awareness.hear(now, BOB, &anybody(), &says(7, 9, NONE)).unwrap(), Heard::default());
         assert_eq!(present(&awareness, BOB), [7]);
     }
 
     #[test]
     fn what_others_repeat_of_somebody_who_left_brings_nobody_back() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap();
-        awareness.hear(now, BOB, &says(8, 1, "{}")).unwrap();
+        awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();
+        awareness.hear(now, BOB, &anybody(), &says(8, 1, "{}")).unwrap();
         let version = awareness.version();
         assert!(awareness.leave(now, ADA));
         assert_eq!(awareness.since(version, BOB), Some(says(7, 3, NONE)));
-        assert_eq!(awareness.hear(now, BOB, &says(7, 1, "{}")).unwrap(), Heard::default());
+        assert_eq!(awareness.hear(now, BOB, &anybody(), &says(7, 1, "{}")).unwrap(), Heard::default());
         assert_eq!(present(&awareness, SeatId(3)), [8]);
     }
 
     #[test]
     fn who_comes_back_with_an_old_clock_is_nudged_and_present_at_once() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        awareness.hear(now, ADA, &says(7, 5, "{}")).unwrap();
+        awareness.hear(now, ADA, &anybody(), &says(7, 5, "{}")).unwrap();
         awareness.leave(now, ADA);
         let (again, version) = (SeatId(3), awareness.version());
-        let heard = awareness.hear(now, again, &says(7, 5, "{}")).unwrap();
+        let heard = awareness.hear(now, again, &anybody(), &says(7, 5, "{}")).unwrap();
         assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 7, NONE)) });
         assert_eq!(awareness.since(version, BOB), Some(says(7, 8, "{}")));
     }
@@ -340,13 +367,13 @@ mod tests {
     #[test]
     fn who_is_silent_is_gone_and_who_renews_is_not() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        awareness.hear(now, ADA, &says(7, 1, "{}")).unwrap();
+        awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();
         let later = now + CLIENT_TIMEOUT / 2;
-        awareness.hear(later, ADA, &says(7, 2, "{}")).unwrap();
+        awareness.hear(later, ADA, &anybody(), &says(7, 2, "{}")).unwrap();
         assert!(!awareness.expire(now + CLIENT_TIMEOUT, ADA));
         assert!(awareness.expire(later + CLIENT_TIMEOUT, ADA));
         assert_eq!(present(&awareness, BOB), Vec::<u64>::new());
-        assert!(awareness.hear(later + CLIENT_TIMEOUT, ADA, &says(7, 4, "{}")).unwrap().changed);
+        assert!(awareness.hear(later + CLIENT_TIMEOUT, ADA, &anybody(), &says(7, 4, "{}")).unwrap().changed);
     }
 
     #[test]
@@ -359,7 +386,10 @@ mod tests {
         let version = awareness.version();
         awareness.show(now, 99, Some("{}".into()));
         assert_eq!(awareness.since(version, ADA), Some(says(99, 2, "{}")));
-        assert!(!awareness.hear(now, ADA, &says(99, 9, "{}")).unwrap().changed, "nobody speaks for them");
+        assert!(
+            !awareness.hear(now, ADA, &anybody(), &says(99, 9, "{}")).unwrap().changed,
+            "nobody speaks for them"
+        );
         awareness.show(now, 99, None);
         assert_eq!(present(&awareness, ADA), Vec::<u64>::new());
     }
@@ -367,11 +397,22 @@ mod tests {
     #[test]
     fn limits_hold_and_what_is_malformed_is_refused() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        (0..20).for_each(|client| drop(awareness.hear(now, ADA, &says(client, 1, "{}")).unwrap()));
+        (0..20)
+            .for_each(|client| drop(awareness.hear(now, ADA, &anybody(), &says(client, 1, "{}")).unwrap()));
         assert_eq!(present(&awareness, BOB).len(), MAX_CLIENTS_OF_A_SEAT);
         let large = format!("\"{}\"", "x".repeat(MAX_STATE_BYTES));
         for update in [says(99, 1, &large), says(99, 1, "{"), vec![1], vec![0, 0], says(99, 1 << 40, "{}")] {
-            assert!(awareness.hear(now, BOB, &update).is_err());
+            assert!(awareness.hear(now, BOB, &anybody(), &update).is_err());
         }
+    }
+
+    #[test]
+    fn nobody_takes_the_place_of_somebody_else_who_has_just_gone() {
+        let (now, mut awareness) = (Instant::now(), Awareness::default());
+        let (ada, mallory) = (Principal::new("ada").unwrap(), Principal::new("mallory").unwrap());
+        awareness.hear(now, ADA, &ada, &says(7, 1, "{}")).unwrap();
+        awareness.leave(now, ADA);
+        assert_eq!(awareness.hear(now, BOB, &mallory, &says(7, 9, "{}")).unwrap(), Heard::default());
+        assert!(awareness.hear(now, SeatId(3), &ada, &says(7, 2, "{}")).unwrap().changed);
     }
 }

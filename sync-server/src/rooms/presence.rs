@@ -1,6 +1,7 @@
 //! Presence between the guests of a room and Syncline's own clients: each sees the others as its protocol can show them.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use syncline_core::crdt::automerge::DocumentId;
 use syncline_core::protocol::automerge_repo::{self, Presence as Said};
 use tokio::time::Instant;
 
+use super::awareness::{MAX_STATE_BYTES, MAX_STATES_BYTES};
 use super::room::Inner;
 use super::{Room, SeatId, company};
 
@@ -48,8 +50,12 @@ pub(super) struct Company {
     told: u64,
     /// Those of replicas' clients, as guests were shown them, and how often.
     outside: BTreeMap<SessionId, (Presence, u64)>,
+    /// As which Yjs clients they are shown.
+    drawn: BTreeMap<SessionId, u64>,
     /// Clients of automerge-repo.
     peers: BTreeMap<String, Peer>,
+    /// The bytes of all that these show, as JSON.
+    bytes: usize,
     /// When guests are told again.
     renewal: Option<Instant>,
 }
@@ -61,6 +67,8 @@ struct Peer {
     session: String,
     count: u64,
     state: Json,
+    /// The size of that, as JSON.
+    bytes: usize,
     heard: Instant,
 }
 
@@ -99,14 +107,17 @@ impl Company {
     }
 
     fn remove(&mut self, gone: impl Fn(&Peer) -> bool) -> Vec<Gone> {
-        let gone = self.peers.extract_if(.., |_, peer| gone(peer));
-        gone.map(|(name, peer)| Gone::new(name, &peer)).collect()
+        let gone: Vec<(String, Peer)> = self.peers.extract_if(.., |_, peer| gone(peer)).collect();
+        self.bytes -= gone.iter().map(|(_, peer)| peer.bytes).sum::<usize>();
+        gone.into_iter().map(|(name, peer)| Gone::new(name, &peer)).collect()
     }
 
     /// Takes note of what a client says of itself; true if it shows something else now. Who goes is no longer here.
     fn hear(&mut self, now: Instant, seat: SeatId, message: &Ephemeral<'_>, said: Said) -> bool {
         if said == Said::Goodbye {
-            return self.peers.remove(message.sender).is_some();
+            let gone = self.peers.remove(message.sender);
+            self.bytes -= gone.as_ref().map_or(0, |peer| peer.bytes);
+            return gone.is_some();
         }
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(message.sender) {
             return false;
@@ -117,25 +128,40 @@ impl Company {
             session: String::new(),
             count: 0,
             state: Json::Object(Map::new()),
+            bytes: 0,
             heard: now,
         });
         (peer.seat, peer.session, peer.count, peer.heard) =
             (seat, message.session.to_owned(), message.count, now);
-        match said {
-            Said::Snapshot(state) => peer.state = state,
-            Said::Update { channel, value } => match &mut peer.state {
-                Json::Object(state) => drop(state.insert(channel, value)),
-                other => *other = Json::Object([(channel, value)].into_iter().collect()),
-            },
+        let state = match said {
+            Said::Snapshot(state) => state,
+            Said::Update { channel, value } => with(peer.state.clone(), channel, value),
             Said::Heartbeat | Said::Goodbye => return false,
+        };
+        let bytes = state.to_string().len();
+        let all = self.bytes - peer.bytes + bytes;
+        if bytes > MAX_STATE_BYTES || all > MAX_STATES_BYTES {
+            return false;
         }
+        (peer.state, peer.bytes, self.bytes) = (state, bytes, all);
         true
     }
+}
+
+/// A state in which one channel shows something else.
+fn with(state: Json, channel: String, value: Json) -> Json {
+    let mut channels = match state {
+        Json::Object(channels) => channels,
+        _ => Map::new(),
+    };
+    channels.insert(channel, value);
+    Json::Object(channels)
 }
 
 impl Room {
     /// Tells replicas what Yjs clients show that they have not been told.
     pub(super) fn share_awareness(&self) {
+        let _in_order = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = {
             let mut inner = self.lock();
             let Inner { awareness, company, .. } = &mut *inner;
@@ -263,6 +289,20 @@ impl Room {
         inner.wake();
     }
 
+    /// The Yjs client that a session is to be shown as: nobody's, and drawn here, as a session's own name is whatever its
+    /// client says.
+    fn draw(&self, inner: &mut Inner, session: SessionId) -> u64 {
+        loop {
+            let drawn = self.node().with(|replica, _| replica.new_session());
+            let [a, b, c, d, e, f, ..] = *drawn.as_bytes();
+            let client = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+            if !inner.awareness.knows(client) {
+                inner.company.drawn.insert(session, client);
+                return client;
+            }
+        }
+    }
+
     /// Shows guests one of replicas' clients, for the how-manieth time, or that it is gone.
     fn show(&self, inner: &mut Inner, session: SessionId, presence: Option<&Presence>, times: u64) {
         let state = presence.map(company::state);
@@ -272,14 +312,14 @@ impl Room {
             let message = automerge_repo::ephemeral(&name, document, "presence", times, &said.write());
             inner.announcements.make(OUTSIDE, message.into());
         } else {
-            let client = client_of(session);
+            let client = match inner.company.drawn.get(&session) {
+                Some(client) => *client,
+                None => self.draw(inner, session),
+            };
+            if presence.is_none() {
+                inner.company.drawn.remove(&session);
+            }
             inner.awareness.show(Instant::now(), client, state.map(|state| state.to_string().into()));
         }
     }
-}
-
-/// The Yjs client that a session is shown as.
-fn client_of(session: SessionId) -> u64 {
-    let [a, b, c, d, e, f, ..] = *session.as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }

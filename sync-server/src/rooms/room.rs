@@ -57,6 +57,8 @@ pub(crate) struct Room {
     durable: watch::Sender<u64>,
     /// Told when the document was built.
     built: watch::Sender<()>,
+    /// Held while replicas are told what guests show, so that they are told in order.
+    pub(super) sharing: Mutex<()>,
     inner: Mutex<Inner>,
 }
 
@@ -83,6 +85,7 @@ impl Room {
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
             built: watch::Sender::new(()),
+            sharing: Mutex::default(),
             inner: Mutex::default(),
         }
     }
@@ -253,6 +256,18 @@ impl Room {
         .await
     }
 
+    /// Whether all of an update is here already, as far as can be told.
+    pub(crate) async fn holds(&self, update: &[u8]) -> Result<bool, DocumentError> {
+        if is_nothing(update) {
+            return Ok(true);
+        }
+        let holds = |replica: &mut Replica, _| {
+            let exchange = replica.exchange(&self.doc);
+            exchange.is_some_and(|exchange| exchange.holds(update).unwrap_or(false))
+        };
+        self.with_built(holds).await
+    }
+
     /// Takes in what a guest sends; see [`Replica::contribute`].
     pub(crate) async fn contribute_with<T>(
         &self,
@@ -300,7 +315,9 @@ impl Room {
     /// A guest says who is present.
     pub(super) fn hear(&self, seat: SeatId, states: &[u8]) -> Result<Heard, Malformed> {
         let mut inner = self.lock();
-        let heard = inner.awareness.hear(Instant::now(), seat, states)?;
+        let Inner { awareness, seats, .. } = &mut *inner;
+        let Some(seated) = seats.get(&seat) else { return Ok(Heard::default()) };
+        let heard = awareness.hear(Instant::now(), seat, &seated.author, states)?;
         if heard.changed {
             inner.wake();
             drop(inner);

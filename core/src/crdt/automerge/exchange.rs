@@ -38,6 +38,10 @@ impl Exchange for Automerge {
         Ok(updates)
     }
 
+    fn holds(&mut self, update: &[u8]) -> Result<bool, ReceiveError> {
+        Ok(self.unheld(update)?.is_empty())
+    }
+
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError> {
         let (heads, rest) = version.as_chunks::<HASH_BYTES>();
         if !rest.is_empty() {

@@ -48,7 +48,7 @@ pub struct Yjs {
     /// Whether what is deleted is freed by a second transaction.
     frees_later: bool,
     writer: Option<ReplicaId>,
-    gate: YjsGate,
+    pub(super) gate: YjsGate,
     /// What the update that was admitted last will bring; `None` if nothing waits to be applied.
     coming: Option<Brought>,
     shapes: RefCell<Shapes>,

@@ -6,6 +6,7 @@ use yrs::{ClientID, ReadTxn, StateVector, Transact, TransactionMut};
 use super::Yjs;
 use super::cut::FULL_PART_BYTES;
 use super::document::{caught, damaged};
+use super::holdings::Holdings;
 use super::reader::Reader;
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
 use crate::crdt::{Exchange, Gate, GateError, ReceiveError, Writer};
@@ -27,6 +28,11 @@ impl Exchange for Yjs {
         self.receive_in_parts(replicas, update, FULL_PART_BYTES)
     }
 
+    fn holds(&mut self, update: &[u8]) -> Result<bool, ReceiveError> {
+        self.gate.order_of(Have::NONE, update, FULL_PART_BYTES)?;
+        Ok(self.holdings()?.include(&Holdings::of(update)?)?)
+    }
+
     fn missing(&self, version: &[u8]) -> Result<Bytes, ReceiveError> {
         let version = state_vector(version)?;
         self.check_alive()?;
@@ -35,6 +41,13 @@ impl Exchange for Yjs {
 }
 
 impl Yjs {
+    /// Which blocks and deletions are in the document.
+    fn holdings(&self) -> Result<Holdings, ReceiveError> {
+        self.check_alive()?;
+        let deleted = caught(|| self.doc.transact().snapshot().delete_set)?;
+        Ok(Holdings::new(&self.gate.version().unwrap_or_default(), deleted)?)
+    }
+
     /// Merges an update in parts of that size. Returns what was new.
     pub(crate) fn receive_in_parts(
         &mut self,

@@ -21,6 +21,13 @@ pub struct Holdings {
 }
 
 impl Holdings {
+    /// Somebody who holds as much as this state vector tells, and has deleted this.
+    pub(super) fn new(vector: &[u8], deleted: IdSet) -> Result<Self, GateError> {
+        let mut holdings = Self { deleted, ..Self::default() };
+        holdings.note_vector(vector)?;
+        Ok(holdings)
+    }
+
     /// They say that they hold as much as this state vector tells. It tells nothing of deletions.
     pub fn note_vector(&mut self, vector: &[u8]) -> Result<(), GateError> {
         for (client, clock) in state_vector(vector)?.iter().filter(|(_, clock)| **clock > 0) {

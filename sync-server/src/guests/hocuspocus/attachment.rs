@@ -1,17 +1,22 @@
 //! One document of a connection, from the first word about it.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
+use tokio::time::Instant;
 
 use crate::guests::line::{End, Line};
 use crate::rooms::{Seat, Sent, is_gap};
 use syncline_core::protocol::hocuspocus::{Body, Frame};
 use syncline_core::protocol::y_websocket::Sync;
 
-/// Most frames that wait until a token is shown, and most bytes of them.
+/// How long a client may speak of a document without showing a token for it.
+pub(crate) const TOKEN_TIME: Duration = Duration::from_secs(60);
+
+/// Most frames of a connection that wait until tokens are shown, and most bytes of them.
 pub(crate) const MAX_WAITING_FRAMES: usize = 1_000;
 pub(crate) const MAX_WAITING_FRAME_BYTES: usize = 5 << 20;
 
@@ -26,7 +31,7 @@ pub(super) struct Attachment {
 
 enum Phase {
     /// No token has been shown: what the client has said meanwhile.
-    Waiting { frames: Vec<Bytes>, bytes: usize },
+    Waiting { frames: Vec<Bytes>, bytes: usize, since: Instant },
     /// It is let in.
     Seated(Box<Seated>),
 }
@@ -52,7 +57,8 @@ impl Seated {
 
 impl Attachment {
     pub(super) fn waiting(address: &str) -> Self {
-        Self { address: address.to_owned(), phase: Phase::Waiting { frames: Vec::new(), bytes: 0 } }
+        let phase = Phase::Waiting { frames: Vec::new(), bytes: 0, since: Instant::now() };
+        Self { address: address.to_owned(), phase }
     }
 
     pub(super) fn address(&self) -> &str {
@@ -63,12 +69,25 @@ impl Attachment {
         matches!(self.phase, Phase::Seated(_))
     }
 
-    /// Keeps a frame until the client is let in; false if there are too many.
-    pub(super) fn wait(&mut self, frame: &[u8]) -> bool {
-        let Phase::Waiting { frames, bytes } = &mut self.phase else { return true };
-        *bytes += frame.len();
-        frames.push(Bytes::copy_from_slice(frame));
-        frames.len() <= MAX_WAITING_FRAMES && *bytes <= MAX_WAITING_FRAME_BYTES
+    /// Keeps a frame until the client is let in.
+    pub(super) fn wait(&mut self, frame: &[u8]) {
+        if let Phase::Waiting { frames, bytes, .. } = &mut self.phase {
+            *bytes += frame.len();
+            frames.push(Bytes::copy_from_slice(frame));
+        }
+    }
+
+    /// How many frames wait until a token is shown, and how many bytes these have.
+    pub(super) fn waits(&self) -> (usize, usize) {
+        match &self.phase {
+            Phase::Waiting { frames, bytes, .. } => (frames.len(), *bytes),
+            Phase::Seated(_) => (0, 0),
+        }
+    }
+
+    /// Whether a token should have been shown by now.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Waiting { since, .. } if now >= since + TOKEN_TIME)
     }
 
     /// The client is let in. Returns what it has said before.
@@ -98,6 +117,13 @@ impl Attachment {
         if let Phase::Seated(seated) = &self.phase {
             seated.seat.expire();
         }
+    }
+
+    /// The client shows a token once more, as it may have to now and then.
+    pub(super) async fn renew(&mut self, line: &mut Line, may_write: bool) -> Result<(), End> {
+        let Some((seated, address)) = self.parts() else { return Ok(()) };
+        seated.may_write = may_write;
+        line.send(Frame::authenticated(address, may_write)).await
     }
 
     /// Tells the client that it is let in, and who is present.
@@ -203,7 +229,7 @@ impl Seated {
     ) -> Result<(), End> {
         self.awaits_answer &= !answers;
         if !self.may_write {
-            let taken = answers && update.first() == Some(&0);
+            let taken = self.seat.room().holds(update).await?;
             return line.send(Frame::status(address, taken)).await;
         }
         match self.seat.contribute(update).await? {
@@ -220,7 +246,10 @@ impl Seated {
             Err(error) if is_gap(&error) && answers => line.send(Frame::status(address, false)).await,
             Err(error) if is_gap(&error) => {
                 self.owed += 1;
-                self.ask(line, address).await
+                match self.awaits_answer {
+                    true => Ok(()),
+                    false => self.ask(line, address).await,
+                }
             }
             Err(error @ ContributeError::Refused(_)) => {
                 line.send(Frame::status(address, false)).await?;

@@ -136,6 +136,22 @@ pub fn put(doc: &Doc, key: &str, value: i64) -> Vec<u8> {
     txn.encode_update_v1()
 }
 
+/// An update that takes a key of the map out of a document that is given as a whole, and brings nothing.
+///
+/// # Panics
+/// If that is no document.
+#[must_use]
+pub fn erase(whole: &[u8], key: &str) -> Vec<u8> {
+    let doc = Doc::new();
+    let map = doc.get_or_insert_map(MAP);
+    let mut txn = doc.transact_mut();
+    txn.apply_update(Update::decode_v1(whole).expect("an update")).expect("a document");
+    drop(txn);
+    let mut txn = doc.transact_mut();
+    map.remove(&mut txn, key);
+    txn.encode_update_v1()
+}
+
 /// A whole document as one update.
 #[must_use]
 pub fn whole(doc: &Doc) -> Vec<u8> {
