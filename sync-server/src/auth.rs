@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::{digits, head};
 
 /// The name of whoever connects where no tokens are asked for.
-const ANYBODY: &str = "anybody";
+pub(crate) const ANYBODY: &str = "anybody";
 
 /// Random bytes of a token, which is too long to be guessed, so that its hash need not be slow.
 const TOKEN_BYTES: usize = 32;

@@ -75,14 +75,20 @@ async fn misdirected(request: Request, next: Next) -> Response {
     }
 }
 
-/// Where no token is asked for, pages from elsewhere are turned away, as WebSockets are.
+/// Where no token is asked for, pages from elsewhere are turned away, as WebSockets are; also those that call this machine by
+/// a name of their own, as then browsers take it for where they are from.
 async fn at_home(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let origin =
-        request.headers().get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
-    match shared.guests.auth.keeps_page_out(origin.as_deref()) {
+    match why_away(&shared, request.headers()) {
         Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
         None => next.run(request).await,
     }
+}
+
+fn why_away(shared: &Shared, headers: &HeaderMap) -> Option<String> {
+    let field = |name| Some(String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned());
+    let host = field(header::HOST).map(|host| format!("http://{host}"));
+    let from = [field(header::ORIGIN), host];
+    from.iter().find_map(|from| shared.guests.auth.keeps_page_out(from.as_deref()))
 }
 
 async fn secured(mut response: Response) -> Response {

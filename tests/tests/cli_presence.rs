@@ -25,7 +25,7 @@ fn everybody_sees_who_comes_moves_and_goes_with_all_that_is_shown() {
         let relay = Relay::start();
         let (ada, ben) = (Terminal::with_relay(relay.url()), Terminal::with_relay(relay.url()));
         ada.ok(["create", "d", "--crdt", crdt]);
-        ada.ok(["set", "d", "/body", r#"{"$text":"some words"}"#]);
+        ada.ok(["text", "splice", "d", "/body", "0", "0", "some words"]);
         ada.ok(["sync"]);
         ben.ok(["sync", "d"]);
         let mut ben_looks = present(&ben, &["--name", "Ben"]);

@@ -281,8 +281,7 @@ async fn authorize(
     let wanted: Authorize = parsed(&small(body).await?)?;
     sit(&shared, &name, &access, false).await?;
     let principal = match wanted.user_id {
-        Some(user) => Principal::new(&user)
-            .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("userId: {error}")))?,
+        Some(user) => on_behalf(&shared, &access.principal, &user)?,
         None => access.principal,
     };
     let may_write = access.may_write && wanted.authorization != Some(Authorization::ReadOnly);
@@ -298,6 +297,15 @@ async fn authorize(
         authorization,
     };
     Ok(Json(token).into_response())
+}
+
+/// The name of a user of the application that shows a token: it knows him, and the relay knows the application.
+fn on_behalf(shared: &Shared, application: &Principal, user: &str) -> Result<Principal, Refused> {
+    let name = match shared.guests.auth.is_open() {
+        true => user.to_owned(),
+        false => format!("{application}/{user}"),
+    };
+    Principal::new(&name).map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("userId: {error}")))
 }
 
 /// Where the client that asks finds the relay, over HTTP and over WebSockets. A proxy says what it was asked for.
@@ -319,7 +327,7 @@ async fn read(
     let name = named(&doc)?;
     let access = access(&shared, &headers, &name)?;
     let seat = sit(&shared, &name, &access, false).await?;
-    let missing = seat.room().difference(&[]).await.map_err(EnterError::from)?;
+    let missing = seat.room().as_update().await.map_err(EnterError::from)?;
     let missing = missing.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     seat.room().durable_at(missing.offset).await.map_err(EnterError::from)?;
     let update = missing.updates.first().cloned().unwrap_or_default();

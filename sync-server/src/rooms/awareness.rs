@@ -17,6 +17,7 @@ use syncline::Principal;
 use tokio::time::Instant;
 
 use super::SeatId;
+use crate::auth::ANYBODY;
 use syncline_core::protocol::lib0::{Malformed, Reader, write_number, write_text};
 
 /// Most clients that are present in a room, or were a moment ago.
@@ -125,6 +126,15 @@ impl Awareness {
         claim.state.as_ref()?;
         let theirs = self.clients.values().filter(|client| client.seat == Some(seat)).count();
         let last = match self.clients.get(&claim.client) {
+            // A connection of the same user whose other end is gone is not noticed at once.
+            Some(known)
+                if theirs == 0
+                    && is_known(owner)
+                    && known.owner.as_ref() == Some(owner)
+                    && claim.clock > known.heard_clock =>
+            {
+                known.clock
+            }
             // Who is there already only repeats what it heard of somebody who left.
             Some(known) if known.seat.is_none() && theirs == 0 && known.owner.as_ref() == Some(owner) => {
                 known.clock
@@ -233,6 +243,11 @@ impl Awareness {
     fn forget(&mut self, now: Instant) {
         self.clients.retain(|_, client| client.seat.is_some() || now < client.heard + GONE_TIME);
     }
+}
+
+/// Whether a user is told from others.
+fn is_known(user: &Principal) -> bool {
+    user.as_str() != ANYBODY
 }
 
 fn size(state: &Option<Box<str>>) -> usize {
@@ -404,6 +419,18 @@ mod tests {
         for update in [says(99, 1, &large), says(99, 1, "{"), vec![1], vec![0, 0], says(99, 1 << 40, "{}")] {
             assert!(awareness.hear(now, BOB, &anybody(), &update).is_err());
         }
+    }
+
+    #[test]
+    fn a_user_who_connects_anew_is_seen_there_at_once() {
+        let (now, mut awareness) = (Instant::now(), Awareness::default());
+        let ada = Principal::new("ada").unwrap();
+        awareness.hear(now, ADA, &ada, &says(7, 1, "{}")).unwrap();
+        let anew = awareness.hear(now, SeatId(3), &ada, &says(7, 2, r#"{"x":1}"#)).unwrap();
+        assert!(anew.changed);
+        assert!(!awareness.leave(now, ADA), "that one has nobody any more");
+        awareness.hear(now, ADA, &anybody(), &says(8, 1, "{}")).unwrap();
+        assert_eq!(awareness.hear(now, BOB, &anybody(), &says(8, 9, "{}")).unwrap(), Heard::default());
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub(super) struct Inner {
     storages: Storages,
     /// What those lack who hold nothing.
     whole: Option<Missing>,
+    /// The same as one update.
+    as_update: Option<Missing>,
     /// How many want the room to stay, and how often somebody has wanted that.
     retained: usize,
     visits: u64,
@@ -233,6 +235,17 @@ impl Room {
         version: &[u8],
     ) -> Result<Result<Missing, ReceiveError>, DocumentError> {
         self.with_built(|replica, _| Missing::difference(replica, &self.doc, version)).await
+    }
+
+    /// Everything as one update, which all share who ask for it between two changes.
+    pub(crate) async fn as_update(&self) -> Result<Result<Missing, ReceiveError>, DocumentError> {
+        let head = self.node.look(|replica| replica.log(&self.doc).map_or(0, Log::head));
+        if let Some(known) = self.lock().as_update.clone().filter(|known| known.offset == head) {
+            return Ok(Ok(known));
+        }
+        let made = self.difference(&[]).await?;
+        self.lock().as_update = made.as_ref().ok().cloned();
+        Ok(made)
     }
 
     /// What the document holds, in the terms of its family, if that can be told without building it.
