@@ -160,6 +160,24 @@ async fn who_shows_no_token_or_a_wrong_one_is_denied_and_may_show_another() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_shown_once_more_leaves_everything_as_it_is_but_the_rights() {
+    let mut tokens = Tokens::none();
+    let (ada, eve) = (tokens.make("ada", ["--write", "*"]), tokens.make("eve", ["--read", "*"]));
+    let mut scene = Scene::yjs_at(tokens.relay(), Some(&ada)).await;
+    let mut client = Client::connect(&scene).await;
+    assert_eq!(client.attach(DOC, &ada).await, Said::LetIn { may_write: true });
+    client.say(DOC, &Sync::Step1 { vector: &[0] }).await;
+    client.hear(DOC, |said| *said == Said::Answer).await;
+    assert_eq!(client.attach(DOC, &eve).await, Said::LetIn { may_write: false });
+    scene.editor().put("n", 5).await;
+    client.hear(DOC, |said| *said == Said::Else).await;
+    client.say(DOC, &Sync::Update { update: &put(&Doc::new(), "eve", 1) }).await;
+    assert!(!client.taken(DOC).await, "she may only read now");
+    assert_eq!(client.attach(DOC, "guess").await, denied("the token is not known here"));
+    scene.ends(&["no longer let in…not known here"]).await;
+}
+
+#[tokio::test]
 async fn who_says_much_before_showing_a_token_is_sent_away() {
     let mut tokens = Tokens::none();
     let ada = tokens.make("ada", ["--write", "*"]);
@@ -173,6 +191,11 @@ async fn who_says_much_before_showing_a_token_is_sent_away() {
     let mut large = Client::connect(&scene).await;
     large.say(DOC, &Sync::Update { update: &vec![0; 5 << 20] }).await;
     assert_eq!(large.0.goodbye().await, too_much);
+    let mut spread = Client::connect(&scene).await;
+    for number in 0..=8 {
+        spread.say(&format!("d{number}"), &Sync::Update { update: &vec![0; 600 << 10] }).await;
+    }
+    assert_eq!(spread.0.goodbye().await, too_much);
     let mut documents = Client::connect(&scene).await;
     for number in 0..=1_000 {
         documents.say(&format!("d{number}"), &Sync::Step1 { vector: &[0] }).await;
