@@ -5,7 +5,7 @@ use std::io::Write;
 
 use futures_util::StreamExt;
 use serde_json::{Value as Json, json};
-use syncline::present::{Metadata, Status};
+use syncline::present::{Metadata, Selection, Status};
 use syncline::{Document, Path, Presence, Session, SessionId};
 
 use crate::args::Global;
@@ -52,22 +52,21 @@ pub async fn presence(global: &Global, doc: &str, shown: &Shown) -> Result<(), F
 
 fn enter(document: &Document, shown: &Shown) -> Result<Session, Failure> {
     let metadata = shown.metadata.as_deref().map(metadata).transpose()?;
-    let mut session = document.enter();
-    let shows = session.show(|presence| {
+    let selection = shown.at.as_deref().map(|at| selection(document, at)).transpose()?;
+    let session = document.enter_as(|presence| {
         presence.name = shown.name.clone().unwrap_or_else(|| presence.name.clone());
         presence.color = shown.color.clone().unwrap_or_default();
         presence.status = if shown.away { Status::Away } else { Status::Online };
         presence.metadata = metadata.unwrap_or_default();
+        presence.selection = selection;
     });
-    shows.map_err(|error| Failure::Presence(error.to_string()))?;
-    if let Some(at) = &shown.at {
-        let (path, position) = place(at)?;
-        session.select(&path, position, position).map_err(|error| Failure::Presence(error.to_string()))?;
-        if session.shown().selection.is_none() {
-            return Err(Failure::Presence(format!("there is no place {at} in a text of the document")));
-        }
-    }
-    Ok(session)
+    session.map_err(|error| Failure::Presence(error.to_string()))
+}
+
+fn selection(document: &Document, at: &str) -> Result<Selection, Failure> {
+    let (path, position) = place(at)?;
+    let there = document.selection(&path, position, position);
+    there.ok_or_else(|| Failure::Presence(format!("there is no place {at} in a text of the document")))
 }
 
 fn metadata(text: &str) -> Result<Metadata, Failure> {

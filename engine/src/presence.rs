@@ -33,13 +33,8 @@ impl Session {
     ///
     /// What is beyond the limits of [`Presence::excess`] is refused, and what was shown before stays.
     pub fn show(&mut self, change: impl FnOnce(&mut Presence)) -> Result<(), Excess> {
-        let mut presence = self.shown.clone();
-        change(&mut presence);
-        if let Some((what, limit)) = presence.excess() {
-            return Err(Excess { what, limit });
-        }
-        presence.active = self.document.now();
-        self.shown = presence;
+        let presence = Presence { active: self.document.now(), ..self.shown.clone() };
+        self.shown = changed(presence, change)?;
         self.document.announce(self.id, Some(self.shown.clone()));
         Ok(())
     }
@@ -52,9 +47,7 @@ impl Session {
     /// Shows a place in a text, or a stretch of it, in code points; the cursor is at `head`. Nothing is shown of a place
     /// that is not there.
     pub fn select(&mut self, path: &Path, anchor: usize, head: usize) -> Result<(), Excess> {
-        let place = |at| self.document.anchor(path, at);
-        let selection = place(anchor).zip(place(head));
-        let selection = selection.map(|(anchor, head)| Selection { path: path.clone(), anchor, head });
+        let selection = self.document.selection(path, anchor, head);
         self.show(|presence| presence.selection = selection)
     }
 }
@@ -62,6 +55,15 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.document.announce(self.id, None);
+    }
+}
+
+/// What is shown after a change, unless that is too large.
+fn changed(mut presence: Presence, change: impl FnOnce(&mut Presence)) -> Result<Presence, Excess> {
+    change(&mut presence);
+    match presence.excess() {
+        Some((what, limit)) => Err(Excess { what, limit }),
+        None => Ok(presence),
     }
 }
 
@@ -77,7 +79,20 @@ impl Document {
     /// Comes into the document, to be seen by everybody else who is there, under the engine's user name.
     #[must_use]
     pub fn enter(&self) -> Session {
-        let shown = Presence { active: self.now(), ..Presence::of(self.user()) };
+        self.come(self.fresh())
+    }
+
+    /// Comes into the document with something to show, so that nobody sees it without that. What is beyond the limits of
+    /// [`Presence::excess`] is refused.
+    pub fn enter_as(&self, change: impl FnOnce(&mut Presence)) -> Result<Session, Excess> {
+        Ok(self.come(changed(self.fresh(), change)?))
+    }
+
+    fn fresh(&self) -> Presence {
+        Presence { active: self.now(), ..Presence::of(self.user()) }
+    }
+
+    fn come(&self, shown: Presence) -> Session {
         let id = self.new_session();
         self.announce(id, Some(shown.clone()));
         Session { document: self.clone(), id, shown }
@@ -105,6 +120,13 @@ impl Document {
     #[must_use]
     pub fn anchor(&self, path: &Path, at: usize) -> Option<Anchor> {
         self.read(|content| content.anchor(path, at)).flatten()
+    }
+
+    /// A place in a text, or a stretch of it with the cursor at `head`, in code points; `None` if it is not there.
+    #[must_use]
+    pub fn selection(&self, path: &Path, anchor: usize, head: usize) -> Option<Selection> {
+        let (anchor, head) = self.anchor(path, anchor).zip(self.anchor(path, head))?;
+        Some(Selection { path: path.clone(), anchor, head })
     }
 
     /// Where such a place is now, in code points.
