@@ -14,6 +14,7 @@ function connectionString(url, token) {
 
 export class YSweetClient extends YjsClient {
   #provider;
+  #resume = () => {};
 
   constructor(request) {
     super(request);
@@ -60,7 +61,9 @@ export class YSweetClient extends YjsClient {
   connect() {
     delete this.#provider.connect;
     delete this.#provider.attemptToConnect;
-    this.#provider.connect();
+    this.#resume();
+    // What it was in the middle of goes on.
+    if (!this.#provider.isConnecting) this.#provider.connect();
     return {};
   }
 
@@ -72,7 +75,9 @@ export class YSweetClient extends YjsClient {
   // This version connects again as soon as the socket that it closed itself is closed, and goes on with attempts that it is
   // in the middle of, so that neither `disconnect` nor `destroy` lasts. Until `connect` it must not.
   #rest() {
-    this.#provider.connect = async () => {};
-    this.#provider.attemptToConnect = async () => true;
+    const provider = this.#provider;
+    const resumed = new Promise((resolve) => (this.#resume = resolve));
+    provider.connect = async () => {};
+    provider.attemptToConnect = (token) => resumed.then(() => provider.attemptToConnect(token));
   }
 }
