@@ -109,10 +109,9 @@ pub async fn is_stored(engine: &Engine, name: &str) -> Result<bool, Failure> {
 /// takes none of the open documents nobody waits.
 pub async fn connected(engine: &Engine, tell: impl Fn(&Status)) -> Result<(), Failure> {
     let mut status = engine.watch_status();
-    let idle = |connection: &Connection| matches!(connection, Connection::Idle { .. });
     loop {
         let now = status.borrow_and_update().clone();
-        if now.is_connected() || now.connections.iter().all(idle) {
+        if now.is_connected() || now.connections.iter().all(Connection::is_idle) {
             return Ok(());
         }
         if let Some(error) = now.hopeless() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use syncline::storage::DocumentSummary;
-use syncline::{Connection, DocId, Document, Engine, Family, SaveError, Status};
+use syncline::{Connection, DocId, Document, Engine, SaveError, Status};
 use syncline_core::crdt::automerge::DocumentId;
 use tokio::time::timeout;
 
@@ -111,9 +111,8 @@ async fn complaints<'a>(
     documents: impl Iterator<Item = &'a Document>,
 ) -> HashMap<DocId, SaveError> {
     // A server says of which documents it takes none without a connection.
-    let idle = |connection: &Connection| matches!(connection, Connection::Idle { .. });
     let status = engine.status();
-    if !status.is_connected() && !status.connections.iter().any(idle) {
+    if !status.is_connected() && !status.connections.iter().any(Connection::is_idle) {
         return HashMap::new();
     }
     let answers = documents.map(async |document| {
@@ -123,9 +122,9 @@ async fn complaints<'a>(
     join_all(answers).await.into_iter().flatten().collect()
 }
 
-/// Under which id clients of automerge-repo find a document that they can read.
+/// Under which id clients of automerge-repo find a document.
 fn automerge_id(summary: &DocumentSummary) -> Option<DocumentId> {
-    (summary.spec.family == Family::Automerge).then(|| DocumentId::of(&summary.doc))
+    DocumentId::if_readable(&summary.doc, summary.spec.family)
 }
 
 impl Report {

@@ -77,6 +77,11 @@ impl Redial {
 }
 
 impl Lost {
+    /// The next attempt may well be a good one.
+    pub const fn for_now(error: String) -> Self {
+        Self { error, permanent: false, retry_after: None }
+    }
+
     /// A link that was up has ended.
     fn link(endpoint: &str, link: LinkState) -> Self {
         let permanent = matches!(link.complaint, Some((ErrorCode::Version, _)));

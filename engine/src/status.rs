@@ -92,6 +92,12 @@ impl Connection {
         matches!(self, Self::Connected { .. })
     }
 
+    /// Whether none is wanted at the moment.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self, Self::Idle { .. })
+    }
+
     /// Why the last attempt failed, if it did.
     #[must_use]
     pub fn error(&self) -> Option<&str> {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -53,7 +52,7 @@ pub struct Auth {
     tokens: Option<HashMap<[u8; 32], Token>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Token {
     principal: Principal,
     read: Vec<Pattern>,
@@ -160,31 +159,30 @@ impl Auth {
         Some(format!("pages of {origin} may speak only to a relay that asks for tokens: see --auth\n"))
     }
 
+    /// The token that is shown; `None` where everybody may do everything.
+    fn token(&self, shown: Option<&str>) -> Result<Option<&Token>, Denied> {
+        let Some(tokens) = &self.tokens else { return Ok(None) };
+        // Whoever could tell by the time it takes how much of a hash is right has learned nothing of the token.
+        tokens.get(&hash(shown.ok_or(Denied::NoToken)?)).map(Some).ok_or(Denied::Unknown)
+    }
+
     /// Whether somebody who shows this token, or none, is known here at all.
-    pub(crate) fn knows(&self, token: Option<&str>) -> bool {
-        self.tokens.as_ref().is_none_or(|tokens| token.is_some_and(|token| tokens.contains_key(&hash(token))))
+    pub(crate) fn check(&self, token: Option<&str>) -> Result<(), Denied> {
+        self.token(token).map(drop)
     }
 
     /// Who shows this token, as replicas are told apart; `None` where everybody may do everything.
-    pub(crate) fn visitor(self: &Arc<Self>, token: Option<&str>) -> Result<Option<Visitor>, Denied> {
-        let Some(tokens) = &self.tokens else { return Ok(None) };
-        let hash = hash(token.ok_or(Denied::NoToken)?);
-        let principal = tokens.get(&hash).ok_or(Denied::Unknown)?.principal.clone();
-        let auth = self.clone();
-        Ok(Some(Visitor::new(principal, move |doc| {
-            let token = auth.tokens.as_ref().and_then(|tokens| tokens.get(&hash));
-            token.map_or(rights::Access::Nothing, |token| token.access(doc))
-        })))
+    pub(crate) fn visitor(&self, token: Option<&str>) -> Result<Option<Visitor>, Denied> {
+        let visitor = |token: Token| Visitor::new(token.principal.clone(), move |doc| token.access(doc));
+        Ok(self.token(token)?.cloned().map(visitor))
     }
 
     /// What somebody may do with a document who shows this token.
     pub(crate) fn access(&self, token: Option<&str>, doc: &DocId) -> Result<Access, Denied> {
-        let Some(tokens) = &self.tokens else {
+        let Some(token) = self.token(token)? else {
             let principal = Principal::new(ANYBODY).expect("this is a name");
             return Ok(Access { principal, may_write: true });
         };
-        // Whoever could tell by the time it takes how much of a hash is right has learned nothing of the token.
-        let token = tokens.get(&hash(token.ok_or(Denied::NoToken)?)).ok_or(Denied::Unknown)?;
         match token.access(doc) {
             rights::Access::Nothing => Err(Denied::OtherDocuments),
             access => {

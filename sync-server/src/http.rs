@@ -16,8 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
-use syncline::storage::DocumentSummary;
-use syncline::{DocId, Family};
+use syncline::DocId;
 use syncline_core::crdt::automerge::DocumentId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -165,7 +164,8 @@ async fn status(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri)
             .map(|summary| DocumentStatus {
                 entries: replica.log(&summary.doc).map_or(summary.head, syncline_core::log::Log::head),
                 links: replica.links(&summary.doc),
-                automerge: automerge_id(summary),
+                automerge: DocumentId::if_readable(&summary.doc, summary.spec.family)
+                    .map(|id| id.to_string()),
                 name: summary.doc.to_string(),
                 spec: summary.spec.to_string(),
                 bytes: summary.bytes,
@@ -178,7 +178,7 @@ async fn status(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri)
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         durability: shared.durability.to_string(),
-        data: shared.guests.auth.knows(token).then(|| shared.data.display().to_string()),
+        data: shared.guests.auth.check(token).is_ok().then(|| shared.data.display().to_string()),
         fault: shared.node.look(|replica| replica.fault().map(ToString::to_string)),
         links: traffic.links,
         updates: shared.updates.load(Ordering::Relaxed),
@@ -192,10 +192,6 @@ async fn status(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri)
         documents,
     };
     Json(status).into_response()
-}
-
-fn automerge_id(summary: &DocumentSummary) -> Option<String> {
-    (summary.spec.family == Family::Automerge).then(|| DocumentId::of(&summary.doc).to_string())
 }
 
 /// A stream of which a part was read, and is read again first.

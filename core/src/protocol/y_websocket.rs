@@ -16,6 +16,12 @@ const DENIED: u64 = 0;
 /// Longest head of a sync message: two numbers of a byte, and a length.
 const MAX_HEAD_BYTES: usize = 10;
 
+/// An update without blocks and deletions.
+pub const NOTHING: &[u8] = &[0, 0];
+
+/// The state vector of who holds nothing.
+pub const HOLDS_NOTHING: &[u8] = &[0];
+
 /// What a client says about a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync<'a> {

@@ -3,9 +3,10 @@
 //! A guest has no log. It says what it holds in the terms of its family, so telling what it lacks, or what of what it sends
 //! is new, takes the document as a CRDT, also at a relay, which can do without one otherwise: it is *built* for guests when
 //! the first of them needs that. Who holds nothing does not: the log's base and what follows is what it lacks. What a guest
-//! sends that is new is appended in its name, under an id that is drawn for it. The driver, who speaks the protocols, reads off the log what guests are sent: past a position, as peers
-//! are. What a *replica* wrote must not reach guests before it is durable: a guest cannot be asked for it by its name, so if
-//! it were lost here, nobody could tell whose it was when it comes back.
+//! sends that is new is appended in its name, under an id that is drawn for it. The driver, who speaks the protocols, reads
+//! off the log what guests are sent: past a position, as peers are. What a *replica* wrote must not reach guests before it
+//! is durable: a guest cannot be asked for it by its name, so if it were lost here, nobody could tell whose it was when it
+//! comes back.
 
 use std::sync::Arc;
 
@@ -169,6 +170,22 @@ impl Replica {
     #[must_use]
     pub fn version(&self, doc: &DocId) -> Option<Bytes> {
         self.documents.get(doc)?.content()?.version()
+    }
+
+    /// What a guest lacks who holds nothing: the log's base and what follows, as updates in their order, and up to where that
+    /// leads. `None` if the log is not open, or if these are more than `most`.
+    pub fn all_for_guests(&self, doc: &DocId, most: usize) -> Option<(Vec<Bytes>, u64)> {
+        let log = self.log(doc)?;
+        let mut updates: Vec<Bytes> = log.base().map(|base| base.state.clone()).into_iter().collect();
+        let mut offset = log.base_offset();
+        for (at, entry) in self.for_guests(doc, offset)? {
+            updates.extend(entry.body.update().cloned());
+            offset = at;
+            if updates.len() > most {
+                return None;
+            }
+        }
+        Some((updates, offset))
     }
 
     /// What guests are sent of a document behind an offset: entries that bring something and are not skipped. It ends before

@@ -1,8 +1,8 @@
 //! Who is present in a document, as this replica knows it and tells its peers.
 //!
 //! Every change has a number. A peer is told what has changed since the number it was told last, at most once a
-//! [`PRESENCE_TICK`], in one message a document, whoever has moved meanwhile; of very many, the rest is told in the next. So a slow peer costs
-//! nothing but its number.
+//! [`PRESENCE_TICK`], in one message a document, whoever has moved meanwhile; of very many, the rest is told in the next. So a
+//! slow peer costs nothing but its number.
 //! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it.
 
 use std::collections::BTreeMap;

@@ -75,9 +75,7 @@ impl<'a> Line<'a> {
     pub async fn run(mut self, link: Link) -> (Lost, bool) {
         let lost = match self.serve(link).await {
             Ok(lost) => lost,
-            Err(fault) => {
-                Lost { error: format!("{}: {fault}", self.endpoint), permanent: false, retry_after: None }
-            }
+            Err(fault) => Lost::for_now(format!("{}: {fault}", self.endpoint)),
         };
         (lost, self.greeted.is_some_and(|greeted| greeted.elapsed() >= STEADY_TIME))
     }
@@ -106,8 +104,7 @@ impl<'a> Line<'a> {
                 news = docket.news(), if self.outgoing.is_empty() => self.attend(news)?,
                 _ = tick.tick() => self.work(|session, desk| session.on_tick(desk))?,
                 () = &mut patience, if self.greeted.is_none() => {
-                    let error = format!("{}: no sensible answer in time", self.endpoint);
-                    return Ok(Lost { error, permanent: false, retry_after: None });
+                    return Ok(Lost::for_now(format!("{}: no sensible answer in time", self.endpoint)));
                 }
             }
         }
@@ -166,17 +163,13 @@ impl<'a> Line<'a> {
     fn ended(&self, receiver: &LinkReceiver) -> Lost {
         match receiver.end() {
             Some(error) => self.broken(&error),
-            None => Lost {
-                error: format!("{}: the connection was lost", self.endpoint),
-                permanent: false,
-                retry_after: None,
-            },
+            None => Lost::for_now(format!("{}: the connection was lost", self.endpoint)),
         }
     }
 
     fn broken(&self, error: &LinkError) -> Lost {
         let permanent = matches!(error, LinkError::Closed(close) if is_refusal(close.code));
-        Lost { error: format!("{}: {error}", self.endpoint), permanent, retry_after: None }
+        Lost { permanent, ..Lost::for_now(format!("{}: {error}", self.endpoint)) }
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use syncline_core::crdt::yjs::Holdings;
 use syncline_core::id::{DocId, Have};
 use syncline_core::protocol::hocuspocus::Frame;
-use syncline_core::protocol::y_websocket::Sync;
+use syncline_core::protocol::y_websocket::{HOLDS_NOTHING, NOTHING, Sync};
 use syncline_core::time::Time;
 
 use super::MAX_MESSAGE_BYTES;
@@ -30,12 +30,6 @@ pub const LONGEST_DOUBT: u64 = 60_000;
 /// How long a server of y-websocket that says it holds nothing may have something all the same, in milliseconds: it answers
 /// while it still reads the document from its disk.
 pub const LOADING_TIME: u64 = 1_000;
-
-/// An update that brings nothing.
-const NOTHING: &[u8] = &[0, 0];
-
-/// The state vector of a document without content.
-const EMPTY_VECTOR: &[u8] = &[0];
 
 /// One document on one connection.
 pub(super) struct Dialogue {
@@ -152,7 +146,7 @@ impl Dialogue {
 
     /// The server has told what it holds, unless it may not know yet.
     fn on_whole(&mut self, now: Time, update: &[u8]) {
-        let holds_nothing = update == NOTHING && *self.holdings.vector() == *EMPTY_VECTOR;
+        let holds_nothing = update == NOTHING && *self.holdings.vector() == *HOLDS_NOTHING;
         self.theirs = match self.theirs == Theirs::Asked && self.address.is_none() && holds_nothing {
             true => Theirs::Loading { until: now.after(LOADING_TIME) },
             false => Theirs::Heard,

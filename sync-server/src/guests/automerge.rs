@@ -149,7 +149,7 @@ impl<'a> Session<'a> {
                 "unsupported protocol version: this relay speaks version 1",
             ));
         }
-        self.guests.auth.visitor(self.token.as_deref())?;
+        self.guests.auth.check(self.token.as_deref())?;
         let peer = Writer::new(5, "peer", &self.guests.peer_id)
             .text("targetId", &self.peer)
             .text("selectedProtocolVersion", VERSION)

@@ -71,6 +71,11 @@ struct Client {
 }
 
 impl Client {
+    /// Whether its user may take its place at another seat: it is gone, or its connection has not been seen to be.
+    fn yields_to(&self, claim: &Claim) -> bool {
+        self.seat.is_none() || self.owner.as_ref().is_some_and(is_known) && claim.clock > self.heard_clock
+    }
+
     const fn fresh(now: Instant) -> Self {
         Self { clock: 0, heard_clock: 0, state: None, seat: None, owner: None, heard: now, version: 0 }
     }
@@ -126,17 +131,8 @@ impl Awareness {
         claim.state.as_ref()?;
         let theirs = self.clients.values().filter(|client| client.seat == Some(seat)).count();
         let last = match self.clients.get(&claim.client) {
-            // A connection of the same user whose other end is gone is not noticed at once.
-            Some(known)
-                if theirs == 0
-                    && is_known(owner)
-                    && known.owner.as_ref() == Some(owner)
-                    && claim.clock > known.heard_clock =>
-            {
-                known.clock
-            }
             // Who is there already only repeats what it heard of somebody who left.
-            Some(known) if known.seat.is_none() && theirs == 0 && known.owner.as_ref() == Some(owner) => {
+            Some(known) if theirs == 0 && known.owner.as_ref() == Some(owner) && known.yields_to(&claim) => {
                 known.clock
             }
             None if theirs < MAX_CLIENTS_OF_A_SEAT && self.clients.len() < MAX_CLIENTS => 0,

@@ -7,7 +7,7 @@ use syncline::DocId;
 use syncline_core::crdt::{Damaged, ReceiveError};
 use syncline_core::entry::{Cursor, Family};
 use syncline_core::log::Log;
-use syncline_core::protocol::y_websocket::Sync;
+use syncline_core::protocol::y_websocket::{NOTHING, Sync};
 use syncline_core::replica::Replica;
 
 use super::Piece;
@@ -18,9 +18,6 @@ pub(crate) const MAX_JOIN_PIECES: usize = 1_024;
 /// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
 const STALE_BYTES: usize = 64 << 10;
 const STALE_PART: usize = 8;
-
-/// An update that brings nothing.
-const NOTHING: &[u8] = &[0, 0];
 
 /// What somebody lacks, and up to where in the log.
 #[derive(Clone, Debug)]
@@ -36,17 +33,9 @@ pub(crate) struct Missing {
 impl Missing {
     /// A log as it is for guests, for those who hold nothing; `None` if it is too long for that.
     pub(super) fn log(replica: &Replica, doc: &DocId) -> Option<Self> {
-        let log = replica.log(doc)?;
-        let mut updates: Vec<Bytes> = log.base().map(|base| base.state.clone()).into_iter().collect();
-        let mut offset = log.base_offset();
-        for (at, entry) in replica.for_guests(doc, offset)? {
-            updates.extend(entry.body.update().cloned());
-            offset = at;
-            if updates.len() > MAX_JOIN_PIECES {
-                return None;
-            }
-        }
-        Some(Self { updates: updates.into(), offset, cursor: log.cursor(offset) })
+        let (updates, offset) = replica.all_for_guests(doc, MAX_JOIN_PIECES)?;
+        let cursor = replica.log(doc)?.cursor(offset);
+        Some(Self { updates: updates.into(), offset, cursor })
     }
 
     /// What a built document holds beyond a version.

@@ -27,9 +27,7 @@ use super::seat::Inbox;
 use super::storages::{Holding, Storages};
 use super::tail::{Piece, Tail};
 use syncline_core::protocol::lib0::Malformed;
-
-/// A Yjs state vector of a document without content.
-pub(super) const HOLDS_NOTHING: &[u8] = &[0];
+use syncline_core::protocol::y_websocket::HOLDS_NOTHING;
 
 /// How far a room is.
 #[derive(Clone, Debug)]

@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use super::awareness::Heard;
 use super::missing::Missing;
 use super::presence::Ephemeral;
-use super::room::HOLDS_NOTHING;
 use super::{Piece, Room, Rooms, SeatId, Visitor};
 use syncline_core::protocol::lib0::Malformed;
+use syncline_core::protocol::y_websocket::HOLDS_NOTHING;
 
 /// About how many bytes of updates are taken for a seat at once.
 const BATCH_BYTES: usize = 64 << 10;

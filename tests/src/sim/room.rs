@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
 use syncline_core::crdt::GateError;
 use syncline_core::entry::Seen;
 use syncline_core::id::{DocId, Principal, ReplicaId};
 use syncline_core::log::Log;
+use syncline_core::protocol::y_websocket::{HOLDS_NOTHING, NOTHING};
 use syncline_core::replica::{ContributeError, Guest, Replica};
 
 use super::guests::{GuestId, LineId, Says, Visit};
@@ -17,11 +17,11 @@ use super::network::NodeId;
 use super::plant::Plant;
 use super::world::World;
 
-/// What a state vector is of somebody who holds nothing, and heads.
-const NOTHING_HELD: [&[u8]; 2] = [&[], &[0]];
+/// How somebody says that he holds nothing, in heads and in a state vector.
+const NOTHING_HELD: [&[u8]; 2] = [&[], HOLDS_NOTHING];
 
-/// An update that brings nothing.
-const NOTHING: [&[u8]; 2] = [&[], &[0, 0]];
+/// Updates that bring nothing, of Automerge and of Yjs.
+const NOTHING_BROUGHT: [&[u8]; 2] = [&[], NOTHING];
 
 /// A document at a relay, for guests.
 #[derive(Default)]
@@ -256,15 +256,17 @@ impl World {
     /// The guest says what it holds; what it lacks it is told once that is on disk.
     fn join(&mut self, node: NodeId, doc: &DocId, seat: &mut Seat, version: &[u8]) -> Result<(), Stop> {
         let replica = self.nodes[node].replica.as_mut().ok_or(Stop::Leave)?;
-        let (mut updates, offset) = match whole(replica, doc).filter(|_| NOTHING_HELD.contains(&version)) {
-            Some(whole) => whole,
-            None => {
-                let offset = replica.log(doc).map_or(0, Log::head);
-                let exchange = replica.exchange(doc).ok_or(Stop::NotBuilt)?;
-                let missing = exchange.missing(version).map_err(|error| Stop::Broken(error.to_string()))?;
-                (vec![missing], offset)
-            }
-        };
+        let (mut updates, offset) =
+            match replica.all_for_guests(doc, usize::MAX).filter(|_| NOTHING_HELD.contains(&version)) {
+                Some(whole) => whole,
+                None => {
+                    let offset = replica.log(doc).map_or(0, Log::head);
+                    let exchange = replica.exchange(doc).ok_or(Stop::NotBuilt)?;
+                    let missing =
+                        exchange.missing(version).map_err(|error| Stop::Broken(error.to_string()))?;
+                    (vec![missing], offset)
+                }
+            };
         let last = updates.pop().map(Says::Answer);
         let says = updates.into_iter().map(Says::Update).chain(last).collect();
         seat.position = seat.position.max(Some(offset));
@@ -282,7 +284,7 @@ impl World {
     ) -> Result<(), Stop> {
         let now = self.nodes[node].time(self.now);
         let replica = self.nodes[node].replica.as_mut().ok_or(Stop::Leave)?;
-        if NOTHING.contains(&update) {
+        if NOTHING_BROUGHT.contains(&update) {
             seat.sent = replica.log(doc).map_or(0, Log::head);
             return Ok(());
         }
@@ -342,16 +344,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// What somebody lacks who holds nothing: the log, and up to where.
-fn whole(replica: &Replica, doc: &DocId) -> Option<(Vec<Bytes>, u64)> {
-    let log = replica.log(doc)?;
-    let mut updates: Vec<Bytes> = log.base().map(|base| base.state.clone()).into_iter().collect();
-    let mut offset = log.base_offset();
-    for (at, entry) in replica.for_guests(doc, offset)? {
-        updates.extend(entry.body.update().cloned());
-        offset = at;
-    }
-    Some((updates, offset))
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::entry::Family;
 use crate::id::DocId;
 
 /// What the names of other documents are derived within. It must never change.
@@ -35,6 +36,12 @@ impl DocumentId {
     pub fn of(doc: &DocId) -> Self {
         let name = doc.as_str();
         name.parse().unwrap_or_else(|_| Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()).into_bytes()))
+    }
+
+    /// The same, if it is a document that they can read.
+    #[must_use]
+    pub fn if_readable(doc: &DocId, family: Family) -> Option<Self> {
+        (family == Family::Automerge).then(|| Self::of(doc))
     }
 
     /// What a document that was made under this name is called here.

@@ -27,7 +27,7 @@ use super::node::{Context, Node};
 use super::shape::Shapes;
 use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, Writer};
 use crate::entry::{Family, Kind};
-use crate::id::{Have, ReplicaId};
+use crate::id::ReplicaId;
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
 use crate::presence::Anchor;
@@ -151,16 +151,6 @@ impl Yjs {
         self.doc = new_doc(NOBODY, false);
         self.damaged = Some(error.clone());
         error
-    }
-
-    /// Checks an update that is too large for one entry, and cuts it.
-    pub(super) fn cut(
-        &mut self,
-        replicas: &Have,
-        update: &[u8],
-        full: usize,
-    ) -> Result<Vec<Vec<u8>>, GateError> {
-        self.gate.cut(replicas, update, full)
     }
 
     pub(super) fn check_alive(&self) -> Result<(), Damaged> {

@@ -56,7 +56,7 @@ impl Yjs {
         full: usize,
     ) -> Result<Vec<Bytes>, ReceiveError> {
         let mut new = Vec::new();
-        for part in self.cut(replicas, update, full)? {
+        for part in self.gate.cut(replicas, update, full)? {
             // What was found good as a whole is good in parts, or the document is no longer what it was.
             new.extend(self.receive_part(replicas, &part).map_err(|error| damaged(error.to_string()))?);
         }
