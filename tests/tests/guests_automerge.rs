@@ -17,9 +17,9 @@ use syncline_core::random::Random;
 use syncline_tests::process::guests::automerge_repo::{
     Peer, ephemeral, is, is_unavailable, joined, question, sync, unavailable,
 };
-use syncline_tests::process::guests::scene::{Scene, target};
+use syncline_tests::process::guests::scene::{Other, Scene, target};
 use syncline_tests::process::guests::yjs::shown;
-use syncline_tests::process::guests::{Goodbye, Guest, MAX_MESSAGE_BYTES};
+use syncline_tests::process::guests::{Behaved, Goodbye, Guest, MAX_MESSAGE_BYTES};
 use syncline_tests::process::terminal::Terminal;
 use syncline_tests::process::tokens::Tokens;
 
@@ -338,12 +338,9 @@ async fn nobody_is_heard_under_the_name_of_somebody_who_is_there() {
 
 #[tokio::test]
 async fn a_document_of_yjs_is_unavailable_and_its_clients_see_each_other_as_before() {
-    let mut scene = Scene::automerge().await;
-    let store = Terminal::with_relay(scene.relay().url());
-    store.ok(["create", "other"]);
-    store.ok(["set", "other", "/a", "1"]);
-    store.ok(["sync"]);
-    let other = DocumentId::of(&DocId::new("other").unwrap());
+    let scene = Scene::automerge().await;
+    let theirs = scene.other();
+    let other = DocumentId::of(&DocId::new(Other::NAME).unwrap());
     let mut eve = joined(scene.address(), PATH, "eve").await;
     for kind in ["request", "sync"] {
         eve.say(sync(kind, "eve", other, &question())).await;
@@ -351,7 +348,7 @@ async fn a_document_of_yjs_is_unavailable_and_its_clients_see_each_other_as_befo
     }
     // Who comes by the right way is shown who is present in a store of ours.
     let mut yjs = Guest::connect(scene.address(), "/yjs/other").await;
-    let mut there = store.start(["presence", "other", "--name", "Ada"]);
+    let mut there = theirs.store.start(["presence", Other::NAME, "--name", "Ada"]);
     let shows = |message: &[u8]| match YjsMessage::read(message) {
         Ok(YjsMessage::Awareness(states)) => {
             shown(states).iter().any(|(_, state)| state.contains("Ada")).then_some(())
@@ -360,8 +357,6 @@ async fn a_document_of_yjs_is_unavailable_and_its_clients_see_each_other_as_befo
     };
     yjs.wait_for("who is present", shows).await;
     there.kill();
-    let reader = Terminal::with_relay(scene.relay().url());
-    reader.ok(["sync", "other"]);
-    assert_eq!(reader.ok(["show", "other"]), json!({"a": 1}).to_string());
+    theirs.is_found();
     scene.ends(&["a client is not let in…of kind"]).await;
 }

@@ -8,8 +8,7 @@ use syncline_core::protocol::y_websocket::Sync;
 use syncline_core::random::Random;
 use syncline_tests::process::guests::scene::{DOC, Scene};
 use syncline_tests::process::guests::yjs::{put, shown, states, whole};
-use syncline_tests::process::guests::{Goodbye, Guest, MAX_MESSAGE_BYTES};
-use syncline_tests::process::terminal::Terminal;
+use syncline_tests::process::guests::{Behaved, Goodbye, Guest, MAX_MESSAGE_BYTES};
 use syncline_tests::process::tokens::Tokens;
 use yrs::{Doc, merge_updates_v1};
 
@@ -355,17 +354,15 @@ async fn an_update_with_gaps_is_answered_by_the_question_what_is_held_and_counte
 
 #[tokio::test]
 async fn a_document_of_automerge_is_denied() {
-    let mut scene = Scene::yjs().await;
-    let store = Terminal::with_relay(scene.relay().url());
-    store.ok(["create", "other", "--crdt", "automerge"]);
-    store.ok(["set", "other", "/a", "1"]);
-    store.ok(["sync"]);
+    let scene = Scene::yjs().await;
+    let mut other = scene.other();
     let mut client = Client::seated(&scene, "").await;
     match client.attach("other", "").await {
         Said::Denied(reason) => assert!(reason.contains("document other is of kind"), "{reason}"),
         said => panic!("{said:?}"),
     }
     client.goes_on().await;
+    other.is_untouched();
     scene.ends(&["a client is not let in…of kind"]).await;
 }
 

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use serde_json::Value as Json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -100,6 +101,15 @@ impl Guest {
         tokio::time::timeout(PATIENCE, next).await.expect("the relay says something in time")
     }
 
+    /// The next message to somebody who behaves.
+    ///
+    /// # Panics
+    /// If the relay has closed the connection.
+    pub async fn is_served(&mut self) -> Bytes {
+        let message = self.hear().await;
+        message.unwrap_or_else(|| panic!("who behaves is served: {:?}", self.goodbye))
+    }
+
     /// The first message for which there is an answer.
     ///
     /// # Panics
@@ -125,6 +135,32 @@ impl Guest {
     pub async fn goodbye(&mut self) -> Goodbye {
         while self.hear().await.is_some() {}
         self.goodbye.take().expect("the relay says why it closes a connection")
+    }
+}
+
+/// Somebody who keeps to a protocol, and has a copy of the document.
+#[expect(async_fn_in_trait, reason = "tests await it where they are")]
+pub trait Behaved {
+    /// What is edited of the document.
+    fn json(&self) -> Json;
+
+    /// Takes in a message, and answers it.
+    async fn hear(&mut self) -> Bytes;
+
+    /// Waits until a key has a value.
+    async fn sees(&mut self, key: &str, value: i64) {
+        while self.json()[key] != value {
+            self.hear().await;
+        }
+    }
+
+    /// Goes on until the relay says something for which there is an answer.
+    async fn wait_for<T>(&mut self, answer: impl Fn(&[u8]) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = answer(&self.hear().await) {
+                return found;
+            }
+        }
     }
 }
 

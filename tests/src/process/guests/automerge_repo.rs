@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use syncline_core::crdt::automerge::DocumentId;
 use syncline_core::protocol::automerge_repo::{self, Message, Writer, addressed};
 
-use super::Guest;
+use super::{Behaved, Guest};
 
 /// A document, and its connection to a relay.
 pub struct Peer {
@@ -92,35 +92,21 @@ impl Peer {
         }
     }
 
-    /// Waits until a key of the document has a value.
-    pub async fn sees(&mut self, key: &str, value: i64) {
-        while self.json()[key] != value {
-            self.hear().await;
+    /// Says what there is to say of the document.
+    async fn talk(&mut self, kind: &str) {
+        if let Some(message) = self.document.sync().generate_sync_message(&mut self.state) {
+            self.guest.say(sync(kind, &self.name, self.id, &message.encode())).await;
         }
     }
+}
 
-    /// Goes on until the relay says something for which there is an answer.
-    pub async fn wait_for<T>(&mut self, answer: impl Fn(&[u8]) -> Option<T>) -> T {
-        loop {
-            if let Some(found) = answer(&self.hear().await) {
-                return found;
-            }
-        }
-    }
-
-    /// The document.
-    ///
-    /// # Panics
-    /// Never: it is JSON.
-    #[must_use]
-    pub fn json(&self) -> Json {
+impl Behaved for Peer {
+    fn json(&self) -> Json {
         serde_json::to_value(AutoSerde::from(&self.document)).expect("a document is JSON")
     }
 
-    /// Takes in a message, and answers it.
     async fn hear(&mut self) -> Bytes {
-        let message = self.guest.hear().await;
-        let message = message.unwrap_or_else(|| panic!("who behaves is served: {:?}", self.guest.goodbye));
+        let message = self.guest.is_served().await;
         let read = Message::read(&message).expect("the relay keeps to the protocol");
         if read.kind == "sync" && read.document == Some(self.id) {
             let data = SyncMessage::decode(read.data.expect("it has data")).expect("a sync message");
@@ -130,13 +116,6 @@ impl Peer {
             self.talk("sync").await;
         }
         message
-    }
-
-    /// Says what there is to say of the document.
-    async fn talk(&mut self, kind: &str) {
-        if let Some(message) = self.document.sync().generate_sync_message(&mut self.state) {
-            self.guest.say(sync(kind, &self.name, self.id, &message.encode())).await;
-        }
     }
 }
 

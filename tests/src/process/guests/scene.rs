@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value as Json, json};
 use syncline_core::crdt::automerge::DocumentId;
 
+use super::Behaved;
 use super::automerge_repo::Peer;
 use super::yjs::Editor;
 use crate::process::child::Ended;
@@ -116,6 +117,20 @@ impl Scene {
         }
     }
 
+    /// A document of the other family, at the same relay.
+    #[must_use]
+    pub fn other(&self) -> Other {
+        let crdt = match self.ada {
+            Ada::Yjs(_) => "automerge",
+            Ada::Automerge(_) => "yjs",
+        };
+        let relay = self.relay.url();
+        let mut other = Other { store: Terminal::with_relay(&relay), relay, value: 0 };
+        other.store.ok(["create", Other::NAME, "--crdt", crdt]);
+        other.is_untouched();
+        other
+    }
+
     /// Ada writes, and somebody new finds that in the document and nothing else. What that one writes reaches Ada.
     ///
     /// # Panics
@@ -169,6 +184,40 @@ impl Scene {
             let is_told = errors.lines().any(|said| line.split('…').all(|part| said.contains(part)));
             assert!(is_told, "the log says nothing like {line:?}:\n{errors}");
         }
+    }
+}
+
+/// A document of another family than Ada's, and the store of ours that has made it.
+pub struct Other {
+    /// The store.
+    pub store: Terminal,
+    relay: String,
+    value: i64,
+}
+
+impl Other {
+    /// What it is called.
+    pub const NAME: &str = "other";
+
+    /// The store writes, and somebody new finds that and nothing else.
+    ///
+    /// # Panics
+    /// If it is not so.
+    pub fn is_untouched(&mut self) {
+        self.value += 1;
+        self.store.ok(["set", Self::NAME, "/a", &self.value.to_string()]);
+        self.store.ok(["sync"]);
+        self.is_found();
+    }
+
+    /// Somebody new finds what was written last, and nothing else.
+    ///
+    /// # Panics
+    /// If it is not so.
+    pub fn is_found(&self) {
+        let reader = Terminal::with_relay(&self.relay);
+        reader.ok(["sync", Self::NAME]);
+        assert_eq!(reader.ok(["show", Self::NAME]), json!({"a": self.value}).to_string());
     }
 }
 

@@ -11,7 +11,7 @@ use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{Doc, Map, ReadTxn, StateVector, Transact, Update};
 
-use super::Guest;
+use super::{Behaved, Guest};
 
 /// The map that is edited.
 const MAP: &str = "map";
@@ -44,32 +44,6 @@ impl Editor {
         self.guest.say(sync(&Sync::Update { update: &update })).await;
     }
 
-    /// Waits until a key of the map has a value.
-    pub async fn sees(&mut self, key: &str, value: i64) {
-        while self.json()[key] != value {
-            self.hear().await;
-        }
-    }
-
-    /// Goes on until the relay says something for which there is an answer.
-    pub async fn wait_for<T>(&mut self, answer: impl Fn(&[u8]) -> Option<T>) -> T {
-        loop {
-            if let Some(found) = answer(&self.hear().await) {
-                return found;
-            }
-        }
-    }
-
-    /// The map.
-    ///
-    /// # Panics
-    /// Never: it is JSON.
-    #[must_use]
-    pub fn json(&self) -> Json {
-        let map = self.doc.get_or_insert_map(MAP);
-        serde_json::to_value(map.to_json(&self.doc.transact())).expect("a map is JSON")
-    }
-
     /// The connection.
     pub const fn guest(&mut self) -> &mut Guest {
         &mut self.guest
@@ -99,10 +73,23 @@ impl Editor {
         copy
     }
 
-    /// Takes in a message, and answers it.
+    /// Merges an update, which must not lack anything: clients keep such ones back, some for ever.
+    fn apply(&self, update: &[u8]) {
+        let mut txn = self.doc.transact_mut();
+        txn.apply_update(Update::decode_v1(update).expect("the relay sends updates")).expect("they fit");
+        assert!(!txn.has_missing_updates(), "the relay sends what builds on something that it has not sent");
+    }
+}
+
+impl Behaved for Editor {
+    /// The map.
+    fn json(&self) -> Json {
+        let map = self.doc.get_or_insert_map(MAP);
+        serde_json::to_value(map.to_json(&self.doc.transact())).expect("a map is JSON")
+    }
+
     async fn hear(&mut self) -> Bytes {
-        let message = self.guest.hear().await;
-        let message = message.unwrap_or_else(|| panic!("who behaves is served: {:?}", self.guest.goodbye));
+        let message = self.guest.is_served().await;
         match read(&message) {
             Message::Sync(Sync::Step1 { vector }) => {
                 let vector = StateVector::decode_v1(vector).expect("the relay says what it holds");
@@ -113,13 +100,6 @@ impl Editor {
             Message::Awareness(_) | Message::QueryAwareness | Message::Denied(_) | Message::Other(..) => {}
         }
         message
-    }
-
-    /// Merges an update, which must not lack anything: clients keep such ones back, some for ever.
-    fn apply(&self, update: &[u8]) {
-        let mut txn = self.doc.transact_mut();
-        txn.apply_update(Update::decode_v1(update).expect("the relay sends updates")).expect("they fit");
-        assert!(!txn.has_missing_updates(), "the relay sends what builds on something that it has not sent");
     }
 }
 
@@ -136,17 +116,10 @@ pub fn put(doc: &Doc, key: &str, value: i64) -> Vec<u8> {
     txn.encode_update_v1()
 }
 
-/// An update that takes a key of the map out of a document that is given as a whole, and brings nothing.
-///
-/// # Panics
-/// If that is no document.
+/// An update that takes a key out of the map, and brings nothing.
 #[must_use]
-pub fn erase(whole: &[u8], key: &str) -> Vec<u8> {
-    let doc = Doc::new();
+pub fn erase(doc: &Doc, key: &str) -> Vec<u8> {
     let map = doc.get_or_insert_map(MAP);
-    let mut txn = doc.transact_mut();
-    txn.apply_update(Update::decode_v1(whole).expect("an update")).expect("a document");
-    drop(txn);
     let mut txn = doc.transact_mut();
     map.remove(&mut txn, key);
     txn.encode_update_v1()
