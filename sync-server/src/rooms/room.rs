@@ -55,6 +55,8 @@ pub(crate) struct Room {
     durable: watch::Sender<u64>,
     /// Told when the document was built.
     built: watch::Sender<()>,
+    /// Held while what all lack is made who hold nothing: the others wait for it.
+    making: tokio::sync::Mutex<()>,
     /// Held while replicas are told what guests show, so that they are told in order.
     pub(super) sharing: Mutex<()>,
     inner: Mutex<Inner>,
@@ -85,6 +87,7 @@ impl Room {
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
             built: watch::Sender::new(()),
+            making: tokio::sync::Mutex::default(),
             sharing: Mutex::default(),
             inner: Mutex::default(),
         }
@@ -215,6 +218,7 @@ impl Room {
         if version != HOLDS_NOTHING {
             return self.difference(version).await;
         }
+        let _one_for_all = self.making.lock().await;
         if let Some(whole) = self.lock().usable_whole() {
             return Ok(Ok(whole));
         }
@@ -237,6 +241,7 @@ impl Room {
 
     /// Everything as one update, which all share who ask for it between two changes.
     pub(crate) async fn as_update(&self) -> Result<Result<Missing, ReceiveError>, DocumentError> {
+        let _one_for_all = self.making.lock().await;
         let head = self.node.look(|replica| replica.log(&self.doc).map_or(0, Log::head));
         if let Some(known) = self.lock().as_update.clone().filter(|known| known.offset == head) {
             return Ok(Ok(known));
@@ -437,7 +442,7 @@ impl Inner {
             None => {
                 let base = replica.log(doc).map_or(before, Log::base_offset);
                 self.tail.restart(base);
-                self.whole = None;
+                (self.whole, self.as_update) = (None, None);
                 base != before
             }
         }
