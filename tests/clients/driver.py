@@ -255,6 +255,8 @@ class Client:
             return self.read()["json"] == wanted
         if name == "map":
             return is_event(plain(self.map()), wanted)
+        if name == "whole":
+            return self.whole(wanted["roots"])["json"] == wanted["json"]
         if name == "length":
             return len(self.text()) == wanted
         if name == "present":
