@@ -60,7 +60,7 @@ pub(crate) enum Endpoint {
 
 /// What a session knows of its client.
 pub(crate) struct Visit {
-    peer: String,
+    peer: Arc<str>,
     may_write: bool,
     /// Whether it is told when what it has sent has arrived, as clients of y-sweet ask.
     answers_status: bool,
@@ -75,7 +75,7 @@ impl Visit {
     }
 
     fn note_refusal(&self, doc: &DocId, error: &ContributeError) {
-        tracing::warn!(peer = self.peer, %doc, %error, "an update of a client is refused");
+        tracing::warn!(peer = &*self.peer, %doc, %error, "an update of a client is refused");
     }
 }
 
@@ -122,8 +122,8 @@ impl Guests {
 
     /// Serves a client until one of both ends it. `header` is the token that it has shown in the head of its request.
     pub(crate) async fn serve(&self, endpoint: Endpoint, link: Link, meter: Meter, header: Option<String>) {
-        let peer = link.endpoint().to_owned();
-        let (mut line, mut receiver) = Line::new(link, meter);
+        let peer: Arc<str> = link.endpoint().into();
+        let (mut line, mut receiver) = Line::new(link, peer.clone(), meter);
         let end = match endpoint {
             Endpoint::Yjs { room, token } => match self.admit(&room, token.or(header).as_deref()) {
                 Ok(admitted) => self.serve_yjs(&peer, &mut line, &mut receiver, admitted, false).await,
@@ -145,28 +145,30 @@ impl Guests {
         match &end {
             End::Gone => {}
             End::Closed(Close { code, reason }) => {
-                tracing::info!(peer, code, reason, "a client is sent away")
+                tracing::info!(peer = &*peer, code, reason, "a client is sent away")
             }
-            End::Misbehaved(reason) => tracing::info!(peer, reason, "a client is sent away"),
+            End::Misbehaved(reason) => tracing::info!(peer = &*peer, reason, "a client is sent away"),
         }
         line.close(receiver, end).await;
     }
 
-    fn visit(&self, peer: &str, may_write: bool, answers_status: bool) -> Visit {
-        Visit { peer: peer.to_owned(), may_write, answers_status, stopping: self.stopping.subscribe() }
+    fn visit(&self, peer: &Arc<str>, may_write: bool, answers_status: bool) -> Visit {
+        Visit { peer: peer.clone(), may_write, answers_status, stopping: self.stopping.subscribe() }
     }
 
     async fn serve_yjs(
         &self,
-        peer: &str,
+        peer: &Arc<str>,
         line: &mut Line,
         receiver: &mut Ear,
         (doc, access): (DocId, Access),
         answers_status: bool,
     ) -> End {
+        line.hears_somebody_known();
         let visit = self.visit(peer, access.may_write, answers_status);
         let inbox = Arc::new(Inbox::default());
-        let visitor = Visitor { author: access.principal, inbox: inbox.clone(), number: 0 };
+        let visitor =
+            Visitor { peer: visit.peer.clone(), author: access.principal, inbox: inbox.clone(), number: 0 };
         match self.rooms.enter(&doc, Family::Yjs, access.may_write, visitor).await {
             Ok(seat) => yjs::Session::new(&visit, line, seat).run(&inbox, receiver).await,
             Err(error) => error.into(),

@@ -3,12 +3,13 @@
 //! Yjs clients send whole documents in one message, and a message is in memory as a whole before it means anything. Small
 //! ones come in as they like. When more than a little of a message has come in, the connection waits for one of a few places
 //! for large messages, and keeps it until the message has been dealt with. So a thousand clients that send their documents at
-//! once are served a few at a time, and one that begins a large message and leaves it at that is given up.
+//! once are served a few at a time, and one that begins a large message and leaves it at that is given up. Strangers, who have
+//! shown no token yet, have places of their own, so that they can keep out nobody but each other.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,34 +25,58 @@ pub(crate) const SMALL_MESSAGE_BYTES: usize = 64 << 10;
 /// Large messages that come in at the same time.
 pub(crate) const MAX_LARGE_MESSAGES: usize = 8;
 
+/// Large messages of strangers that come in at the same time.
+pub(crate) const MAX_LARGE_MESSAGES_OF_STRANGERS: usize = 2;
+
 /// How long a large message may take to come in.
 pub(crate) const LARGE_MESSAGE_TIME: Duration = Duration::from_secs(60);
 
 /// The places for large messages.
 #[derive(Clone)]
-pub(crate) struct Intake(Arc<Semaphore>);
+pub(crate) struct Intake {
+    known: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+}
 
 impl Default for Intake {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_LARGE_MESSAGES)))
+        let places = |number| Arc::new(Semaphore::new(number));
+        Self { known: places(MAX_LARGE_MESSAGES), strangers: places(MAX_LARGE_MESSAGES_OF_STRANGERS) }
     }
 }
 
 impl Intake {
-    /// Waits for a place, for something large that comes in by another way than [`Metered`]; `None` if the relay stops.
+    /// Waits for a place, for something large of somebody known that comes in by another way than [`Metered`]; `None` if the
+    /// relay stops.
     pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.clone().acquire_owned().await.ok()
+        self.known.clone().acquire_owned().await.ok()
+    }
+
+    async fn place_of_stranger(&self) -> Option<OwnedSemaphorePermit> {
+        self.strangers.clone().acquire_owned().await.ok()
     }
 }
 
-/// How much of a message has come in. Both ends of a connection hold it: the stream counts, the session begins anew.
+/// How much of a message has come in, and whether of somebody known. Both ends of a connection hold it: the stream counts, the
+/// session begins anew.
 #[derive(Clone, Default)]
-pub(crate) struct Meter(Arc<AtomicUsize>);
+pub(crate) struct Meter(Arc<Measured>);
+
+#[derive(Default)]
+struct Measured {
+    bytes: AtomicUsize,
+    is_known: AtomicBool,
+}
 
 impl Meter {
     /// A message has been dealt with.
     pub(crate) fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.0.bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// The client has shown a token that is good for something.
+    pub(crate) fn is_known(&self) {
+        self.0.is_known.store(true, Ordering::Relaxed);
     }
 }
 
@@ -77,15 +102,18 @@ impl Metered {
 
     /// Ready when more may come in.
     fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.meter.0.load(Ordering::Relaxed) < SMALL_MESSAGE_BYTES {
+        if self.meter.0.bytes.load(Ordering::Relaxed) < SMALL_MESSAGE_BYTES {
             self.place = Place::None;
             return Poll::Ready(Ok(()));
         }
         loop {
             match &mut self.place {
                 Place::None => {
-                    let intake = self.intake.clone();
-                    self.place = Place::Waiting(Box::pin(async move { intake.place().await }));
+                    let (intake, is_known) = (self.intake.clone(), &self.meter.0.is_known);
+                    self.place = Place::Waiting(match is_known.load(Ordering::Relaxed) {
+                        true => Box::pin(async move { intake.place().await }),
+                        false => Box::pin(async move { intake.place_of_stranger().await }),
+                    });
                 }
                 Place::Waiting(turn) => {
                     let Some(permit) = ready!(turn.as_mut().poll(cx)) else {
@@ -114,7 +142,7 @@ impl AsyncRead for Metered {
         ready!(self.poll_place(cx))?;
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.meter.0.fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
+        self.meter.0.bytes.fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }
@@ -147,12 +175,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, meter) = (listener.accept().await.unwrap().0, Meter::default());
+        meter.is_known();
         (client, Metered::new(server, intake.clone(), meter.clone()), meter)
+    }
+
+    async fn pair_with_stranger(intake: &Intake) -> (TcpStream, Metered) {
+        let (client, mut server, _meter) = pair(intake).await;
+        server.meter = Meter::default();
+        (client, server)
     }
 
     #[tokio::test]
     async fn large_messages_wait_for_their_turn_and_small_ones_do_not() {
-        let intake = Intake(Arc::new(Semaphore::new(1)));
+        let intake = Intake { known: Arc::new(Semaphore::new(1)), ..Intake::default() };
         let large = vec![0; SMALL_MESSAGE_BYTES + 1];
         let (mut one, mut to_one, first) = pair(&intake).await;
         let (mut other, mut to_other, _second) = pair(&intake).await;
@@ -173,6 +208,25 @@ mod tests {
         one.write_all(b"x").await.unwrap();
         to_one.read_exact(&mut bytes[..1]).await.unwrap();
         waits.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn strangers_keep_out_nobody_but_each_other() {
+        let intake = Intake { strangers: Arc::new(Semaphore::new(1)), ..Intake::default() };
+        let large = vec![0; SMALL_MESSAGE_BYTES + 1];
+        let (mut one, mut to_one) = pair_with_stranger(&intake).await;
+        let (mut other, mut to_other) = pair_with_stranger(&intake).await;
+        let (mut known, mut to_known, _meter) = pair(&intake).await;
+        let mut bytes = vec![0; SMALL_MESSAGE_BYTES];
+        for (client, server) in [(&mut one, &mut to_one), (&mut other, &mut to_other)] {
+            client.write_all(&large).await.unwrap();
+            server.read_exact(&mut bytes).await.unwrap();
+        }
+        to_one.read_exact(&mut bytes[..1]).await.unwrap();
+        assert!(to_other.read_exact(&mut bytes[..1]).now_or_never().is_none());
+        known.write_all(&large).await.unwrap();
+        to_known.read_exact(&mut bytes).await.unwrap();
+        to_known.read_exact(&mut bytes[..1]).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -67,6 +67,8 @@ pub(crate) struct Rooms {
 /// Who takes a seat.
 #[derive(Clone)]
 pub(crate) struct Visitor {
+    /// Where it comes from.
+    pub peer: Arc<str>,
     /// In whose name it writes.
     pub author: Principal,
     /// What hears of news in the room.

@@ -333,7 +333,7 @@ async fn nobody_is_heard_under_the_name_of_somebody_who_is_there() {
     // Her next word is not taken for an old one.
     scene.peer().guest().say(says("ada", id, 2, &Presence::Heartbeat)).await;
     assert_eq!(said(&mut bob).await, ("ada".to_owned(), Some(Presence::Heartbeat)));
-    scene.ends(&[]).await;
+    scene.ends(&["passed over…peer=…what=\"somebody who is not this connection's client\""]).await;
 }
 
 #[tokio::test]

@@ -292,7 +292,7 @@ async fn a_client_id_belongs_to_the_connection_that_named_it_first() {
     let goes = |message: &[u8]| states(message)?.contains(&(8, "null".to_owned())).then_some(());
     scene.editor().wait_for(goes).await;
     assert_eq!(present(&scene).await, [hers]);
-    scene.ends(&[]).await;
+    scene.ends(&["passed over…peer=…what=\"a client of another connection\""]).await;
 }
 
 #[tokio::test]
@@ -320,5 +320,9 @@ async fn a_flood_of_client_ids_and_of_states_reaches_nobody() {
     loud.sync().await;
     assert_eq!(present(&scene).await, [(9, sized(64 << 10))]);
     scene.is_untouched().await;
-    scene.ends(&["sent away…code=4400…tells of too many clients"]).await;
+    let told = [
+        "sent away…code=4400…tells of too many clients",
+        "passed over…peer=…what=\"too many clients of one connection\"",
+    ];
+    scene.ends(&told).await;
 }

@@ -150,6 +150,7 @@ impl<'a> Session<'a> {
             ));
         }
         self.guests.auth.check(self.token.as_deref())?;
+        self.line.hears_somebody_known();
         let peer = Writer::new(5, "peer", &self.guests.peer_id)
             .text("targetId", &self.peer)
             .text("selectedProtocolVersion", VERSION)
@@ -270,7 +271,8 @@ impl<'a> Session<'a> {
         };
         self.last_number += 1;
         let number = self.last_number;
-        let visitor = Visitor { author: access.principal, inbox: self.inbox.clone(), number };
+        let (peer, inbox) = (self.visit.peer.clone(), self.inbox.clone());
+        let visitor = Visitor { peer, author: access.principal, inbox, number };
         let make = make && access.may_write;
         match self.guests.rooms.enter(&doc, Family::Automerge, make, visitor).await {
             Ok(seat) => {
@@ -297,7 +299,7 @@ impl<'a> Session<'a> {
         doc: &DocId,
         reason: &(dyn Display + Sync),
     ) -> Result<Option<usize>, End> {
-        tracing::info!(peer = self.visit.peer, %doc, %reason, "a client is not let in");
+        tracing::info!(peer = &*self.visit.peer, %doc, %reason, "a client is not let in");
         self.unavailable(id).await?;
         Ok(None)
     }
@@ -384,12 +386,14 @@ impl<'a> Session<'a> {
             let reason = format!("an ephemeral message may have {MAX_EPHEMERAL_BYTES} bytes");
             return Err(End::closed(Close::TOO_LARGE, reason));
         }
+        let dialogue = self.numbers.get(&id).and_then(|number| self.dialogues.get_mut(number));
+        let Some(Dialogue { seat, .. }) = dialogue else { return Ok(()) };
+        let ephemeral = Ephemeral { sender: message.sender, document: id, session, count, data };
         // Clients pass on what they hear, also to where it came from. Everybody is heard under his own name alone.
-        if message.sender != self.peer {
-            return Ok(());
-        }
-        if let Some(dialogue) = self.numbers.get(&id).and_then(|number| self.dialogues.get(number)) {
-            dialogue.seat.say(&Ephemeral { sender: message.sender, document: id, session, count, data });
+        if message.sender == self.peer {
+            seat.say(&ephemeral);
+        } else if !seat.room().has_heard(&ephemeral) {
+            seat.note_passed_over("somebody who is not this connection's client");
         }
         Ok(())
     }
@@ -402,7 +406,7 @@ impl<'a> Session<'a> {
         };
         let failures: Vec<_> = self.dialogues.iter().filter_map(failed).collect();
         for (number, id, error) in failures {
-            tracing::warn!(peer = self.visit.peer, document = %id, %error, "a document is closed for a client");
+            tracing::warn!(peer = &*self.visit.peer, document = %id, %error, "a document is closed for a client");
             self.dialogues.remove(&number);
             self.numbers.remove(&id);
             if matches!(error, DocumentError::Store { .. }) {

@@ -155,11 +155,12 @@ impl<'a> Session<'a> {
         let seated = match self.seat(number, address, token).await {
             Ok(seated) => seated,
             Err(reason) => {
-                tracing::info!(peer = self.visit.peer, address, reason, "a client is not let in");
+                tracing::info!(peer = &*self.visit.peer, address, reason, "a client is not let in");
                 self.detach(number);
                 return self.line.send(Frame::denied(address, &reason)).await;
             }
         };
+        self.line.hears_somebody_known();
         let Some(attachment) = self.attachments.get_mut(&number) else { return Ok(()) };
         let waiting = attachment.seated(seated);
         attachment.welcome(self.line).await?;
@@ -176,7 +177,7 @@ impl<'a> Session<'a> {
             (Ok((_, access)), Some(attachment)) => attachment.renew(self.line, access.may_write).await,
             (Ok(_), None) => Ok(()),
             (Err(reason), _) => {
-                tracing::info!(peer = self.visit.peer, address, reason, "a client is no longer let in");
+                tracing::info!(peer = &*self.visit.peer, address, reason, "a client is no longer let in");
                 self.detach(number);
                 self.line.send(Frame::denied(address, &reason)).await
             }
@@ -194,7 +195,8 @@ impl<'a> Session<'a> {
 
     async fn seat(&self, number: usize, address: &str, token: &str) -> Result<Seated, String> {
         let (doc, access) = self.access(address, token)?;
-        let visitor = Visitor { author: access.principal, inbox: self.inbox.clone(), number };
+        let (peer, inbox) = (self.visit.peer.clone(), self.inbox.clone());
+        let visitor = Visitor { peer, author: access.principal, inbox, number };
         let entered = self.guests.rooms.enter(&doc, Family::Yjs, access.may_write, visitor).await;
         let seat = entered.map_err(|error| error.to_string())?;
         Ok(Seated::new(seat, access.may_write))
@@ -280,7 +282,7 @@ impl<'a> Session<'a> {
         let Some(attachment) = self.attachments.get(&number) else { return Ok(()) };
         let address = attachment.address().to_owned();
         tracing::warn!(
-            peer = self.visit.peer,
+            peer = &*self.visit.peer,
             address,
             reason = close.reason.as_str(),
             "a document is closed for a client"

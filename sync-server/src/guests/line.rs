@@ -1,5 +1,6 @@
 //! The connection of a guest: frames out, how it ends, and what every session waits for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -122,6 +123,7 @@ impl From<ContributeError> for End {
 
 /// The receiving half of a guest's connection.
 pub(crate) struct Ear {
+    peer: Arc<str>,
     receiver: LinkReceiver,
     meter: Meter,
     /// Whether the last message that was received is being dealt with.
@@ -133,16 +135,25 @@ pub(crate) struct Ear {
 struct Pace {
     since: Instant,
     messages: u32,
+    /// Whether it has been noted that there are too many.
+    noted: bool,
 }
 
 impl Pace {
     /// Waits until another message may come in. Dropping this future loses nothing.
-    async fn next(&mut self) {
+    async fn next(&mut self, peer: &str) {
         if self.messages >= MAX_MESSAGES_A_SECOND {
+            if !std::mem::replace(&mut self.noted, true) {
+                tracing::info!(
+                    peer,
+                    limit = MAX_MESSAGES_A_SECOND,
+                    "a client sends too much: the rest waits"
+                );
+            }
             tokio::time::sleep_until(self.since + A_SECOND).await;
         }
         if self.since.elapsed() >= A_SECOND {
-            *self = Self { since: Instant::now(), messages: 0 };
+            (self.since, self.messages) = (Instant::now(), 0);
         }
     }
 }
@@ -153,7 +164,7 @@ impl Ear {
         if std::mem::take(&mut self.heard) {
             self.meter.reset();
         }
-        self.pace.next().await;
+        self.pace.next(&self.peer).await;
         let received = self.receiver.receive().await;
         self.pace.messages += 1;
         self.heard = true;
@@ -164,16 +175,17 @@ impl Ear {
 /// The sending half of a guest's connection.
 pub(crate) struct Line {
     sender: LinkSender,
+    meter: Meter,
     /// When something was sent last.
     last: Instant,
 }
 
 impl Line {
     /// Takes a link apart, of whose messages the meter knows how much has come in.
-    pub(crate) fn new(link: Link, meter: Meter) -> (Self, Ear) {
+    pub(crate) fn new(link: Link, peer: Arc<str>, meter: Meter) -> (Self, Ear) {
         let ((sender, receiver), now) = (link.split(), Instant::now());
-        let pace = Pace { since: now, messages: 0 };
-        (Self { sender, last: now }, Ear { receiver, meter, heard: false, pace })
+        let pace = Pace { since: now, messages: 0, noted: false };
+        (Self { sender, meter: meter.clone(), last: now }, Ear { peer, receiver, meter, heard: false, pace })
     }
 
     /// Sends a message, when the client has taken what it was sent before.
@@ -186,6 +198,11 @@ impl Line {
     pub(crate) async fn send_parts(&mut self, head: Vec<u8>, body: Bytes) -> Result<(), End> {
         self.last = Instant::now();
         Ok(self.sender.send_parts(head.into(), body).await?)
+    }
+
+    /// The client has shown a token that is good for something: it is no stranger.
+    pub(crate) fn hears_somebody_known(&self) {
+        self.meter.is_known();
     }
 
     /// As if something had just been sent.

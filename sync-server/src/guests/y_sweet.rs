@@ -194,7 +194,8 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refused> {
 
 /// Takes a seat for the time of a request.
 async fn sit(shared: &Shared, doc: &DocId, access: &Access, make: bool) -> Result<Seat, Refused> {
-    let visitor = Visitor { author: access.principal.clone(), inbox: Arc::default(), number: 0 };
+    let author = access.principal.clone();
+    let visitor = Visitor { peer: "an HTTP request".into(), author, inbox: Arc::default(), number: 0 };
     Ok(shared.guests.rooms.enter(doc, Family::Yjs, make, visitor).await?)
 }
 

@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         if self.sent != u64::MAX {
-            tracing::info!(peer = self.visit.peer, doc = %self.seat.room().doc(), "a client writes that may only read");
+            tracing::info!(peer = &*self.visit.peer, doc = %self.seat.room().doc(), "a client writes that may only read");
         }
         // It is not told that this has arrived, nor anything that it says later.
         self.sent = u64::MAX;

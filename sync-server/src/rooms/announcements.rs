@@ -29,9 +29,14 @@ pub(crate) struct Announcements {
 }
 
 impl Announcements {
-    /// Whether an author's announcement of this number is new. Numbers rise.
+    /// Whether an author's announcement of this number, or a later one, has been made. Numbers rise.
+    pub(crate) fn has_heard(&self, author: &str, number: u64) -> bool {
+        self.counts.get(author).is_some_and(|(last, _)| *last >= number)
+    }
+
+    /// Takes note of an author's announcement; whether it is new.
     pub(crate) fn is_new(&mut self, author: &str, number: u64) -> bool {
-        if self.counts.get(author).is_some_and(|(last, _)| *last >= number) {
+        if self.has_heard(author, number) {
             return false;
         }
         if self.counts.len() >= MAX_AUTHORS && !self.counts.contains_key(author) {

@@ -91,6 +91,8 @@ pub(crate) struct Heard {
     pub changed: bool,
     /// What the sender is to be told, so that it raises its clocks.
     pub nudge: Option<Vec<u8>>,
+    /// Why something was passed over that was more than a repetition of what others say.
+    pub passed_over: Option<&'static str>,
 }
 
 impl Awareness {
@@ -105,11 +107,11 @@ impl Awareness {
         let claims = read(update)?;
         self.forget(now);
         let before = self.version;
-        let mut nudges = Vec::new();
+        let (mut nudges, mut passed_over) = (Vec::new(), None);
         for claim in claims {
             let fits = self.fits(&claim);
             match self.clients.get_mut(&claim.client) {
-                _ if !fits => {}
+                _ if !fits => passed_over = Some("all clients of the document together show too much"),
                 Some(known) if known.seat == Some(seat) => {
                     known.heard = now;
                     let goes = claim.clock == known.heard_clock && claim.state.is_none();
@@ -118,31 +120,55 @@ impl Awareness {
                         self.put(claim, clock);
                     }
                 }
-                Some(_) | None => nudges.extend(self.claim(now, seat, owner, claim)),
+                Some(_) | None => match self.last_clock(seat, owner, &claim) {
+                    Ok(last) => nudges.push(self.claim(now, seat, owner, claim, last)),
+                    Err(why) => passed_over = passed_over.or(why),
+                },
             }
         }
         let nudge = (!nudges.is_empty()).then(|| write(nudges.iter().map(|(id, clock)| (*id, *clock, NONE))));
-        Ok(Heard { changed: self.version > before, nudge })
+        Ok(Heard { changed: self.version > before, nudge, passed_over })
     }
 
-    /// A seat names a client that is not its own: one that nobody has heard of, or, if it is the first one it names, one that
-    /// is gone. Returns the clock with which it is to be nudged, if it is let have it.
-    fn claim(&mut self, now: Instant, seat: SeatId, owner: &Principal, claim: Claim) -> Option<(u64, u64)> {
-        claim.state.as_ref()?;
+    /// A seat names a client that is not its own. It is let have one that nobody has heard of, or, if it is the first one it
+    /// names, one that is gone, whose last clock this is. Others it may not speak for, and the error is what is wrong if it
+    /// does more than repeat what it was told.
+    fn last_clock(
+        &self,
+        seat: SeatId,
+        owner: &Principal,
+        claim: &Claim,
+    ) -> Result<u64, Option<&'static str>> {
+        if claim.state.is_none() {
+            return Err(None);
+        }
         let theirs = self.clients.values().filter(|client| client.seat == Some(seat)).count();
-        let last = match self.clients.get(&claim.client) {
+        match self.clients.get(&claim.client) {
             // Who is there already only repeats what it heard of somebody who left.
-            Some(known) if theirs == 0 && known.owner.as_ref() == Some(owner) && known.yields_to(&claim) => {
-                known.clock
+            Some(known) if theirs == 0 && known.owner.as_ref() == Some(owner) && known.yields_to(claim) => {
+                Ok(known.clock)
             }
-            None if theirs < MAX_CLIENTS_OF_A_SEAT && self.clients.len() < MAX_CLIENTS => 0,
-            Some(_) | None => return None,
-        };
+            Some(known) => Err((claim.clock > known.clock).then_some("a client of another connection")),
+            None if theirs >= MAX_CLIENTS_OF_A_SEAT => Err(Some("too many clients of one connection")),
+            None if self.clients.len() >= MAX_CLIENTS => Err(Some("too many clients of one document")),
+            None => Ok(0),
+        }
+    }
+
+    /// A seat is given a client. Returns the clock with which that is to be nudged.
+    fn claim(
+        &mut self,
+        now: Instant,
+        seat: SeatId,
+        owner: &Principal,
+        claim: Claim,
+        last: u64,
+    ) -> (u64, u64) {
         let (client, nudged) = (claim.client, claim.clock.max(last));
         let known = self.clients.entry(client).or_insert_with(|| Client::fresh(now));
         (known.seat, known.heard, known.owner) = (Some(seat), now, Some(owner.clone()));
         self.put(claim, nudged + 1);
-        Some((client, nudged))
+        (client, nudged)
     }
 
     /// A seat is left: its clients are gone. True if others have to hear of that.
@@ -309,6 +335,11 @@ mod tests {
         write([(client, clock, state)].into_iter())
     }
 
+    /// What comes of speaking for another.
+    fn passed_over() -> Heard {
+        Heard { passed_over: Some("a client of another connection"), ..Heard::default() }
+    }
+
     /// What somebody is told who has heard nothing yet.
     fn present(awareness: &Awareness, seat: SeatId) -> Vec<u64> {
         let update = awareness.since(0, seat).unwrap_or_else(|| vec![0]);
@@ -319,7 +350,7 @@ mod tests {
     fn others_hear_what_a_client_says_of_itself() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
         let heard = awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();
-        assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 1, NONE)) });
+        assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 1, NONE)), passed_over: None });
         assert_eq!((present(&awareness, BOB), present(&awareness, ADA)), (vec![7], vec![]));
         let version = awareness.version();
         assert!(
@@ -347,7 +378,9 @@ mod tests {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
         awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();
         let heard = awareness.hear(now, BOB, &anybody(), &says(7, 9, r#"{"name":"mallory"}"#)).unwrap();
-        assert_eq!(heard, Heard::default());
+        assert_eq!(heard, passed_over());
+        let repeated = awareness.hear(now, BOB, &anybody(), &says(7, 2, "{}")).unwrap();
+        assert_eq!(repeated, Heard::default(), "that is what he was told");
         assert_eq!(awareness.hear(now, BOB, &anybody(), &says(7, 9, NONE)).unwrap(), Heard::default());
         assert_eq!(present(&awareness, BOB), [7]);
     }
@@ -371,7 +404,7 @@ mod tests {
         awareness.leave(now, ADA);
         let (again, version) = (SeatId(3), awareness.version());
         let heard = awareness.hear(now, again, &anybody(), &says(7, 5, "{}")).unwrap();
-        assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 7, NONE)) });
+        assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 7, NONE)), passed_over: None });
         assert_eq!(awareness.since(version, BOB), Some(says(7, 8, "{}")));
     }
 
@@ -408,8 +441,9 @@ mod tests {
     #[test]
     fn limits_hold_and_what_is_malformed_is_refused() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
-        (0..20)
-            .for_each(|client| drop(awareness.hear(now, ADA, &anybody(), &says(client, 1, "{}")).unwrap()));
+        let heard =
+            (0..20).map(|client| awareness.hear(now, ADA, &anybody(), &says(client, 1, "{}")).unwrap());
+        assert_eq!(heard.filter(|heard| heard.passed_over.is_none()).count(), MAX_CLIENTS_OF_A_SEAT);
         assert_eq!(present(&awareness, BOB).len(), MAX_CLIENTS_OF_A_SEAT);
         let large = format!("\"{}\"", "x".repeat(MAX_STATE_BYTES));
         for update in [says(99, 1, &large), says(99, 1, "{"), vec![1], vec![0, 0], says(99, 1 << 40, "{}")] {
@@ -426,7 +460,7 @@ mod tests {
         assert!(anew.changed);
         assert!(!awareness.leave(now, ADA), "that one has nobody any more");
         awareness.hear(now, ADA, &anybody(), &says(8, 1, "{}")).unwrap();
-        assert_eq!(awareness.hear(now, BOB, &anybody(), &says(8, 9, "{}")).unwrap(), Heard::default());
+        assert_eq!(awareness.hear(now, BOB, &anybody(), &says(8, 9, "{}")).unwrap(), passed_over());
     }
 
     #[test]
@@ -435,7 +469,7 @@ mod tests {
         let (ada, mallory) = (Principal::new("ada").unwrap(), Principal::new("mallory").unwrap());
         awareness.hear(now, ADA, &ada, &says(7, 1, "{}")).unwrap();
         awareness.leave(now, ADA);
-        assert_eq!(awareness.hear(now, BOB, &mallory, &says(7, 9, "{}")).unwrap(), Heard::default());
+        assert_eq!(awareness.hear(now, BOB, &mallory, &says(7, 9, "{}")).unwrap(), passed_over());
         assert!(awareness.hear(now, SeatId(3), &ada, &says(7, 2, "{}")).unwrap().changed);
     }
 }

@@ -41,6 +41,13 @@ pub(crate) struct Ephemeral<'a> {
     pub data: &'a [u8],
 }
 
+impl Ephemeral<'_> {
+    /// Whose messages are numbered together.
+    fn author(&self) -> String {
+        format!("{}\0{}", self.sender, self.session)
+    }
+}
+
 /// Who is present in a room, as far as they have to be told to somebody of another protocol.
 #[derive(Default)]
 pub(super) struct Company {
@@ -219,7 +226,7 @@ impl Room {
     pub(super) fn say(&self, seat: SeatId, message: &Ephemeral<'_>) {
         let Ephemeral { sender, document, session, count, data } = *message;
         let mut inner = self.lock();
-        if !inner.announcements.is_new(&format!("{sender}\0{session}"), count) {
+        if !inner.announcements.is_new(&message.author(), count) {
             return;
         }
         let announced = automerge_repo::ephemeral(sender, document, session, count, data);
@@ -231,6 +238,11 @@ impl Room {
             drop(inner);
             self.share(sender, shown);
         }
+    }
+
+    /// Whether a message, or a later one of the same author, has been said already.
+    pub(crate) fn has_heard(&self, message: &Ephemeral<'_>) -> bool {
+        self.lock().announcements.has_heard(&message.author(), message.count)
     }
 
     /// Clients of automerge-repo are gone without a goodbye.

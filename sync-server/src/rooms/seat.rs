@@ -62,6 +62,7 @@ pub(crate) struct Seat {
     rooms: Arc<Rooms>,
     room: Arc<Room>,
     id: SeatId,
+    peer: Arc<str>,
     author: Principal,
     guest: Option<Guest>,
     /// Up to where in the log the client was sent everything; nothing is sent before it has joined.
@@ -72,16 +73,18 @@ pub(crate) struct Seat {
     presence: u64,
     /// How many announcements it has heard, or missed.
     announcements: u64,
+    /// Whether it has been noted that it says what it may not: once is enough, as it may say so as often as it likes.
+    noted: bool,
 }
 
 impl Seat {
     pub(super) fn take(rooms: Arc<Rooms>, room: Arc<Room>, visitor: Visitor) -> Self {
-        let Visitor { author, inbox, number } = visitor;
+        let Visitor { peer, author, inbox, number } = visitor;
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
         let announcements = room.seat(id, inbox, number, author.clone());
-        let (guest, position, seen, presence) = (None, None, Seen::default(), 0);
-        Self { rooms, room, id, author, guest, position, seen, presence, announcements }
+        let (guest, position, seen, presence, noted) = (None, None, Seen::default(), 0, false);
+        Self { rooms, room, id, peer, author, guest, position, seen, presence, announcements, noted }
     }
 
     pub(crate) const fn room(&self) -> &Arc<Room> {
@@ -153,8 +156,20 @@ impl Seat {
     }
 
     /// The client says who is present.
-    pub(crate) fn hear(&self, states: &[u8]) -> Result<Heard, Malformed> {
-        self.room.hear(self.id, states)
+    pub(crate) fn hear(&mut self, states: &[u8]) -> Result<Heard, Malformed> {
+        let heard = self.room.hear(self.id, states)?;
+        if let Some(what) = heard.passed_over {
+            self.note_passed_over(what);
+        }
+        Ok(heard)
+    }
+
+    /// The client says of who is present what it may not, which is passed over.
+    pub(crate) fn note_passed_over(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.noted, true) {
+            let doc = self.room.doc();
+            tracing::info!(peer = &*self.peer, %doc, what, "presence that a client tells of is passed over");
+        }
     }
 
     /// Who has come, moved or gone since the client was last told.
