@@ -1,14 +1,17 @@
 // Checks the drivers of this folder with servers of other people: `node check.mjs`. With arguments of the form
 // `kind=url` it runs what all kinds must manage against the servers named, for those kinds alone: `node check.mjs
 // y-websocket=ws://127.0.0.1:4455/yjs y-sweet=http://127.0.0.1:4455`. A token follows after a comma:
-// `hocuspocus=ws://127.0.0.1:4455/hocuspocus,token`.
+// `hocuspocus=ws://127.0.0.1:4455/hocuspocus,token`. Where one follows that may only read, what the kind has beyond the others
+// is tried instead: `hocuspocus=ws://127.0.0.1:4455/hocuspocus,token,reader`.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { own, play } from "./check/kinds.mjs";
 import { killAll, withServer } from "./check/process.mjs";
-import * as kinds from "./check/kinds.mjs";
 import { Report } from "./check/report.mjs";
+import { restart, stored } from "./check/restarts.mjs";
 import { Pair, edits, scenarios } from "./check/scenarios.mjs";
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -44,21 +47,37 @@ async function common(place, leftOut = []) {
 // The server of Hocuspocus 4.7 passes on no presence that is given up while its client stays.
 const LEFT_OUT = { hocuspocus: ["presence can be left and taken up again"] };
 
-async function ownOf(kind) {
-  const place = placeOf(kind);
-  const server = servers[kind];
+async function restarts(kind) {
+  const [place, server] = [placeOf(kind), servers[kind]];
   // A provider of version 2 fails at the message with which a server of version 4 closes a document.
   const manner = { comesBack: kind !== "pycrdt", killed: kind === "hocuspocus-2" };
-  const own = {
-    "a server that comes back": kinds.restart(server, place, manner),
-    "what a server has stored": kinds.stored(server, place),
-    ...(kind.startsWith("hocuspocus") ? kinds.hocuspocus(kind) : {}),
-    ...(kind === "hocuspocus" ? kinds.sessions : {}),
-    ...(kind.startsWith("y-websocket") ? kinds.yWebsocket(kind) : {}),
-    ...(kind === "automerge" ? kinds.automerge : {}),
-  };
-  for (const [title, body] of Object.entries(own)) await report.run(`${kind}: ${title}`, body);
+  await report.run(`${kind}: a server that comes back`, restart(server, place, manner));
+  await report.run(`${kind}: what a server has stored`, stored(server, place));
 }
+
+// Nothing may have gone wrong that nobody asked about, but for what a library throws where it is refused.
+async function playOwn(place, thrown) {
+  for (const [title, scenario] of Object.entries(own[place.kind])) {
+    await report.run(`${place.kind}: ${title}`, async () => {
+      const reports = await play(scenario, place);
+      assert.deepEqual(reports.filter(({ error }) => !thrown?.test(error)), []);
+    });
+  }
+}
+
+// Servers of other people turn away at the door who shows no good token, upon which automerge-repo throws.
+async function ownOf(kind) {
+  const tokens = ["--token", "secret", "--read-token", "reader"];
+  const reader = servers[kind] === "hocuspocus" ? "reader" : undefined;
+  await withServer(
+    servers[kind],
+    (url) => playOwn({ ...placeOf(kind), url, writer: "secret", reader, refusal: "connection-error" }, /401/),
+    tokens,
+  );
+}
+
+// A relay of ours says why before it closes the connection.
+const REFUSED = { event: "close", code: 4403 };
 
 // Clients of two kinds at one document.
 async function mixed(url) {
@@ -102,6 +121,7 @@ async function withOtherPeople() {
   const tried = Object.keys(servers).filter((kind) => kind !== "pycrdt" || python);
   for (const kind of tried) {
     await withServer(servers[kind], (url) => common({ ...placeOf(kind), url }, LEFT_OUT[servers[kind]]));
+    await restarts(kind);
     await ownOf(kind);
   }
   if (python) await withServer("y-websocket", (url) => report.run("pycrdt with y-websocket", () => mixed(url)));
@@ -112,8 +132,10 @@ async function withOtherPeople() {
 
 async function withNamed(arguments_) {
   for (const argument of arguments_) {
-    const [, kind, url, token] = argument.match(/^([^=]+)=([^,]+)(?:,(.*))?$/);
-    await common({ ...placeOf(kind), url, ...(token === undefined ? {} : { token }) });
+    const [, kind, at] = argument.match(/^([^=]+)=(.*)$/);
+    const [url, token, reader] = at.split(",");
+    if (reader === undefined) await common({ ...placeOf(kind), url, ...(token === undefined ? {} : { token }) });
+    else await playOwn({ ...placeOf(kind), url, writer: token, reader, refusal: REFUSED });
   }
 }
 

@@ -6,6 +6,7 @@ use syncline_tests::process::child::{Ended, Running};
 use syncline_tests::process::clients::Kind;
 use syncline_tests::process::clients::kind::{NODE, program};
 use syncline_tests::process::relay::Relay;
+use syncline_tests::process::tokens::Tokens;
 
 /// Runs a program to its end, which tells by its status whether all went well. It says something for every case.
 fn passes(command: &mut Command) {
@@ -18,15 +19,19 @@ fn passes(command: &mut Command) {
     assert!(status.success(), "{status}:\n{}\n{errors}", report.join("\n"));
 }
 
-/// What all clients of a kind must manage: `check.mjs` with the relay as their server.
+/// What all clients of a kind must manage, and at a relay that asks for tokens what this kind has beyond the others:
+/// `check.mjs` with the relay as their server.
 fn reports_what_it_should(kind: Kind) {
     let Some(mut check) = program(NODE, "check.mjs") else { return };
     // Its driver is started by the script.
     if kind.driver().is_none() {
         return;
     }
-    let relay = Relay::start();
-    passes(check.arg(format!("{kind}={}", kind.url(relay.address()))));
+    let mut tokens = Tokens::none();
+    let (writer, reader) = (tokens.make("ada", ["--write", "*"]), tokens.make("bob", ["--read", "*"]));
+    let (open, guarded) = (Relay::start(), tokens.relay());
+    let place = |relay: &Relay| format!("{kind}={}", kind.url(relay.address()));
+    passes(check.arg(place(&open)).arg(format!("{},{writer},{reader}", place(&guarded))));
 }
 
 #[test]

@@ -135,7 +135,12 @@ async fn who_may_only_read_is_told_so() {
         scene.is_untouched().await;
         reader.sync().await;
     }
-    assert_eq!(ask(&scene, "POST /doc/new", Some(&eve), b"").0, 403);
+    for body in [&b""[..], br#"{"docId":"new-1"}"#] {
+        let no_maker = (403, "this token makes no documents".to_owned());
+        assert_eq!(ask(&scene, "POST /doc/new", Some(&eve), body), no_maker);
+    }
+    // A document that is there is not made.
+    assert_eq!(ask(&scene, "POST /doc/new", Some(&eve), br#"{"docId":"d"}"#).0, 200);
     assert_eq!(scene.documents(), [DOC]);
     scene.ends(&["a request is refused…403…may read the document"]).await;
 }

@@ -222,11 +222,13 @@ async fn make(
     };
     let name = named(&doc)?;
     let access = access(&shared, &headers, &name)?;
-    if !access.may_write {
-        return Err(Refused(StatusCode::FORBIDDEN, Denied::OtherDocuments.to_string()));
+    match sit(&shared, &name, &access, access.may_write).await {
+        Ok(_made_or_there) => Ok(Json(json!({"docId": doc})).into_response()),
+        Err(Refused(StatusCode::NOT_FOUND, _)) => {
+            Err(Refused(StatusCode::FORBIDDEN, "this token makes no documents".to_owned()))
+        }
+        Err(refused) => Err(refused),
     }
-    sit(&shared, &name, &access, true).await?;
-    Ok(Json(json!({"docId": doc})).into_response())
 }
 
 fn fresh_name() -> Result<String, Refused> {

@@ -131,9 +131,9 @@ export async function withFolder(body) {
   }
 }
 
-export function withServer(kind, body) {
+export function withServer(kind, body, options = []) {
   return withFolder(async (folder) => {
-    const server = await startServer(kind, "--data", folder);
+    const server = await startServer(kind, "--data", folder, ...options);
     await body(server.url);
     await server.stop();
   });
