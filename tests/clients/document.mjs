@@ -1,8 +1,6 @@
 // The neutral document that all kinds of clients edit: a text, a map and a list. Positions in the text count Unicode
 // code points, which is what the tests count; the libraries count UTF-16 units.
 
-export const FIELDS = ["list", "map", "text"];
-
 // Which field an operation is for, or which sort of thing it is for where an edit says `in` which it is, as a path:
 // `["map","key",0]`. An edit of something that is not there, or is of another sort, is passed over.
 export const FIELD_OF = { insert: "text", delete: "text", set: "map", unset: "map", push: "list", pull: "list" };

@@ -4,7 +4,7 @@ import * as Automerge from "@automerge/automerge";
 import { Presence, Repo, cbor, interpretAsDocumentId } from "@automerge/automerge-repo";
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
 import { NodeFSStorageAdapter } from "@automerge/automerge-repo-storage-nodefs";
-import { FIELDS, FIELD_OF, canonical, clamped, utf16, utf16Range } from "../document.mjs";
+import { FIELD_OF, canonical, clamped, utf16, utf16Range } from "../document.mjs";
 import { Client } from "./client.mjs";
 
 const isOf = (value, kinds) => kinds.some((kind) => value instanceof kind);
@@ -182,7 +182,8 @@ export class AutomergeClient extends Client {
 
   edit({ edits }) {
     this.#handle.change((doc) => {
-      const missing = FIELDS.filter((field) => !(field in doc));
+      const needed = edits.map((edit) => (edit.in ?? [FIELD_OF[edit.op]])[0]);
+      const missing = needed.filter((field) => !(field in doc));
       if (missing.length > 0) throw new Error(`the document has no ${missing.join(", ")}`);
       edits.forEach((edit) => perform(doc, edit));
     });
@@ -195,6 +196,10 @@ export class AutomergeClient extends Client {
 
   map() {
     return json(this.#handle.doc().map ?? {}, false);
+  }
+
+  field(name) {
+    return json(this.#handle.doc()[name], false);
   }
 
   read() {

@@ -19,6 +19,8 @@ const conditions = {
   map: (client, wanted) => client.ready() && includes(client.map(), wanted),
   whole: (client, { roots, json }) => client.ready() && client.whole({ roots }).json === json,
   vector: (client, wanted) => client.ready() && isDeepStrictEqual(client.vector(), wanted),
+  at: (client, { in: [field, ...tokens], is }) =>
+    client.ready() && isDeepStrictEqual(tokens.reduce((found, token) => found?.[token], client.field(field)), is),
   length: (client, wanted) => client.ready() && codePoints(client.text()) === wanted,
   present: (client, wanted) => client.presences().others.some(({ state }) => isDeepStrictEqual(state, wanted)),
   others: (client, wanted) => client.presences().others.length === wanted,

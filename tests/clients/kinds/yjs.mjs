@@ -22,13 +22,16 @@ const fields = {
   list: (doc) => doc.getArray("list"),
 };
 
+// Other documents, such as boards, have maps at the top.
+const root = (doc, name) => (name in fields ? fields[name](doc) : doc.getMap(name));
+
 const types = { text: Y.Text, map: Y.Map, list: Y.Array };
 
 const inside = (type, token) => (type instanceof Y.Map || type instanceof Y.Array ? type.get(token) : undefined);
 
 // What an edit applies to: a field, or a shared type in one; undefined where there is no such type.
 function find(doc, [field, ...tokens], wanted) {
-  const found = tokens.reduce(inside, fields[field](doc));
+  const found = tokens.reduce(inside, root(doc, field));
   return found instanceof types[wanted] ? found : undefined;
 }
 
@@ -98,6 +101,10 @@ export class YjsClient extends Client {
 
   map() {
     return this.doc.getMap("map").toJSON();
+  }
+
+  field(name) {
+    return root(this.doc, name).toJSON();
   }
 
   // With an origin of its own, so that the provider takes it for a local change and sends it.
