@@ -93,7 +93,13 @@ const yWebsocket = {
   },
 };
 
-const socketsOfNode = {
+const sockets = {
+  async "subprotocols and query parameters are no obstacle"(driver, { kind, url, writer }) {
+    const offered = { options: { protocols: ["one", "two"] }, params: { other: "a b&c=ü" } };
+    await driver.do("open", "a", { kind, url, doc: newDocument(), token: writer, ...offered });
+    await driver.wait("a", { connected: true, synced: true });
+  },
+
   async "Node's own WebSocket serves as well"(_driver, { kind, url, writer }) {
     const pair = new Pair({ kind, url, token: writer, socket: "node" });
     await pair.open("a");
@@ -154,8 +160,8 @@ const automerge = {
 };
 
 export const own = {
-  "y-websocket": { ...yWebsocket, ...socketsOfNode },
-  "y-websocket-2": { ...yWebsocket, ...socketsOfNode },
+  "y-websocket": { ...yWebsocket, ...sockets },
+  "y-websocket-2": { ...yWebsocket, ...sockets },
   pycrdt: yWebsocket,
   hocuspocus: { ...hocuspocus, ...sessions },
   "hocuspocus-3": hocuspocus,
