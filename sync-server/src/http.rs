@@ -103,11 +103,24 @@ async fn secured(mut response: Response) -> Response {
     response
 }
 
-async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.node.look(|replica| replica.fault().cloned()) {
+async fn health(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri) -> Response {
+    match fault(&shared, token(&headers, &uri).as_deref()) {
         None => "ok\n".into_response(),
         Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
     }
+}
+
+/// The token that somebody shows who wants to know something.
+fn token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let in_query = parameter(uri.query().unwrap_or_default(), "token");
+    in_query.or_else(|| y_sweet::bearer(headers).map(ToOwned::to_owned))
+}
+
+/// Why nothing can be stored at the moment. Where the store is, is for those alone who may know.
+fn fault(shared: &Shared, token: Option<&str>) -> Option<String> {
+    let fault = shared.node.look(|replica| replica.fault().map(ToString::to_string))?;
+    let may_know = shared.guests.auth.check(token).is_ok();
+    Some(if may_know { fault } else { "nothing can be stored; the relay's log says why".to_owned() })
 }
 
 async fn upgrade_required() -> Response {
@@ -151,8 +164,8 @@ struct DocumentStatus {
 }
 
 async fn status(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri) -> Response {
-    let token = parameter(uri.query().unwrap_or_default(), "token");
-    let token = token.as_deref().or_else(|| y_sweet::bearer(&headers));
+    let token = token(&headers, &uri);
+    let token = token.as_deref();
     let may_know = |doc: &DocId| shared.guests.auth.access(token, doc).is_ok();
     let listing = match shared.listings.latest(Instant::now(), || shared.node.list()).await {
         Ok(listing) => listing,
@@ -179,7 +192,7 @@ async fn status(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri)
         version: env!("CARGO_PKG_VERSION"),
         durability: shared.durability.to_string(),
         data: shared.guests.auth.check(token).is_ok().then(|| shared.data.display().to_string()),
-        fault: shared.node.look(|replica| replica.fault().map(ToString::to_string)),
+        fault: fault(&shared, token),
         links: traffic.links,
         updates: shared.updates.load(Ordering::Relaxed),
         frames_in: traffic.frames_in,

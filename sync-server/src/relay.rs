@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -134,7 +134,7 @@ impl Relay {
             return Err(AuthError::Open { address: settings.listen }.into());
         }
         let folder = settings.data.clone();
-        std::fs::create_dir_all(&folder).map_err(|error| RelayError::Folder { folder, error })?;
+        make_private(&folder).map_err(|error| RelayError::Folder { folder, error })?;
         let options = storage::Options { durability: settings.durability, ..storage::Options::default() };
         let store = SqliteStorage::open(settings.data.join(STORE_FILE), options)?;
         let cannot = |error| RelayError::Listen { address: settings.listen, error };
@@ -349,6 +349,12 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             }
         }
     }
+}
+
+/// Makes a folder, unless it is there, for nobody else to read: whoever reads the store needs no token.
+fn make_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 async fn run(node: &Node, link: Link, visitor: Option<Visitor>) {

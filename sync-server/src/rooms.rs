@@ -6,6 +6,7 @@
 //! next piece is gone gets everything it lacks in one.
 
 mod announcements;
+mod attendance;
 pub(crate) mod awareness;
 mod company;
 mod missing;

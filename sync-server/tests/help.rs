@@ -17,4 +17,5 @@ fn help_names_every_option_with_its_default() {
         let (_, after) = help.split_once(option).unwrap_or_else(|| panic!("no {option}:\n{help}"));
         assert!(after.contains(&format!("[default: {default}]")), "{option} is not {default}:\n{help}");
     }
+    assert!(help.contains("--auth <FILE>"), "{help}");
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use syncline_tests::process::child::{Ended, Running};
@@ -38,6 +39,8 @@ fn it_starts_without_configuration_in_the_folder_where_it_stands() {
         process.kill();
     }
     assert!(folder.path().join("syncline-data/relay.db").is_file());
+    let mode = folder.path().join("syncline-data").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "others cannot read the documents");
 }
 
 #[test]

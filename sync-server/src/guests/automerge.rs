@@ -5,11 +5,12 @@
 //! is said to be unavailable, and sent as soon as it is there.
 
 mod dialogue;
+mod peers;
 mod remote_heads;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use syncline::transports::Close;
@@ -25,6 +26,7 @@ use super::yjs::EXPIRY_TICK;
 use super::{Guests, Visit};
 use crate::rooms::{EnterError, Ephemeral, Inbox, OUTSIDE_PEERS, Visitor};
 use dialogue::Dialogue;
+pub(super) use peers::Peers;
 use remote_heads::RemoteHeads;
 use syncline_core::protocol::automerge_repo::{Message, VERSION, Writer, addressed};
 
@@ -40,30 +42,6 @@ pub(crate) const ARRIVAL_TIME: Duration = Duration::from_secs(1);
 
 /// Largest ephemeral message.
 pub(crate) const MAX_EPHEMERAL_BYTES: usize = 256 << 10;
-
-/// Who is connected, by the name of the peer: a peer that comes again takes the place of its old connection.
-#[derive(Default)]
-pub(super) struct Peers(Mutex<HashMap<String, Arc<Notify>>>);
-
-impl Peers {
-    /// A peer has come. What is returned is notified when it comes again; its last connection is notified now.
-    fn join(&self, peer: &str) -> Arc<Notify> {
-        let here = Arc::new(Notify::new());
-        let before =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(peer.to_owned(), here.clone());
-        if let Some(before) = before {
-            before.notify_one();
-        }
-        here
-    }
-
-    fn leave(&self, peer: &str, here: &Arc<Notify>) {
-        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if peers.get(peer).is_some_and(|there| Arc::ptr_eq(there, here)) {
-            peers.remove(peer);
-        }
-    }
-}
 
 /// A connection and its documents.
 pub(super) struct Session<'a> {

@@ -9,16 +9,18 @@
 //! of him at once under that clock. Where a client does not heed this, what it says later is passed on under clocks that go
 //! on rising.
 
+mod message;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::de::IgnoredAny;
 use syncline::Principal;
 use tokio::time::Instant;
 
 use super::SeatId;
 use crate::auth::ANYBODY;
-use syncline_core::protocol::lib0::{Malformed, Reader, write_number, write_text};
+use message::{Claim, read, write};
+use syncline_core::protocol::lib0::Malformed;
 
 /// Most clients that are present in a room, or were a moment ago.
 pub(crate) const MAX_CLIENTS: usize = 10_000;
@@ -274,48 +276,6 @@ fn is_known(user: &Principal) -> bool {
 
 fn size(state: &Option<Box<str>>) -> usize {
     state.as_ref().map_or(0, |state| state.len())
-}
-
-/// What a message says of one client.
-struct Claim {
-    client: u64,
-    clock: u64,
-    state: Option<Box<str>>,
-}
-
-fn read(update: &[u8]) -> Result<Vec<Claim>, Malformed> {
-    let mut reader = Reader::new(update);
-    let mut claims = Vec::new();
-    for _ in 0..reader.number()? {
-        if claims.len() >= MAX_CLIENTS {
-            return Err(Malformed("it tells of too many clients"));
-        }
-        let (client, clock, state) = (reader.number()?, reader.number()?, reader.text()?);
-        if clock > u64::from(u32::MAX / 2) {
-            return Err(Malformed("the clock of a client is too large"));
-        }
-        if state.len() > MAX_STATE_BYTES {
-            return Err(Malformed("the state of a client is too large"));
-        }
-        // Clients would fail on what is no JSON, all of them.
-        if serde_json::from_str::<IgnoredAny>(state).is_err() {
-            return Err(Malformed("the state of a client is not JSON"));
-        }
-        claims.push(Claim { client, clock, state: (state != NONE).then(|| state.into()) });
-    }
-    reader.finish()?;
-    Ok(claims)
-}
-
-fn write<'a>(states: impl ExactSizeIterator<Item = (u64, u64, &'a str)>) -> Vec<u8> {
-    let mut out = Vec::new();
-    write_number(states.len() as u64, &mut out);
-    for (client, clock, state) in states {
-        write_number(client, &mut out);
-        write_number(clock, &mut out);
-        write_text(state, &mut out);
-    }
-    out
 }
 
 #[cfg(test)]

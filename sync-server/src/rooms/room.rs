@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use syncline::node::Node;
-use syncline::{DocId, Family, Principal};
+use syncline::{DocId, Family};
 use syncline_core::crdt::{Damaged, Exchange, ReceiveError};
 use syncline_core::event::DocumentError;
 use syncline_core::id::Have;
@@ -16,17 +16,15 @@ use syncline_core::log::Log;
 use syncline_core::replica::{ContributeError, Contributed, Guest, Replica};
 use syncline_core::time::Time;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::SeatId;
 use super::announcements::Announcements;
-use super::awareness::{Awareness, Heard};
+use super::attendance::Seated;
+use super::awareness::Awareness;
 use super::missing::{Missing, is_nothing};
 use super::presence::Company;
-use super::seat::Inbox;
 use super::storages::{Holding, Storages};
 use super::tail::{Piece, Tail};
-use syncline_core::protocol::lib0::Malformed;
 use syncline_core::protocol::y_websocket::HOLDS_NOTHING;
 
 /// How far a room is.
@@ -38,13 +36,6 @@ pub(crate) enum Opening {
     Open,
     /// It cannot be used any more.
     Failed(DocumentError),
-}
-
-/// A client with a seat.
-struct Seated {
-    inbox: Arc<Inbox>,
-    number: usize,
-    author: Principal,
 }
 
 /// A document as guests use it.
@@ -67,7 +58,7 @@ pub(super) struct Inner {
     tail: Tail,
     pub(super) awareness: Awareness,
     pub(super) announcements: Announcements,
-    seats: BTreeMap<SeatId, Seated>,
+    pub(super) seats: BTreeMap<SeatId, Seated>,
     pub(super) company: Company,
     storages: Storages,
     /// What those lack who hold nothing.
@@ -308,84 +299,9 @@ impl Room {
         Some(pieces.cloned().collect())
     }
 
-    /// Somebody comes; how many announcements there were before.
-    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize, author: Principal) -> u64 {
-        let mut inner = self.lock();
-        inner.seats.insert(seat, Seated { inbox, number, author });
-        inner.company.renew_soon();
-        inner.announcements.made()
-    }
-
-    pub(super) fn unseat(&self, seat: SeatId) {
-        let mut inner = self.lock();
-        if inner.awareness.leave(Instant::now(), seat) {
-            inner.wake();
-        }
-        let gone = inner.company.leave(seat);
-        drop(inner);
-        self.share_awareness();
-        self.part(&gone);
-        self.lock().seats.remove(&seat);
-    }
-
-    /// A guest says who is present.
-    pub(super) fn hear(&self, seat: SeatId, states: &[u8]) -> Result<Heard, Malformed> {
-        let mut inner = self.lock();
-        let Inner { awareness, seats, .. } = &mut *inner;
-        let Some(seated) = seats.get(&seat) else { return Ok(Heard::default()) };
-        let heard = awareness.hear(Instant::now(), seat, &seated.author, states)?;
-        if heard.changed {
-            inner.wake();
-            drop(inner);
-            self.share_awareness();
-        }
-        Ok(heard)
-    }
-
-    /// Who has a seat, by the name that the relay knows.
-    pub(super) fn author(&self, seat: SeatId) -> Option<Principal> {
-        self.lock().seats.get(&seat).map(|seated| seated.author.clone())
-    }
-
     /// What the document is made of, whatever those who asked for it took it for.
     pub(super) fn family(&self) -> Option<Family> {
         self.node.look(|replica| replica.spec(&self.doc)).map(|spec| spec.family)
-    }
-
-    /// Clients of a seat that have been silent for too long are gone.
-    pub(super) fn expire(&self, seat: SeatId) {
-        let now = Instant::now();
-        let mut inner = self.lock();
-        let expired = inner.awareness.expire(now, seat);
-        if expired {
-            inner.wake();
-        }
-        let gone = inner.company.expire(now, seat);
-        drop(inner);
-        if expired {
-            self.share_awareness();
-        }
-        self.part(&gone);
-        self.renew(now);
-    }
-
-    /// Who has come, moved or gone since a version, for a seat, and the version now.
-    pub(super) fn present(&self, seat: SeatId, since: u64) -> (Option<Vec<u8>>, u64) {
-        let inner = self.lock();
-        (inner.awareness.since(since, seat), inner.awareness.version())
-    }
-
-    /// A guest says something to everybody who is here.
-    pub(super) fn announce(&self, seat: SeatId, message: Bytes) {
-        let mut inner = self.lock();
-        inner.announcements.make(seat, message);
-        inner.wake();
-    }
-
-    /// What others have announced behind the first so many, and how many there were.
-    pub(super) fn announcements(&self, seat: SeatId, heard: u64) -> (Vec<Bytes>, u64) {
-        let inner = self.lock();
-        (inner.announcements.since(heard, seat), inner.announcements.made())
     }
 
     /// Somebody says something of stores that hold the document.
