@@ -46,6 +46,27 @@ impl Scene {
         self.sessions.push(self.world.replicas[client].new_session());
     }
 
+    /// Somebody comes whose name the relay knows.
+    fn join_as(&mut self, name: &str) {
+        let client = self.world.client(SPEC);
+        let session = self.world.replicas[client].new_session();
+        self.come(client, session, name);
+    }
+
+    fn come(&mut self, client: usize, session: SessionId, name: &str) {
+        let connection = self.world.link(client, self.relay);
+        let visitor = Some(Visitor::new(Principal::new(name).unwrap(), |_: &DocId| Access::Read));
+        let now = self.world.now;
+        let accepted = Input::Connected { connection, side: Side::Accepted, visitor };
+        self.world.replicas[self.relay].handle(now, accepted);
+        let dialed = Input::Connected { connection, side: Side::Dialed, visitor: None };
+        self.world.replicas[client].handle(now, dialed);
+        self.world.settle();
+        self.links.push(connection);
+        self.clients.push(client);
+        self.sessions.push(session);
+    }
+
     /// Time passes for everybody.
     fn pass(&mut self, millis: u64) {
         self.world.now = self.world.now.after(millis);
@@ -191,23 +212,31 @@ fn nobody_speaks_for_another_or_for_too_many() {
 #[test]
 fn a_relay_that_has_asked_says_who_it_is() {
     let mut scene = Scene::new(1);
-    let client = scene.world.client(SPEC);
-    let connection = scene.world.link(client, scene.relay);
-    let visitor = Visitor::new(Principal::new("bob").unwrap(), |_: &DocId| Access::Read);
-    let accepted = Input::Connected { connection, side: Side::Accepted, visitor: Some(visitor) };
-    scene.world.replicas[scene.relay].handle(scene.world.now, accepted);
-    let dialed = Input::Connected { connection, side: Side::Dialed, visitor: None };
-    scene.world.replicas[client].handle(scene.world.now, dialed);
-    scene.world.settle();
-    let session = scene.world.replicas[client].new_session();
-    scene.world.replicas[client].announce(scene.world.now, &doc(), session, Some(of("the queen")));
-    scene.world.settle();
-    scene.pass(PRESENCE_TICK);
+    scene.join_as("bob");
+    scene.announce(1, Some(of("the queen")));
     let users: Vec<_> = scene.world.replicas[scene.clients[0]]
         .present(&doc())
         .map(|(_, presence)| (presence.user.to_string(), presence.name.clone()))
         .collect();
     assert_eq!(users, [("bob".to_owned(), "the queen".to_owned())]);
+}
+
+#[test]
+fn who_comes_back_before_his_old_link_is_seen_to_be_dead_is_seen_where_he_is() {
+    let mut scene = Scene::new(1);
+    scene.join_as("bob");
+    scene.show(1, "bob at the top");
+    for (name, place) in [("mallory", "bob at the top"), ("bob", "bob at the end")] {
+        let (client, session) = (scene.world.client(SPEC), scene.sessions[1]);
+        let presence = Presence { name: "bob at the end".to_owned(), ..of("bob") };
+        scene.world.replicas[client].announce(scene.world.now, &doc(), session, Some(presence));
+        scene.come(client, session, name);
+        scene.pass(PRESENCE_TICK);
+        assert_eq!(scene.seen_by(0), [place], "{name} says so");
+    }
+    scene.world.cut(scene.links[1]);
+    scene.pass(PRESENCE_TICK);
+    assert_eq!(scene.seen_by(0), ["bob at the end"], "he is on the other link");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Every change has a number. A peer is told what has changed since the number it was told last, at most once a
 //! [`PRESENCE_TICK`], in one message a document, whoever has moved meanwhile; of very many, the rest is told in the next. So a
 //! slow peer costs nothing but its number.
-//! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it.
+//! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it, but
+//! for its user on another link, where a relay knows who is who: he has come back before the old link was seen to be dead.
 
 use std::collections::BTreeMap;
 
@@ -35,19 +36,41 @@ struct Session {
     presence: Option<Presence>,
     /// The link it is on; `None` if it is the application's here.
     link: Option<ConnectionId>,
+    /// Whose it is, if that is known.
+    owner: Option<Principal>,
     /// When it was heard last, or said last that it is there.
     heard: Time,
     version: u64,
 }
 
+/// Who speaks.
+#[derive(Clone, Debug)]
+struct Speaker {
+    /// On which link; `None` is the application here.
+    link: Option<ConnectionId>,
+    /// The user, if that is known.
+    user: Option<Principal>,
+    /// For how many sessions it may speak.
+    most: usize,
+}
+
+impl Session {
+    /// Whether somebody may speak for it.
+    fn hears(&self, speaker: &Speaker) -> bool {
+        let of_user = self.owner.is_some() && self.owner == speaker.user;
+        self.presence.is_none() || self.link == speaker.link || of_user
+    }
+}
+
 impl Presences {
-    /// Takes in what somebody says of a session, who may speak for so many; true if that is news.
-    fn put(&mut self, now: Time, link: Option<ConnectionId>, most: usize, sighting: Sighting) -> bool {
+    /// Takes in what somebody says of a session; true if that is news.
+    fn put(&mut self, now: Time, speaker: &Speaker, sighting: Sighting) -> bool {
         let Sighting { session, presence } = sighting;
         match self.sessions.get_mut(&session) {
-            Some(known) if known.presence.is_some() && known.link != link => return false,
+            Some(known) if !known.hears(speaker) => return false,
             Some(known) => {
-                (known.heard, known.link) = (now, link);
+                (known.heard, known.link) = (now, speaker.link);
+                known.owner.clone_from(&speaker.user);
                 if known.presence == presence {
                     return false;
                 }
@@ -55,21 +78,22 @@ impl Presences {
                 (known.presence, known.version) = (presence, self.version);
             }
             None => {
-                if presence.is_none() || !self.has_room(link, most) {
+                if presence.is_none() || !self.has_room(speaker) {
                     return false;
                 }
                 self.version += 1;
-                let known = Session { presence, link, heard: now, version: self.version };
+                let (link, owner, version) = (speaker.link, speaker.user.clone(), self.version);
+                let known = Session { presence, link, owner, heard: now, version };
                 self.sessions.insert(session, known);
             }
         }
         true
     }
 
-    fn has_room(&self, link: Option<ConnectionId>, most: usize) -> bool {
-        let there = |session: &&Session| session.presence.is_some();
-        let of_link = || self.sessions.values().filter(there).filter(|session| session.link == link).count();
-        self.sessions.len() < MAX_SESSIONS && (most >= MAX_SESSIONS || of_link() < most)
+    fn has_room(&self, speaker: &Speaker) -> bool {
+        let there = self.sessions.values().filter(|session| session.presence.is_some());
+        let of_link = || there.filter(|session| session.link == speaker.link).count();
+        self.sessions.len() < MAX_SESSIONS && (speaker.most >= MAX_SESSIONS || of_link() < speaker.most)
     }
 
     /// Those for whom this holds are gone; true if there are any.
@@ -135,7 +159,8 @@ impl Replica {
     /// as far as the document is open there, again as often as they need to hear it.
     pub fn announce(&mut self, now: Time, doc: &DocId, session: SessionId, presence: Option<Presence>) {
         self.context.set_clock(now);
-        self.see(doc, None, vec![Sighting { session, presence }]);
+        let speaker = Speaker { link: None, user: None, most: MAX_SESSIONS };
+        self.see(doc, &speaker, vec![Sighting { session, presence }]);
         self.deliver();
     }
 
@@ -155,11 +180,12 @@ impl Replica {
         if !opened {
             return;
         }
-        if let Some(user) = self.visitor(id) {
+        let speaker = Speaker { link: Some(id), user: self.visitor(id), most: self.most_sessions(id) };
+        if let Some(user) = &speaker.user {
             let shown = sightings.iter_mut().filter_map(|sighting| sighting.presence.as_mut());
             shown.for_each(|presence| presence.user = user.clone());
         }
-        self.see(doc, Some(id), sightings);
+        self.see(doc, &speaker, sightings);
     }
 
     fn visitor(&self, id: ConnectionId) -> Option<Principal> {
@@ -167,11 +193,10 @@ impl Replica {
         greeted.visitor.as_ref().map(|visitor| visitor.principal().clone())
     }
 
-    fn see(&mut self, doc: &DocId, link: Option<ConnectionId>, sightings: Vec<Sighting>) {
+    fn see(&mut self, doc: &DocId, speaker: &Speaker, sightings: Vec<Sighting>) {
         let now = self.context.now;
-        let most = self.most_sessions(link);
         let Some(document) = self.documents.get_mut(doc) else { return };
-        let put = |sighting| document.presences.put(now, link, most, sighting);
+        let put = |sighting| document.presences.put(now, speaker, sighting);
         let news = sightings.into_iter().map(put).filter(|news| *news).count() > 0;
         self.presence_check.get_or_insert(now.after(CHECK_INTERVAL));
         if news {
@@ -180,9 +205,9 @@ impl Replica {
     }
 
     /// For how many sessions a link may speak; a relay speaks for everybody.
-    fn most_sessions(&self, link: Option<ConnectionId>) -> usize {
-        let Some(connection) = link.and_then(|link| self.connections.get(&link)) else { return MAX_SESSIONS };
-        let relay = connection.info().is_some_and(|greeted| greeted.info.relay);
+    fn most_sessions(&self, link: ConnectionId) -> usize {
+        let greeted = self.connections.get(&link).and_then(|connection| connection.info());
+        let relay = greeted.is_some_and(|greeted| greeted.info.relay);
         if relay { MAX_SESSIONS } else { MAX_SESSIONS_OF_A_LINK }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use syncline::transports::{Close, Frame, Link, LinkError, LinkReceiver, LinkSender};
-use syncline_core::crdt::{Damaged, ReceiveError};
+use syncline_core::crdt::{Damaged, GateError, ReceiveError};
 use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
 use tokio::time::Instant;
@@ -102,7 +102,7 @@ impl From<Damaged> for End {
 impl From<ReceiveError> for End {
     fn from(error: ReceiveError) -> Self {
         match error {
-            ReceiveError::Refused(refused) => Self::closed(BAD_MESSAGE, refused.to_string()),
+            ReceiveError::Refused(refused) => Self::closed(code_of(&refused), refused.to_string()),
             ReceiveError::Damaged(damaged) => damaged.into(),
             _ => Self::closed(Close::FAILED, error.to_string()),
         }
@@ -112,12 +112,21 @@ impl From<ReceiveError> for End {
 impl From<ContributeError> for End {
     fn from(error: ContributeError) -> Self {
         let code = match &error {
-            ContributeError::Refused(_) => BAD_MESSAGE,
+            ContributeError::Refused(refused) => code_of(refused),
             ContributeError::TooManyWriters => FORBIDDEN,
             ContributeError::Stopped(_) | ContributeError::Busy => Close::TRY_LATER,
             _ => Close::FAILED,
         };
         Self::closed(code, error.to_string())
+    }
+}
+
+/// What brings something of a store of ours may be right, where the relay has lost it: the store has to bring it, and what the
+/// client does is no longer wrong then.
+const fn code_of(refused: &GateError) -> u16 {
+    match refused {
+        GateError::Impostor { .. } => Close::TRY_LATER,
+        _ => BAD_MESSAGE,
     }
 }
 
