@@ -45,7 +45,7 @@ cargo xtask TASK
   traces                   every recorded session in the real data, over a relay that is killed
   team [--runs N] [--seed S]
                            five stores at one board and one chart, with the relay killed
-  clients [--rounds N] [--scripts N] [--kills N] [--fixtures] [--seed S]
+  clients [--rounds N] [--scripts N] [--kills N] [--fixtures] [--family yjs|automerge] [--seed S]
                            other people's clients with the relay, from seed S on; without a part, all of it
   captures                 the pictures in docs/captures, anew
   bench [FILTER]           the benchmarks

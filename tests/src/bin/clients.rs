@@ -16,7 +16,7 @@ use syncline_tests::process::real_data;
 
 /// Drives unmodified clients of other protocols against the relay. Parts that are not named are left out, unless none is:
 /// then all are played, as long as docs/features.md promises.
-#[derive(Clone, Copy, Default, Parser)]
+#[derive(Clone, Default, Parser)]
 struct Arguments {
     /// Rounds of two clients and a store, for each kind of client.
     #[arg(long)]
@@ -30,6 +30,9 @@ struct Arguments {
     /// All documents and updates of Yjs and Automerge in the real data.
     #[arg(long)]
     fixtures: bool,
+    /// The family of random scripts; both, if none is named.
+    #[arg(long)]
+    family: Option<String>,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -38,8 +41,8 @@ struct Arguments {
 impl Arguments {
     fn or_everything(self) -> Self {
         match self {
-            Self { rounds: None, scripts: None, kills: None, fixtures: false, seed } => {
-                Self { rounds: Some(50), scripts: Some(2_000), kills: Some(200), fixtures: true, seed }
+            Self { rounds: None, scripts: None, kills: None, fixtures: false, family, seed } => {
+                Self { rounds: Some(50), scripts: Some(2_000), kills: Some(200), fixtures: true, family, seed }
             }
             some => some,
         }
@@ -63,12 +66,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn play(Arguments { rounds, scripts, kills, fixtures, seed }: Arguments) -> Result<(), Missing> {
+async fn play(Arguments { rounds, scripts, kills, fixtures, family, seed }: Arguments) -> Result<(), Missing> {
     if let Some(rounds) = rounds {
         play_rounds(seed, rounds)?;
     }
     if let Some(scripts) = scripts {
-        play_scripts(seed, scripts).await?;
+        play_scripts(family.as_deref(), seed, scripts).await?;
     }
     if let Some(kills) = kills {
         kill(kills)?;
@@ -90,8 +93,9 @@ fn play_rounds(seed: u64, rounds: u64) -> Result<(), Missing> {
     Ok(())
 }
 
-async fn play_scripts(seed: u64, scripts: u64) -> Result<(), Missing> {
-    for family in [Family::Yjs, Family::Automerge] {
+async fn play_scripts(only: Option<&str>, seed: u64, scripts: u64) -> Result<(), Missing> {
+    let wanted = |family: &Family| only.is_none_or(|only| family.to_string() == only);
+    for family in [Family::Yjs, Family::Automerge].into_iter().filter(wanted) {
         let started = Instant::now();
         let mut stage = Stage::set(family).await.ok_or(NOT_INSTALLED)?;
         for seed in seed..seed + scripts {

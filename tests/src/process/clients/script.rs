@@ -151,8 +151,20 @@ impl Stage {
 
     fn answers(&mut self, requests: impl IntoIterator<Item = Request>) {
         for request in requests {
-            self.driver.answer(request);
+            if let Err(error) = self.driver.outcome(request) {
+                let others = CLIENTS.map(|name| self.state_of(name)).join("\n");
+                panic!("{error}\nand this is how everybody was:\n{others}");
+            }
         }
+    }
+
+    /// What a client says of itself, for whoever has to find out what went wrong.
+    fn state_of(&mut self, name: &str) -> String {
+        let mut ask = |what| {
+            let request = self.driver.send(what, name, json!({}));
+            self.driver.outcome(request).map_or_else(|error| error, |answer| answer.to_string())
+        };
+        format!("{name}: {} {} {}", ask("status"), ask("state"), ask("read"))
     }
 }
 
