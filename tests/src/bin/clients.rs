@@ -41,9 +41,14 @@ struct Arguments {
 impl Arguments {
     fn or_everything(self) -> Self {
         match self {
-            Self { rounds: None, scripts: None, kills: None, fixtures: false, family, seed } => {
-                Self { rounds: Some(50), scripts: Some(2_000), kills: Some(200), fixtures: true, family, seed }
-            }
+            Self { rounds: None, scripts: None, kills: None, fixtures: false, family, seed } => Self {
+                rounds: Some(50),
+                scripts: Some(2_000),
+                kills: Some(200),
+                fixtures: true,
+                family,
+                seed,
+            },
             some => some,
         }
     }
@@ -66,7 +71,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn play(Arguments { rounds, scripts, kills, fixtures, family, seed }: Arguments) -> Result<(), Missing> {
+async fn play(
+    Arguments { rounds, scripts, kills, fixtures, family, seed }: Arguments,
+) -> Result<(), Missing> {
     if let Some(rounds) = rounds {
         play_rounds(seed, rounds)?;
     }

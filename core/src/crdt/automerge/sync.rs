@@ -2,15 +2,23 @@
 //!
 //! The library would apply the changes of a message by itself. Here they go through the gate first, like all others, and the
 //! library then hears the rest of the message. What it thinks of a peer is a [`Conversation`].
+//!
+//! Peers tell each other what they hold by filters that err, once in a hundred changes: one that is taken for held is not sent,
+//! and what was made on top of it is. The library keeps that for later. Here nothing waits: all of the message is refused, and
+//! the peer is asked for what was missing, and if that is not enough for everything.
 
 use std::collections::BTreeSet;
 
 use automerge::Automerge as Library;
-use automerge::sync::{ChunkList, Message, State, SyncDoc};
+use automerge::ChangeHash;
+use automerge::sync::{ChunkList, Have as Held, Message, State, SyncDoc};
 use bytes::Bytes;
 
 use super::Automerge;
+use super::change::Change;
+use super::chunk::{ChunkKind, Chunks, Hash};
 use super::contain::contained;
+use super::inflate::Budget;
 use super::reader::{Reader, malformed};
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
 use crate::crdt::{Damaged, Exchange, GateError, ReceiveError};
@@ -29,8 +37,11 @@ const MESSAGE_TYPES: [u8; 2] = [0x42, 0x43];
 #[derive(Clone, Debug, Default)]
 pub struct Conversation {
     state: State,
-    /// Something the peer sent was not taken, so it is told to send everything again.
+    /// Something the peer sent was not taken, so it is told that it has sent nothing.
     starts_again: bool,
+    /// How often in a row what it sent was not taken as something was missing, and what that was the last time.
+    gaps: usize,
+    missing: BTreeSet<Hash>,
 }
 
 /// What came of a message.
@@ -46,7 +57,7 @@ impl Conversation {
     /// A conversation with a peer that may read and not write: what it sends is passed over, and it is told so.
     #[must_use]
     pub fn read_only() -> Self {
-        Self { state: State::new_read_only(), starts_again: false }
+        Self { state: State::new_read_only(), ..Self::default() }
     }
 
     /// The hashes of the heads that the peer named last, if it has said anything.
@@ -54,9 +65,25 @@ impl Conversation {
         self.state.their_heads.as_ref().map(|heads| heads.iter().map(|head| &head.0))
     }
 
-    /// Makes the next message ask the peer to send again whatever it has sent.
+    /// Makes the next message ask the peer to send again whatever it has sent, and first of all what was missing.
     pub const fn start_again(&mut self) {
         self.starts_again = true;
+    }
+
+    /// Has a message that tells the peer that it has sent nothing ask for what was missing.
+    fn ask(&self, message: &mut Message) {
+        match self.gaps {
+            0 => {}
+            // Without a filter it sends what it is asked for, and nothing else.
+            1 if !self.missing.is_empty() => {
+                message.need = self.missing.iter().copied().map(ChangeHash).collect();
+                message.have.clear();
+            }
+            _ => {
+                message.need.clear();
+                message.have = vec![Held::default()];
+            }
+        }
     }
 }
 
@@ -73,7 +100,15 @@ impl Automerge {
         let mut updates = Vec::new();
         if !conversation.state.read_only && !changes.is_empty() {
             let bytes: Vec<u8> = changes.iter().flatten().copied().collect();
-            updates = self.receive(replicas, &bytes)?;
+            updates = match self.receive(replicas, &bytes) {
+                Err(refused @ ReceiveError::Refused(GateError::Gap { .. })) => {
+                    conversation.gaps += 1;
+                    conversation.missing = self.missing_below(&bytes)?;
+                    return Err(refused);
+                }
+                received => received?,
+            };
+            conversation.gaps = 0;
         }
         let state = &mut conversation.state;
         let last_sent = state.last_sent_heads.clone();
@@ -91,14 +126,31 @@ impl Automerge {
 
     /// The next message to the peer; `None` if there is nothing to say, or it has to answer first.
     pub fn speak(&self, conversation: &mut Conversation) -> Result<Option<Bytes>, Damaged> {
-        let Conversation { state, starts_again } = conversation;
-        if std::mem::take(starts_again) {
+        let again = std::mem::take(&mut conversation.starts_again);
+        let state = &mut conversation.state;
+        if again {
             state.needs_reset = true;
             state.in_flight = false;
             state.have_responded = false;
         }
-        let message = self.read_committed(|document| document.generate_sync_message(state))?;
+        let mut message = self.read_committed(|document| document.generate_sync_message(state))?;
+        if let Some(message) = message.as_mut().filter(|_| again) {
+            conversation.ask(message);
+        }
         Ok(message.map(|message| message.encode().into()))
+    }
+
+    /// What changes were made on top of that is neither held nor among them.
+    fn missing_below(&self, changes: &[u8]) -> Result<BTreeSet<Hash>, GateError> {
+        let (mut below, mut among) = (BTreeSet::new(), BTreeSet::new());
+        for chunk in Chunks::new(changes, &mut Budget::new(changes.len())) {
+            let chunk = chunk?;
+            if chunk.kind == ChunkKind::Change {
+                below.extend(Change::parse(&chunk.body)?.dependencies);
+                among.insert(chunk.hash);
+            }
+        }
+        Ok(below.difference(&among).filter(|hash| !self.holds(hash)).copied().collect())
     }
 
     /// Whether the peer holds everything that was held here at a version, as far as it has said.
