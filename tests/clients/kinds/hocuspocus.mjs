@@ -38,6 +38,7 @@ export class HocuspocusClient extends YjsClient {
   #provider;
   #socket;
   #share;
+  #closed;
 
   constructor(request) {
     super(request);
@@ -79,17 +80,34 @@ export class HocuspocusClient extends YjsClient {
 
   // A shared socket stays open for the others; only this document leaves it.
   disconnect() {
-    if (this.#share === undefined) this.#socket.disconnect();
-    else if (this.#provider.detach) this.#provider.detach();
+    if (this.#share === undefined) {
+      this.#closed = this.#goesDown();
+      this.#socket.disconnect();
+    } else if (this.#provider.detach) this.#provider.detach();
     else this.#provider.disconnect();
     return {};
   }
 
-  connect() {
+  // The provider calls itself unconnected before its socket is, and a socket that is still closing does not connect.
+  async connect() {
+    await this.#closed;
     if (this.#share === undefined) this.#socket.connect();
     else if (this.#provider.attach) this.#provider.attach();
     else this.#provider.connect();
     return {};
+  }
+
+  // Settled once the socket that there is now has closed.
+  #goesDown() {
+    const socket = this.#socket;
+    if (!socket.webSocket) return undefined;
+    return new Promise((resolve) => {
+      const gone = () => {
+        socket.off("disconnect", gone);
+        resolve();
+      };
+      socket.on("disconnect", gone);
+    });
   }
 
   broadcast({ data }) {

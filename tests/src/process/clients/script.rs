@@ -58,6 +58,8 @@ pub struct Stage {
     driver: Driver,
     proxy: Proxy,
     engine: Engine,
+    /// What sort of client each of them is.
+    kinds: [Kind; CLIENTS.len()],
     _folder: TempDir,
 }
 
@@ -91,7 +93,8 @@ impl Stage {
         let builder = Engine::builder(store.expect("a store that can be opened"));
         let builder = builder.relay(WebSocket::new(proxy.url())).longest_wait(LONGEST_WAIT);
         let engine = builder.open().expect("an engine that opens");
-        Some(Self { family, relay, driver, proxy, engine, _folder: folder })
+        let kinds = [Kind::Automerge; CLIENTS.len()];
+        Some(Self { family, relay, driver, proxy, engine, kinds, _folder: folder })
     }
 
     /// Plays the script of a seed.
@@ -131,13 +134,13 @@ impl Stage {
 
     /// Opens a new document for all clients.
     fn open(&mut self, random: &mut Random, seed: u64) -> String {
-        let kinds = CLIENTS.map(|_| match self.family {
+        self.kinds = CLIENTS.map(|_| match self.family {
             Family::Automerge => Kind::Automerge,
             Family::Yjs | Family::Toy => YJS[random.index(YJS.len())],
         });
         // Clients of automerge-repo give documents their names.
         let mut doc = (self.family != Family::Automerge).then(|| format!("script-{seed}"));
-        for (name, kind) in CLIENTS.into_iter().zip(kinds) {
+        for (name, kind) in CLIENTS.into_iter().zip(self.kinds) {
             let fields = opening(kind, &self.relay, doc.as_deref(), json!({}));
             let opened = self.driver.ask("open", name, fields);
             let made = opened["doc"].as_str().map(|url| url.trim_start_matches("automerge:").to_owned());
@@ -152,19 +155,24 @@ impl Stage {
     fn answers(&mut self, requests: impl IntoIterator<Item = Request>) {
         for request in requests {
             if let Err(error) = self.driver.outcome(request) {
-                let others = CLIENTS.map(|name| self.state_of(name)).join("\n");
+                let others: Vec<String> = CLIENTS
+                    .into_iter()
+                    .zip(self.kinds)
+                    .map(|(name, kind)| self.state_of(name, kind))
+                    .collect();
+                let others = others.join("\n");
                 panic!("{error}\nand this is how everybody was:\n{others}");
             }
         }
     }
 
     /// What a client says of itself, for whoever has to find out what went wrong.
-    fn state_of(&mut self, name: &str) -> String {
+    fn state_of(&mut self, name: &str, kind: Kind) -> String {
         let mut ask = |what| {
             let request = self.driver.send(what, name, json!({}));
             self.driver.outcome(request).map_or_else(|error| error, |answer| answer.to_string())
         };
-        format!("{name}: {} {} {}", ask("status"), ask("state"), ask("read"))
+        format!("{name}, {kind}: {} {} {}", ask("status"), ask("state"), ask("read"))
     }
 }
 
