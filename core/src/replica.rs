@@ -50,7 +50,7 @@ use crate::entry::{Entry, Spec};
 use crate::event::{DocumentError, Event, Input, Output, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Principal};
 use crate::time::Time;
-use crate::wire::{Encoding, Message, Packer};
+use crate::wire::{Encoding, ErrorCode, Message, Packer};
 
 use connection::Connection;
 use context::Context;
@@ -390,6 +390,13 @@ impl Replica {
                 (Message::Describe { .. }, DocumentError::NotFound { .. }) => {
                     let unknown = Message::Described { doc: doc.clone(), spec: None };
                     self.context.post(*connection, unknown);
+                }
+                (Message::Open { .. }, DocumentError::NotFound { .. }) if !self.makes(*connection, doc) => {
+                    let message = format!("there is no document {doc:?}, and you may not make it here");
+                    let failure =
+                        Message::Failure { doc: Some(doc.clone()), code: ErrorCode::NotFound, message };
+                    self.context.post(*connection, failure);
+                    self.no_longer_open(*connection, doc);
                 }
                 (Message::Describe { .. } | Message::Open { .. }, _) => self.fail_on(*connection, doc, error),
                 _ => {}

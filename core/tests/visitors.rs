@@ -90,7 +90,12 @@ fn who_may_only_read_makes_no_document() {
     let mut scene = Scene::new();
     scene.connect(scene.client, Access::Read);
     assert!(scene.world.replicas[scene.relay].log(&doc()).is_none());
-    let missing = |event: &Event| matches!(event, Event::PeerError { code: ErrorCode::NotFound, .. });
+    let missing = |event: &Event| match event {
+        Event::PeerError { code: ErrorCode::NotFound, message, .. } => {
+            message.ends_with("you may not make it here")
+        }
+        _ => false,
+    };
     assert!(scene.world.events[scene.client].iter().any(missing));
 }
 

@@ -17,8 +17,8 @@ async fn main() -> Result<(), BoxError> {
     let storage = SqliteStorage::open(format!("{user}.db"), storage::Options::default())?;
     let relay = WebSocket::new("ws://127.0.0.1:4455/sync");
     let engine = Engine::builder(storage).user(&user).relay(relay).open()?;
-    let board = engine.board("team/board", Family::Yjs).await?;
-    let chart = engine.chart("team/chart", Family::Automerge).await?;
+    let board = engine.board("example/board", Family::Yjs).await?;
+    let chart = engine.chart("example/chart", Family::Automerge).await?;
 
     // Whatever changes, here or elsewhere, is told in the operations that one would have made oneself.
     let mut changes = board.changes();

@@ -89,7 +89,7 @@ pub enum AuthError {
     },
     /// Strangers could connect, and nobody asks who they are.
     #[error(
-        "{address} can be reached from other machines, so tokens are needed: make one with `sync-server token NAME` and \
+        "{address} can be reached from other machines, so tokens are needed: make one with `sync-server token NAME --write '*'` and \
          name its file by --auth, or listen on 127.0.0.1"
     )]
     Open {

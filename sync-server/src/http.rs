@@ -37,13 +37,15 @@ const PAGE: &str = include_str!("http/page.html");
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Serves HTTP on a connection of which `read` has been read.
+/// Serves one request on a connection of which `read` has been read. The next one, which may be for a WebSocket, comes on a
+/// connection of its own, as whether it is is told at the socket.
 pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, read: Vec<u8>) {
     let service = TowerToHyperService::new(router(shared));
     let io = TokioIo::new(Rewound { read, taken: 0, stream });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .keep_alive(false)
         .serve_connection(io, service);
     if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIME, connection).await {
         tracing::debug!(%error, "an HTTP connection broke");

@@ -116,6 +116,10 @@ fn main() -> ExitCode {
 fn print_token(name: &Principal, read: &[String], write: &[String]) -> ExitCode {
     match make_token(name, read, write) {
         Ok((token, entry)) => {
+            if read.is_empty() && write.is_empty() {
+                let hint = "it may do nothing yet: name documents with --read and --write, as in --write '*'";
+                _ = writeln!(std::io::stderr(), "sync-server: {hint}");
+            }
             _ = writeln!(std::io::stderr(), "the token of {name}, which is shown only now: {token}");
             say(entry.trim_end());
             ExitCode::SUCCESS

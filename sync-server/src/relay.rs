@@ -319,7 +319,10 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
                 return head::forbid(&mut stream, &reason).await;
             }
             let visitor = match (&endpoint, shared.guests.auth.visitor(upgrade.token.as_deref())) {
-                (None, Err(denied)) => return head::refuse(&mut stream, &denied.to_string()).await,
+                (None, Err(denied)) => {
+                    tracing::info!(%peer, reason = %denied, "a client is not let in");
+                    return head::refuse(&mut stream, &denied.to_string()).await;
+                }
                 (None, Ok(visitor)) => visitor,
                 // Guests have other ways to show a token.
                 (Some(_), _) => None,

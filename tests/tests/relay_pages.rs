@@ -1,6 +1,6 @@
 //! Pages that somebody opens in a browser on this machine, at a relay that asks for no tokens.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use syncline_tests::process::PATIENCE;
@@ -46,6 +46,21 @@ fn pages_from_elsewhere_are_turned_away_and_those_of_this_machine_are_not() {
     assert_eq!(get(relay.address(), "/status.json").code, 200);
     let errors = relay.stop().errors;
     assert!(errors.contains("a page is turned away"), "{errors}");
+}
+
+/// Whether a request is for a WebSocket is told at the socket, so clients and proxies that keep connections must take a new one.
+#[test]
+fn a_connection_is_good_for_one_request() {
+    let relay = Relay::start();
+    for path in ["/healthz", "/status.json", "/nope"] {
+        let mut stream = TcpStream::connect(relay.address()).expect("the relay listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", relay.address());
+        stream.write_all(head.as_bytes()).expect("the relay listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer, and the end of the connection");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{path}: {answer}");
+    }
 }
 
 #[test]

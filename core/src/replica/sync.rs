@@ -59,7 +59,7 @@ impl Replica {
         {
             return self.drop_done(&doc);
         }
-        let makes = self.access(id, &doc) == Access::Write;
+        let makes = self.makes(id, &doc);
         let opens = matches!(message, Message::Open { .. });
         let opened = doc.clone();
         match (self.documents.get_mut(&doc), message) {
@@ -116,6 +116,11 @@ impl Replica {
         greeted.map_or(Access::Nothing, |greeted| greeted.access(doc))
     }
 
+    /// Whether a document that a peer asks for is made for it.
+    pub(super) fn makes(&self, id: ConnectionId, doc: &DocId) -> bool {
+        self.access(id, doc) == Access::Write
+    }
+
     /// Whether there is such a document is not said.
     fn forbid(&mut self, id: ConnectionId, doc: &DocId) {
         let (code, message) = (ErrorCode::Forbidden, "you may not read this document here".to_owned());
@@ -124,7 +129,7 @@ impl Replica {
 
     /// A message about a document that is not in memory: a relay looks for it, or makes it.
     fn on_unknown_document(&mut self, id: ConnectionId, doc: &DocId, message: Message) {
-        let makes = self.access(id, doc) == Access::Write;
+        let makes = self.makes(id, doc);
         let spec = match &message {
             Message::Open { spec, .. } if makes && self.context.config.policy.relay => Some(*spec),
             Message::Open { .. } if self.context.config.policy.relay => None,

@@ -39,6 +39,7 @@ export class HocuspocusClient extends YjsClient {
   #socket;
   #share;
   #closed;
+  #asked = 0;
 
   constructor(request) {
     super(request);
@@ -80,6 +81,7 @@ export class HocuspocusClient extends YjsClient {
 
   // A shared socket stays open for the others; only this document leaves it.
   disconnect() {
+    this.#asked += 1;
     if (this.#share === undefined) {
       this.#closed = this.#goesDown();
       this.#socket.disconnect();
@@ -88,9 +90,12 @@ export class HocuspocusClient extends YjsClient {
     return {};
   }
 
-  // The provider calls itself unconnected before its socket is, and a socket that is still closing does not connect.
+  // The provider calls itself unconnected before its socket is, and a socket that is still closing does not connect. Whatever
+  // is asked for meanwhile counts.
   async connect() {
+    const asked = (this.#asked += 1);
     await this.#closed;
+    if (asked !== this.#asked) return {};
     if (this.#share === undefined) this.#socket.connect();
     else if (this.#provider.attach) this.#provider.attach();
     else this.#provider.connect();
