@@ -1,20 +1,25 @@
-//! The benchmarks: those beside what they measure, and the program of `bench/`, which measures large stores and long
-//! documents beside the bare libraries and a peer.
+//! The benchmarks: those beside what they measure, and the programs of `bench/`, which measure large stores and long
+//! documents beside the bare libraries and a peer, and the relay beside other people's servers.
+
+use std::path::PathBuf;
 
 use crate::command::{Command, Failure};
 use crate::real_data;
+use crate::steps;
 use crate::tree::Tree;
 
 /// A workspace of its own, so that nobody else has to build the peer.
 pub const MANIFEST: &str = "bench/Cargo.toml";
 
-/// Its package, and program.
-const PACKAGE: &str = "syncline-bench";
+/// Its packages, and programs.
+const STORE: &str = "syncline-bench";
+const PEERS: &str = "syncline-peers";
 
 /// Runs the benchmarks of a name, or the program with its arguments.
 pub fn run(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
     match arguments.split_first() {
         Some((name, rest)) if name == "store" => store(tree, rest),
+        Some((name, rest)) if name == "peers" => peers(tree, rest),
         _ => Command::cargo(tree)
             .args(["bench", "--package", "syncline", "--package", "syncline-storage", "--benches", "--"])
             .args(arguments)
@@ -24,17 +29,32 @@ pub fn run(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
 
 /// The terminal and the relay are measured too. What both workspaces need is built once, in one target folder.
 fn store(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
+    let folder = built(tree, STORE)?;
+    Command::new(tree, folder.join(STORE))
+        .args(["--programs".as_ref(), folder.as_os_str()])
+        .args(arguments)
+        .env(real_data::VARIABLE, real_data::folder(tree))
+        .run("something could not be run; it says what. Goals that are missed are no failure")
+}
+
+/// The servers are installed first, as far as they can be.
+fn peers(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
+    steps::clients(tree).into_iter().for_each(|missing| println!("not measured: {missing}"));
+    let folder = built(tree, PEERS)?;
+    Command::new(tree, folder.join(PEERS))
+        .args(arguments)
+        .run("something could not be run; it says what. Goals that are missed are no failure")
+}
+
+/// Builds what is measured and one of the programs that measure, and returns where they are.
+fn built(tree: &Tree, package: &str) -> Result<PathBuf, Failure> {
     let target = tree.at("target");
     Command::cargo(tree)
         .args(["build", "--release", "--bins", "--package", "syncline-cli", "--package", "syncline-server"])
         .run("mend what it names")?;
     Command::cargo(tree)
-        .args(["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir"])
-        .args([&target])
-        .run("mend what it names; the peer comes from crates.io")?;
-    Command::new(tree, target.join("release").join(PACKAGE))
-        .args(["--programs".as_ref(), target.join("release").as_os_str()])
-        .args(arguments)
-        .env(real_data::VARIABLE, real_data::folder(tree))
-        .run("something could not be run; it says what. Goals that are missed are no failure")
+        .args(["build", "--release", "--locked", "--manifest-path", MANIFEST, "--package", package])
+        .args(["--target-dir".as_ref(), target.as_os_str()])
+        .run("mend what it names; the peers come from crates.io")?;
+    Ok(target.join("release"))
 }
