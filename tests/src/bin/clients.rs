@@ -30,7 +30,7 @@ struct Arguments {
     /// All documents and updates of Yjs and Automerge in the real data.
     #[arg(long)]
     fixtures: bool,
-    /// The family of random scripts; both, if none is named.
+    /// The family of random scripts and of what is killed; both, if none is named.
     #[arg(long)]
     family: Option<String>,
     /// The first seed.
@@ -81,7 +81,7 @@ async fn play(
         play_scripts(family.as_deref(), seed, scripts).await?;
     }
     if let Some(kills) = kills {
-        kill(kills)?;
+        kill(family.as_deref(), kills)?;
     }
     if fixtures {
         pass_yjs()?;
@@ -113,8 +113,9 @@ async fn play_scripts(only: Option<&str>, seed: u64, scripts: u64) -> Result<(),
     Ok(())
 }
 
-fn kill(kills: usize) -> Result<(), Missing> {
-    for kind in CONFIRMED {
+fn kill(only: Option<&str>, kills: usize) -> Result<(), Missing> {
+    let wanted = |kind: &Kind| only.is_none_or(|only| kind.family().to_string() == only);
+    for kind in CONFIRMED.into_iter().filter(wanted) {
         let started = Instant::now();
         let mut keeping = Keeping::of(kind).ok_or(NOT_INSTALLED)?;
         (1..=kills).for_each(|number| keeping.is_kept(number));
