@@ -301,14 +301,7 @@ mod automerge_clients {
             for _ in 0..20 {
                 let here = self.document.generate_sync_message(&mut self.state);
                 if let Some(message) = &here {
-                    let (message, conversation) = (message.clone().encode(), &mut self.conversation);
-                    let heard =
-                        scene.relay().contribute(Time(3), &doc(), &self.guest, |exchange, replicas| {
-                            let document = exchange.automerge().unwrap();
-                            let heard = document.hear(conversation, replicas, &message)?;
-                            Ok((heard.updates, ()))
-                        });
-                    match heard {
+                    match self.hear(scene, message.clone()) {
                         Err(ContributeError::Refused(GateError::Gap { .. })) => {
                             gaps += 1;
                             self.conversation.start_again();
@@ -328,6 +321,16 @@ mod automerge_clients {
                 }
             }
             panic!("they do not come to an end");
+        }
+
+        /// The relay hears something of the client.
+        fn hear(&mut self, scene: &mut Scene, message: Message) -> Result<Contributed<()>, ContributeError> {
+            let (message, conversation) = (message.encode(), &mut self.conversation);
+            scene.relay().contribute(Time(3), &doc(), &self.guest, |exchange, replicas| {
+                let document = exchange.automerge().unwrap();
+                let heard = document.hear(conversation, replicas, &message)?;
+                Ok((heard.updates, ()))
+            })
         }
 
         /// Connects anew: both say by filters what they hold.
@@ -365,6 +368,23 @@ mod automerge_clients {
         let all = scene.world.text(scene.client);
         assert_eq!(all.len(), "one two three four ".len());
         assert_eq!((ann.text(), bob.text()), (all.clone(), all));
+    }
+
+    /// Found by `cargo xtask clients --kills`: the relay waits for its disk before it answers, and the client said meanwhile once
+    /// more what it held. Then it waited for ever to hear that its change had arrived.
+    #[test]
+    fn what_is_said_while_an_answer_waits_does_not_stand_for_it() {
+        let mut scene = Scene::new(AUTOMERGE);
+        let mut ann = Peer::new(&mut scene, 1);
+        ann.talk(&mut scene);
+        ann.write("arrives ");
+        let change = ann.document.generate_sync_message(&mut ann.state).unwrap();
+        ann.hear(&mut scene, change.clone()).unwrap();
+        ann.hear(&mut scene, Message { changes: Vec::<Vec<u8>>::new().into(), ..change }).unwrap();
+        let document = scene.relay().exchange(&doc()).unwrap().automerge().unwrap();
+        let answer = document.speak(&mut ann.conversation).unwrap().expect("the client is told");
+        assert_eq!(Message::decode(&answer).unwrap().heads, ann.document.get_heads());
+        assert_eq!(document.speak(&mut ann.conversation).unwrap(), None, "once is enough");
     }
 
     /// Found by `cargo xtask clients --scripts`, automerge, seeds 1063, 3139 and 9821: the relay asked for the change that it had

@@ -111,14 +111,14 @@ impl Automerge {
             conversation.gaps = 0;
         }
         let state = &mut conversation.state;
-        let last_sent = state.last_sent_heads.clone();
+        let (last_sent, lost_all) = (state.last_sent_heads.clone(), message.heads.is_empty());
         let in_sync = self.with_committed(|document| {
             document.receive_sync_message(state, message)?;
             Ok(state.their_heads.as_ref() == Some(&document.get_heads()))
         })?;
-        // The library takes a message without changes from a peer with our heads for one that needs no answer. The answer
-        // to changes is what tells the peer that they have arrived.
-        if !changes.is_empty() {
+        // The library takes a message without changes from a peer with our heads for one that needs no answer, and what it came
+        // after for answered. But the answer is what tells the peer that its changes have arrived, and may still wait for the disk.
+        if !lost_all {
             state.last_sent_heads = last_sent;
         }
         Ok(Heard { updates, in_sync })
