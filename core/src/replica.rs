@@ -50,7 +50,7 @@ use crate::entry::{Entry, Spec};
 use crate::event::{DocumentError, Event, Input, Output, Progress, StoreFault, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, Principal};
 use crate::time::Time;
-use crate::wire::{Encoding, ErrorCode, Message, Packer};
+use crate::wire::{Encoding, Message, Packer};
 
 use connection::Connection;
 use context::Context;
@@ -391,13 +391,6 @@ impl Replica {
                     let unknown = Message::Described { doc: doc.clone(), spec: None };
                     self.context.post(*connection, unknown);
                 }
-                (Message::Open { .. }, DocumentError::NotFound { .. }) if !self.makes(*connection, doc) => {
-                    let message = format!("there is no document {doc:?}, and you may not make it here");
-                    let failure =
-                        Message::Failure { doc: Some(doc.clone()), code: ErrorCode::NotFound, message };
-                    self.context.post(*connection, failure);
-                    self.no_longer_open(*connection, doc);
-                }
                 (Message::Describe { .. } | Message::Open { .. }, _) => self.fail_on(*connection, doc, error),
                 _ => {}
             }
@@ -406,7 +399,13 @@ impl Replica {
 
     /// Tells a peer why a document is no longer open.
     fn fail_on(&mut self, connection: ConnectionId, doc: &DocId, error: &DocumentError) {
-        self.context.post(connection, connection::failure(doc, error));
+        let mut failure = connection::failure(doc, error);
+        if let (Message::Failure { message, .. }, DocumentError::NotFound { .. }) = (&mut failure, error)
+            && !self.makes(connection, doc)
+        {
+            message.push_str(", and you may not make it here");
+        }
+        self.context.post(connection, failure);
         self.no_longer_open(connection, doc);
     }
 

@@ -51,10 +51,6 @@ impl Intake {
     pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         self.known.clone().acquire_owned().await.ok()
     }
-
-    async fn place_of_stranger(&self) -> Option<OwnedSemaphorePermit> {
-        self.strangers.clone().acquire_owned().await.ok()
-    }
 }
 
 /// How much of a message has come in, and whether of somebody known. Both ends of a connection hold it: the stream counts, the
@@ -109,11 +105,11 @@ impl Metered {
         loop {
             match &mut self.place {
                 Place::None => {
-                    let (intake, is_known) = (self.intake.clone(), &self.meter.0.is_known);
-                    self.place = Place::Waiting(match is_known.load(Ordering::Relaxed) {
-                        true => Box::pin(async move { intake.place().await }),
-                        false => Box::pin(async move { intake.place_of_stranger().await }),
-                    });
+                    let places = match self.meter.0.is_known.load(Ordering::Relaxed) {
+                        true => self.intake.known.clone(),
+                        false => self.intake.strangers.clone(),
+                    };
+                    self.place = Place::Waiting(Box::pin(async move { places.acquire_owned().await.ok() }));
                 }
                 Place::Waiting(turn) => {
                     let Some(permit) = ready!(turn.as_mut().poll(cx)) else {

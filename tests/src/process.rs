@@ -5,6 +5,7 @@
 //! [`PATIENCE`], which is only there so that a hanging test says what it waited for.
 
 pub mod binary;
+pub mod board;
 pub mod capture;
 pub mod child;
 pub mod clients;

@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use futures_util::StreamExt;
 use syncline::board::{Board, Task, TaskText};
 use syncline::transports::WebSocket;
-use syncline::{Engine, Family, Saved, SqliteStorage, Typed, storage};
-use syncline_tests::process::PATIENCE;
+use syncline::{Engine, Family, Saved, SqliteStorage, storage};
+use syncline_tests::process::board::until;
 use syncline_tests::process::capture::{Capture, SIZES};
 use syncline_tests::process::child::Signal;
 use syncline_tests::process::full_screen::FullScreen;
@@ -40,18 +39,6 @@ async fn make(user: &Terminal, family: Family, tasks: &[(&str, &str)]) {
     }
     board.saved(Saved::Local).await.unwrap();
     engine.close().await;
-}
-
-/// Waits until a board is as it is wanted.
-async fn until(board: &Typed<Board>, what: &str, wanted: impl Fn(&Board) -> bool) {
-    let mut changes = board.changes();
-    let reached = async {
-        while !wanted(&board.state().unwrap()) {
-            changes.next().await.unwrap();
-        }
-    };
-    let reached = tokio::time::timeout(PATIENCE, reached).await;
-    reached.unwrap_or_else(|_| panic!("no {what}: {:#?}", board.state()));
 }
 
 fn task<'a>(board: &'a Board, title: &str) -> Option<&'a Task> {

@@ -2,29 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use futures_util::StreamExt;
 use serde_json::{Value as Json, json};
 use syncline::board::{Board, Field, Task, TaskId, TaskText};
 use syncline::transports::WebSocket;
-use syncline::{DocId, Engine, MemoryStorage, Saved, Typed};
+use syncline::{DocId, Engine, MemoryStorage, Saved};
 use syncline_core::crdt::automerge::DocumentId;
-use syncline_tests::process::PATIENCE;
+use syncline_tests::process::board::until;
 use syncline_tests::process::clients::{Client, Kind};
 use syncline_tests::process::relay::Relay;
 
 const BOARD: &str = "team";
-
-/// Waits until a board is as it is wanted.
-async fn until(board: &Typed<Board>, what: &str, wanted: impl Fn(&Board) -> bool) {
-    let mut changes = board.changes();
-    let reached = async {
-        while !wanted(&board.state().unwrap()) {
-            changes.next().await.unwrap();
-        }
-    };
-    let reached = tokio::time::timeout(PATIENCE, reached).await;
-    reached.unwrap_or_else(|_| panic!("no {what}: {:#?}", board.state()));
-}
 
 /// Edits as the client's own application makes them.
 fn edit(client: &mut Client, edits: Json) {

@@ -68,10 +68,11 @@ const sessions = {
 
 // Its protocol tells nobody that he may only read; what such a client writes stays with it.
 async function onlyReads(driver, open, { writer, reader }) {
-  await driver.do("open", "writer", { ...open, token: writer });
+  // automerge-repo names the document itself.
+  const { doc = open.doc } = await driver.do("open", "writer", { ...open, token: writer });
   await driver.wait("writer", { synced: true });
-  await driver.do("open", "reader", { ...open, token: reader });
-  await driver.wait("reader", { synced: true });
+  await driver.do("open", "reader", { ...open, doc, token: reader });
+  await driver.wait("reader", { ready: true, synced: true });
   await driver.do("edit", "reader", { edits: [insert(0, "no")] });
   await driver.do("edit", "writer", { edits: [insert(0, "written")] });
   await driver.wait("reader", { length: 9 });
@@ -147,15 +148,8 @@ const automerge = {
 
   async "who may only read sees everything and changes nothing"(driver, { kind, url, writer, reader }) {
     if (!reader) return;
-    const { doc } = await driver.do("open", "writer", { kind, url, token: writer });
-    await driver.wait("writer", { synced: true });
-    await driver.do("open", "reader", { kind, url, doc, token: reader });
-    await driver.wait("reader", { ready: true, synced: true });
-    await driver.do("edit", "reader", { edits: [insert(0, "no")] });
-    await driver.do("edit", "writer", { edits: [insert(0, "written")] });
-    await driver.wait("reader", { length: 9 });
+    await onlyReads(driver, { kind, url }, { writer, reader });
     await assert.rejects(driver.wait("reader", { unsynced: 0 }, NEVER_MS), /"unsynced":1/);
-    await assert.rejects(driver.wait("writer", { length: 9 }, NEVER_MS));
   },
 };
 

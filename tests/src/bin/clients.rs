@@ -90,6 +90,10 @@ async fn play(
     Ok(())
 }
 
+fn is_wanted(family: Family, only: Option<&str>) -> bool {
+    only.is_none_or(|only| family.to_string() == only)
+}
+
 fn play_rounds(seed: u64, rounds: u64) -> Result<(), Missing> {
     for kind in Kind::ALL {
         let started = Instant::now();
@@ -101,8 +105,7 @@ fn play_rounds(seed: u64, rounds: u64) -> Result<(), Missing> {
 }
 
 async fn play_scripts(only: Option<&str>, seed: u64, scripts: u64) -> Result<(), Missing> {
-    let wanted = |family: &Family| only.is_none_or(|only| family.to_string() == only);
-    for family in [Family::Yjs, Family::Automerge].into_iter().filter(wanted) {
+    for family in [Family::Yjs, Family::Automerge].into_iter().filter(|family| is_wanted(*family, only)) {
         let started = Instant::now();
         let mut stage = Stage::set(family).await.ok_or(NOT_INSTALLED)?;
         for seed in seed..seed + scripts {
@@ -114,8 +117,7 @@ async fn play_scripts(only: Option<&str>, seed: u64, scripts: u64) -> Result<(),
 }
 
 fn kill(only: Option<&str>, kills: usize) -> Result<(), Missing> {
-    let wanted = |kind: &Kind| only.is_none_or(|only| kind.family().to_string() == only);
-    for kind in CONFIRMED.into_iter().filter(wanted) {
+    for kind in CONFIRMED.into_iter().filter(|kind| is_wanted(kind.family(), only)) {
         let started = Instant::now();
         let mut keeping = Keeping::of(kind).ok_or(NOT_INSTALLED)?;
         (1..=kills).for_each(|number| keeping.is_kept(number));
