@@ -42,6 +42,8 @@ const LINK_ORDERS: usize = 4;
 pub(crate) struct Driver {
     node: Node,
     writer: Writer,
+    /// See [`Node::start_with`].
+    tick: Duration,
     links: HashMap<ConnectionId, mpsc::Sender<Order>>,
     /// Who waits for the end of a link: dropped when everything that came from it has been attended to.
     ends: HashMap<ConnectionId, oneshot::Sender<()>>,
@@ -69,6 +71,8 @@ enum Due {
 /// When edits that nobody waits for have their turn, and their commits: at once after a quiet time, otherwise with the
 /// next tick.
 struct Pace {
+    /// The least time between turns for such edits.
+    tick: Duration,
     /// Whether there are such edits.
     edits: bool,
     /// Whether anything waits for the next tick.
@@ -80,8 +84,8 @@ struct Pace {
 }
 
 impl Pace {
-    const fn new(now: Instant) -> Self {
-        Self { edits: false, waits: false, burst: false, next: now }
+    const fn new(tick: Duration, now: Instant) -> Self {
+        Self { tick, edits: false, waits: false, burst: false, next: now }
     }
 
     /// Whether edits, or what the store says of earlier ones, wait a little longer.
@@ -96,7 +100,7 @@ impl Pace {
         let waited = std::mem::take(&mut self.waits);
         if std::mem::take(&mut self.edits) {
             self.burst = waited;
-            self.next = now + SHORTEST_TICK;
+            self.next = now + self.tick;
         }
     }
 }
@@ -128,11 +132,12 @@ impl Drop for Up {
 }
 
 impl Driver {
-    pub fn new(node: Node, writer: Writer, on_event: OnEvent) -> Self {
+    pub fn new(node: Node, writer: Writer, tick: Duration, on_event: OnEvent) -> Self {
         Self {
             end: End(node.clone()),
             node,
             writer,
+            tick,
             links: HashMap::new(),
             ends: HashMap::new(),
             tasks: JoinSet::new(),
@@ -150,7 +155,7 @@ impl Driver {
     ) {
         let mut waiting = Vec::with_capacity(MAX_INPUTS_PER_TURN);
         let mut next_timeout = None;
-        let mut pace = Pace::new(Instant::now());
+        let mut pace = Pace::new(self.tick, Instant::now());
         loop {
             let mut due = tokio::select! {
                 biased;
@@ -403,7 +408,7 @@ mod tests {
     #[test]
     fn only_edits_that_nobody_waits_for_wait_and_only_for_a_tick() {
         let now = Instant::now();
-        let mut pace = Pace::new(now);
+        let mut pace = Pace::new(SHORTEST_TICK, now);
         pace.edits = true;
         assert!(!pace.holds_back(now), "it was quiet");
         pace.turn(now);

@@ -117,6 +117,16 @@ impl Node {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(storage: Box<dyn Storage>, config: Config, on_event: OnEvent) -> Result<Self, StorageError> {
+        Self::start_with(storage, config, SHORTEST_TICK, on_event)
+    }
+
+    /// As [`Node::start`], with the time that edits which nobody waits for may wait for others to be committed with.
+    pub fn start_with(
+        storage: Box<dyn Storage>,
+        config: Config,
+        tick: Duration,
+        on_event: OnEvent,
+    ) -> Result<Self, StorageError> {
         let (inputs, waiting_inputs) = link::inputs();
         let (control, waiting_control) = mpsc::unbounded_channel();
         let reports = control.clone();
@@ -139,7 +149,7 @@ impl Node {
             counters: Counters::default(),
         });
         let node = Self { shared };
-        let driver = Driver::new(node.clone(), writer, on_event);
+        let driver = Driver::new(node.clone(), writer, tick, on_event);
         let task = tokio::spawn(driver.run(waiting_inputs, waiting_control));
         *node.shared.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(node)
@@ -155,9 +165,14 @@ impl Node {
     /// As [`Node::with`], for edits: `None` once the node is closing. They leave with the next turn, for which they wait
     /// a tick at most, and which anybody who is in a [hurry](Node::hurry) brings about.
     pub fn edit<T>(&self, edit: impl FnOnce(&mut Replica, Time) -> T) -> Option<T> {
+        let closing = &self.shared.closing;
+        self.with_leisure(|replica, now| (!closing.load(Ordering::Relaxed)).then(|| edit(replica, now)))
+    }
+
+    /// As [`Node::with`], where what is left to do waits a tick at most for more to be done with it.
+    pub fn with_leisure<T>(&self, work: impl FnOnce(&mut Replica, Time) -> T) -> T {
         let mut replica = self.lock();
-        let open = !self.shared.closing.load(Ordering::Relaxed);
-        let result = open.then(|| edit(&mut replica, self.now()));
+        let result = work(&mut replica, self.now());
         self.shared.edits.store(true, Ordering::Relaxed);
         drop(replica);
         self.shared.edited.notify_one();

@@ -22,4 +22,4 @@ mod rooms;
 
 pub use auth::{Auth, AuthError, make_token};
 pub use identity::IdentityError;
-pub use relay::{Relay, RelayError, Settings};
+pub use relay::{Relay, RelayError, Settings, threads};

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline::{Durability, Principal};
 use syncline_core::replica::LOADED_BYTES;
-use syncline_server::{Auth, Relay, RelayError, Settings, make_token};
+use syncline_server::{Auth, Relay, RelayError, Settings, make_token, threads};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -102,7 +102,7 @@ fn main() -> ExitCode {
     // Where the log cannot be written, as on a full disk, complaining about that would end whoever has something to say.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false).init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads: {error}")),
     };

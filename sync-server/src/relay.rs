@@ -28,7 +28,7 @@ use crate::http;
 use crate::identity::{Identity, IdentityError};
 use crate::intake::{Intake, Meter, Metered};
 use crate::listing::Listings;
-use crate::rooms::{Room, Rooms};
+use crate::rooms::{Metronome, Room, Rooms};
 
 /// Most connections at once, whatever the open-file limit allows.
 pub const MAX_CONNECTIONS: usize = 100_000;
@@ -44,6 +44,10 @@ const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// How long nobody is accepted after that failed, as where no file is to be had for one more.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long what clients of other protocols write waits for others to be committed with, where they come one after the other.
+/// They are not told of a commit, or do nothing until they are; others hear of their edits before it.
+pub const COMMIT_TICK: Duration = Duration::from_millis(5);
 
 /// The name of the store in the data folder.
 const STORE_FILE: &str = "relay.db";
@@ -89,6 +93,9 @@ pub enum RelayError {
     /// The operating system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
+    /// The operating system gives no threads.
+    #[error("no threads: {0}")]
+    Threads(io::Error),
     /// What makes this relay this one cannot be kept.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -144,9 +151,10 @@ impl Relay {
         let counted = updates.clone();
         let rooms = Arc::new(OnceLock::<Arc<Rooms>>::new());
         let told = rooms.clone();
-        let node = Node::start(
+        let node = Node::start_with(
             Box::new(store),
             config(settings.loaded_bytes)?,
+            COMMIT_TICK,
             Box::new(move |_, event| {
                 if let Some(rooms) = told.get() {
                     tell_rooms(rooms, &event);
@@ -154,7 +162,8 @@ impl Relay {
                 on_event(&counted, &event);
             }),
         )?;
-        let rooms = rooms.get_or_init(|| Rooms::new(node.clone())).clone();
+        let metronome = Metronome::start(threads()).map_err(RelayError::Threads)?;
+        let rooms = rooms.get_or_init(|| Rooms::new(node.clone(), metronome)).clone();
         let stored = node.list().await.map_err(|fault| RelayError::List(fault.to_string()))?;
         rooms.name(stored.into_iter().map(|summary| summary.doc));
         let identity = Identity::of(&settings.data)?;
@@ -191,6 +200,13 @@ impl Relay {
     }
 }
 
+/// How many threads sessions are spread over, and rooms: one for every two processors, as what they share goes from one to the
+/// other more dearly than it is done.
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
+}
+
 fn random() -> Result<u64, RelayError> {
     getrandom::u64().map_err(|error| RelayError::Random(error.to_string()))
 }
@@ -222,7 +238,7 @@ fn tell_rooms(rooms: &Rooms, event: &Event) {
         Event::Built { doc } => rooms.tell(doc, Room::on_built),
         Event::Changed { doc, .. } => {
             rooms.arrived(doc);
-            rooms.tell(doc, Room::follow);
+            rooms.tell(doc, Room::stir);
         }
         Event::Present { doc } => rooms.tell(doc, Room::on_present),
         Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),

@@ -8,8 +8,11 @@
 mod announcements;
 mod attendance;
 pub(crate) mod awareness;
+mod beat;
 mod company;
+mod metronome;
 mod missing;
+mod outlet;
 mod presence;
 mod room;
 mod seat;
@@ -29,6 +32,8 @@ use syncline_core::event::{DocumentError, StoreFault};
 use thiserror::Error;
 
 pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
+pub(crate) use metronome::Metronome;
+pub(crate) use outlet::Outlet;
 pub(crate) use room::Room;
 pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
 pub(crate) use storages::Holding;
@@ -58,6 +63,7 @@ pub(crate) enum EnterError {
 /// All rooms of a relay.
 pub(crate) struct Rooms {
     node: Node,
+    metronome: Metronome,
     rooms: Mutex<HashMap<DocId, Arc<Room>>>,
     /// Documents by their names in automerge-repo.
     names: Mutex<HashMap<DocumentId, DocId>>,
@@ -82,8 +88,9 @@ pub(crate) struct Visitor {
 type Waiting = (Weak<Inbox>, usize);
 
 impl Rooms {
-    pub(crate) fn new(node: Node) -> Arc<Self> {
-        Arc::new(Self { node, rooms: Mutex::default(), names: Mutex::default(), awaited: Mutex::default() })
+    pub(crate) fn new(node: Node, metronome: Metronome) -> Arc<Self> {
+        let (rooms, names, awaited) = Default::default();
+        Arc::new(Self { node, metronome, rooms, names, awaited })
     }
 
     /// Takes a seat in the room of a document, once it can be used. Where there is no document one is made, if `make` says
@@ -137,7 +144,8 @@ impl Rooms {
         let room = match rooms.entry(doc.clone()) {
             Entry::Occupied(room) => room.get().clone(),
             Entry::Vacant(vacant) => {
-                let room = vacant.insert(Arc::new(Room::new(self.node.clone(), doc.clone()))).clone();
+                let beats = self.metronome.queue(doc);
+                let room = vacant.insert(Room::new(self.node.clone(), doc.clone(), beats)).clone();
                 self.node.with(|replica, now| replica.host(now, doc, spec));
                 room
             }

@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+mod batch;
 pub mod conformance;
 mod error;
 mod frame;
@@ -38,11 +39,12 @@ mod link;
 pub mod memory;
 pub mod websocket;
 
+pub use batch::Batch;
 pub use error::{Close, LinkError, TransportError};
 pub use frame::{DEFAULT_MAX_FRAME_BYTES, Frame, MAX_FRAME_BYTES_CEILING, Utf8Bytes};
 pub use hybrid::Hybrid;
 
-pub use link::{Link, LinkReceiver, LinkSender, Permit, Wire};
+pub use link::{Link, LinkReceiver, LinkSender, Outlet, Permit, Wire};
 pub use websocket::WebSocket;
 
 use async_trait::async_trait;

@@ -11,14 +11,14 @@
 use std::{
     fmt,
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker, ready},
 };
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 
-use crate::{Close, Frame, LinkError};
+use crate::{Batch, Close, Frame, LinkError};
 
 /// The two directions of one connection, as a transport provides them to [`Link::new`].
 ///
@@ -38,6 +38,12 @@ pub trait Wire: Send {
     /// copy it does not.
     fn push_parts(&mut self, head: Bytes, body: Bytes) -> Result<(), LinkError> {
         self.push(Frame::binary([head, body].concat()))
+    }
+
+    /// Takes the frames of a batch, which are within the limit, and begins to send them, if there is room for all of them now;
+    /// false if there is not, or if this wire takes frames one by one only.
+    fn try_push(&mut self, _batch: &Batch, _cx: &mut Context<'_>) -> Result<bool, LinkError> {
+        Ok(false)
     }
 
     /// Ready when everything taken has left for the peer.
@@ -66,6 +72,12 @@ pub struct LinkSender {
 /// The half that receives, and that keeps the link alive.
 pub struct LinkReceiver {
     shared: Arc<Shared>,
+}
+
+/// Another way into the sending direction, for whoever sends the same to many links. It does not keep the link alive.
+#[derive(Clone)]
+pub struct Outlet {
+    shared: Weak<Shared>,
 }
 
 /// Room for one frame, got from [`LinkSender::reserve`].
@@ -176,6 +188,11 @@ impl LinkSender {
         poll_fn(|cx| self.shared.poll_flush(cx)).await
     }
 
+    /// Another way into the link; what leaves by it comes between frames that are sent here, whole.
+    pub fn outlet(&self) -> Outlet {
+        Outlet { shared: Arc::downgrade(&self.shared) }
+    }
+
     /// Ends the link in good order: frames handed over before still go out. The receiving half then ends
     /// within a bounded time, when the peer has answered or has failed to.
     pub async fn close(&mut self, close: impl Into<Close>) {
@@ -199,6 +216,18 @@ impl Permit<'_> {
     /// Hands the frame over at once. It leaves while the owner waits for anything on this link.
     pub fn send(self, frame: Frame) -> Result<(), LinkError> {
         self.shared.push(frame)
+    }
+}
+
+impl Outlet {
+    /// Sends a batch, all of it or nothing, without waiting: false if the peer has not taken what it was sent before, or if the
+    /// link takes frames one by one only. Then they are for [`LinkSender::send`], which waits. Whoever holds the link has
+    /// a receive pending, by which what has no room in the socket leaves later.
+    pub fn try_send(&self, batch: &Batch) -> Result<bool, LinkError> {
+        match self.shared.upgrade() {
+            Some(shared) => shared.try_push(batch),
+            None => Err(LinkError::lost("the link was dropped")),
+        }
     }
 }
 
@@ -288,6 +317,17 @@ impl Shared {
         }
         match &mut *self.lock() {
             State::Open(wire) => wire.push_parts(head, body),
+            State::Ended(end) => Err(end.clone()),
+        }
+    }
+
+    fn try_push(&self, batch: &Batch) -> Result<bool, LinkError> {
+        let (bytes, limit) = (batch.largest(), self.max_frame_bytes);
+        if bytes > limit {
+            return Err(LinkError::TooLarge { bytes, limit });
+        }
+        match &mut *self.lock() {
+            State::Open(wire) => wire.try_push(batch, &mut Context::from_waker(&self.waker)),
             State::Ended(end) => Err(end.clone()),
         }
     }

@@ -121,5 +121,5 @@ where
     let stream = Traffic::new(stream);
     let config = Some(settings.config());
     let socket = WebSocketStream::from_partially_read(stream, leftover, Role::Server, config).await;
-    Link::new(peer, settings.max_frame_bytes, SocketWire::new(socket, settings))
+    Link::new(peer, settings.max_frame_bytes, SocketWire::new(socket, settings, Role::Server))
 }

@@ -128,6 +128,13 @@ impl Frame<'_> {
         out
     }
 
+    /// What comes in front of a message of y-websocket, if it is a sync message or of awareness: the rest of the frame is the
+    /// same in both protocols.
+    #[must_use]
+    pub fn head(address: &str) -> Vec<u8> {
+        begun(address)
+    }
+
     /// What comes in front of the bytes of a sync message, which end the frame.
     #[must_use]
     pub fn sync_head(address: &str, message: &Sync<'_>) -> Vec<u8> {

@@ -17,7 +17,7 @@ use syncline_core::event::DocumentError;
 use tokio::time::{Instant, sleep_until};
 
 use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART, UNAUTHORIZED};
-use super::yjs::{EXPIRY_TICK, KEEPALIVE, PRESENCE_TICK};
+use super::yjs::{EXPIRY_TICK, KEEPALIVE};
 use super::{Guests, Visit};
 use crate::auth::Access;
 use crate::rooms::{Inbox, Visitor};
@@ -42,9 +42,6 @@ pub(super) struct Session<'a> {
     last_number: usize,
     /// Whether the client understands that one document is closed. Those before the fourth version fail on that.
     hears_closes: bool,
-    /// Whose news of presence wait for the next tick.
-    presence: BTreeSet<usize>,
-    presence_due: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -58,8 +55,6 @@ impl<'a> Session<'a> {
             numbers: BTreeMap::new(),
             last_number: 0,
             hears_closes: false,
-            presence: BTreeSet::new(),
-            presence_due: Instant::now(),
         }
     }
 
@@ -82,7 +77,6 @@ impl<'a> Session<'a> {
                     None => return Ok(()),
                 },
                 news = inbox.news() => self.on_news(news).await?,
-                () = sleep_until(self.presence_due), if !self.presence.is_empty() => self.tell_presence().await?,
                 () = sleep_until(silence) => self.keep_alive().await?,
                 _ = tick.tick() => self.on_tick().await?,
                 () = self.visit.stopping() => return Err(End::closed(RESTART, "the relay restarts")),
@@ -140,7 +134,6 @@ impl<'a> Session<'a> {
         if let Some(attachment) = self.attachments.remove(&number) {
             self.numbers.remove(attachment.address());
         }
-        self.presence.remove(&number);
     }
 
     /// The client shows a token for a document: lets it in, or tells it why not. It may show another one then.
@@ -226,22 +219,8 @@ impl<'a> Session<'a> {
     async fn on_news(&mut self, news: BTreeSet<usize>) -> Result<(), End> {
         for number in news {
             let Some(attachment) = self.attachments.get_mut(&number) else { continue };
-            if self.presence.is_empty() {
-                self.presence_due = self.presence_due.max(Instant::now());
-            }
-            self.presence.insert(number);
             let told = attachment.tell(self.line).await;
             self.or_close(number, told).await?;
-        }
-        Ok(())
-    }
-
-    async fn tell_presence(&mut self) -> Result<(), End> {
-        self.presence_due = Instant::now() + PRESENCE_TICK;
-        for number in std::mem::take(&mut self.presence) {
-            if let Some(attachment) = self.attachments.get_mut(&number) {
-                attachment.tell_presence(self.line).await?;
-            }
         }
         Ok(())
     }

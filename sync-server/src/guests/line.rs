@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use syncline::transports::{Close, Frame, Link, LinkError, LinkReceiver, LinkSender};
+use syncline::transports::{Batch, Close, Frame, Link, LinkError, LinkReceiver, LinkSender, Outlet};
 use syncline_core::crdt::{Damaged, GateError, ReceiveError};
 use syncline_core::event::DocumentError;
 use syncline_core::replica::ContributeError;
@@ -207,6 +207,24 @@ impl Line {
     pub(crate) async fn send_parts(&mut self, head: Vec<u8>, body: Bytes) -> Result<(), End> {
         self.last = Instant::now();
         Ok(self.sender.send_parts(head.into(), body).await?)
+    }
+
+    /// Sends frames, all of them by one write if they are small, when the client has taken what it was sent before.
+    pub(crate) async fn send_all(&mut self, frames: Vec<Bytes>) -> Result<(), End> {
+        self.last = Instant::now();
+        let batch = Batch::new(frames);
+        if self.outlet().try_send(&batch)? {
+            return Ok(());
+        }
+        for frame in batch.frames() {
+            self.sender.send(Frame::Binary(frame.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// Another way to the client, for what many are sent alike.
+    pub(crate) fn outlet(&self) -> Outlet {
+        self.sender.outlet()
     }
 
     /// The client has shown a token that is good for something: it is no stranger.

@@ -4,23 +4,21 @@
 //! from then on each update is passed on as it comes. The client believes a connection dead on which it hears nothing for
 //! half a minute, so it hears something in between.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use syncline::transports::Frame;
 use syncline_core::replica::ContributeError;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use super::Visit;
 use super::line::{Ear, End, Line};
-use crate::rooms::{Inbox, Seat, Sent, is_gap};
+use crate::rooms::{Inbox, Outlet, Seat, Sent, is_gap};
 use syncline_core::protocol::y_websocket::{Message, Sync, write_awareness, write_denied};
 
 /// After this long without a message the client hears one: it gives up after 30 s.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(25);
-
-/// How often the states of the client may reach others, and those of others the client.
-pub(crate) const PRESENCE_TICK: Duration = Duration::from_millis(50);
 
 /// How often it is seen to it that the client is still present.
 pub(crate) const EXPIRY_TICK: Duration = Duration::from_secs(1);
@@ -63,24 +61,11 @@ pub(crate) struct Session<'a> {
     questions: Vec<(u64, Bytes)>,
     /// Whether the client has been asked what it holds that is not here, and has not answered.
     awaits_answer: bool,
-    /// When the client may be told next who is present, if it is to be.
-    presence_due: Option<Instant>,
-    last_presence: Instant,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(visit: &'a Visit, line: &'a mut Line, seat: Seat) -> Self {
-        let last_presence = Instant::now();
-        Self {
-            visit,
-            line,
-            seat,
-            sent: 0,
-            questions: Vec::new(),
-            awaits_answer: false,
-            presence_due: None,
-            last_presence,
-        }
+        Self { visit, line, seat, sent: 0, questions: Vec::new(), awaits_answer: false }
     }
 
     /// Serves the client until one of both ends it.
@@ -94,7 +79,8 @@ impl<'a> Session<'a> {
     async fn serve(&mut self, inbox: &Inbox, receiver: &mut Ear) -> Result<(), End> {
         self.greet().await?;
         let mut expiry = tokio::time::interval(EXPIRY_TICK);
-        let room = self.seat.room().clone();
+        let (room, visit) = (self.seat.room().clone(), self.visit);
+        let (mut failed, mut stopping) = (pin!(room.failed()), pin!(visit.stopping()));
         loop {
             let silence = self.line.silent_for(KEEPALIVE);
             tokio::select! {
@@ -103,22 +89,21 @@ impl<'a> Session<'a> {
                     None => return Ok(()),
                 },
                 _ = inbox.news() => self.on_news().await?,
-                () = sleep_until(self.presence_due.unwrap_or(silence)), if self.presence_due.is_some() => {
-                    self.tell_presence().await?;
-                }
                 () = sleep_until(silence) => self.line.send(NOBODY).await?,
                 _ = expiry.tick() => self.seat.expire(),
-                error = room.failed() => return Err(error.into()),
-                () = self.visit.stopping() => return Err(End::closed(super::line::RESTART, "the relay restarts")),
+                error = &mut failed => return Err(error.into()),
+                () = &mut stopping => return Err(End::closed(super::line::RESTART, "the relay restarts")),
             }
         }
     }
 
     /// Asks what the client holds that is not here, and tells who is present.
     async fn greet(&mut self) -> Result<(), End> {
+        self.seat.set_outlet(Outlet::new(self.line.outlet(), Bytes::new()));
         self.ask().await?;
         let present = self.seat.all_present();
-        self.send_presence(present).await
+        self.send_presence(present).await?;
+        self.catch_up().await
     }
 
     async fn ask(&mut self) -> Result<(), End> {
@@ -170,7 +155,7 @@ impl<'a> Session<'a> {
         for (sync, update) in missing.answer() {
             self.line.send_parts(sync.head(), update).await?;
         }
-        Ok(())
+        self.catch_up().await
     }
 
     /// The client sends an update, or answers what it holds beyond what is here.
@@ -216,18 +201,15 @@ impl<'a> Session<'a> {
 
     async fn on_news(&mut self) -> Result<(), End> {
         self.answer().await?;
-        if self.presence_due.is_none() {
-            self.presence_due = Some(self.last_presence + PRESENCE_TICK);
-        }
-        loop {
-            match self.seat.next().await?? {
-                Sent::Pieces(pieces, more) => {
-                    for piece in pieces {
-                        self.line.send(piece.frame()).await?;
-                    }
-                    if !more {
-                        return Ok(());
-                    }
+        self.catch_up().await
+    }
+
+    /// Sends what the client lacks, until it is level.
+    async fn catch_up(&mut self) -> Result<(), End> {
+        while let Some(sent) = self.seat.next().await?? {
+            match sent {
+                Sent::Pieces(pieces) => {
+                    self.line.send_all(pieces.iter().map(|piece| piece.message()).collect()).await?;
                 }
                 Sent::Whole(missing) => {
                     self.seat.room().durable_at(missing.offset).await?;
@@ -235,27 +217,24 @@ impl<'a> Session<'a> {
                         self.line.send_parts(sync.head(), update).await?;
                     }
                 }
+                Sent::Present(states) => self.send_presence(Some(states)).await?,
             }
         }
+        Ok(())
     }
 
     /// Answers the questions whether something has arrived that has.
     async fn answer(&mut self) -> Result<(), End> {
-        if self.awaits_answer {
+        if self.awaits_answer || self.questions.is_empty() {
             return Ok(());
         }
+        self.seat.await_durable();
         let durable = self.seat.room().durable();
         let answered = self.questions.partition_point(|(sent, _)| *sent <= durable);
         for (_, frame) in self.questions.drain(..answered) {
             self.line.send(frame).await?;
         }
         Ok(())
-    }
-
-    async fn tell_presence(&mut self) -> Result<(), End> {
-        (self.presence_due, self.last_presence) = (None, Instant::now());
-        let present = self.seat.present();
-        self.send_presence(present).await
     }
 
     async fn send_presence(&mut self, states: Option<Vec<u8>>) -> Result<(), End> {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use syncline::Principal;
+use syncline_core::id::ReplicaId;
 use syncline_core::protocol::lib0::Malformed;
 use tokio::time::Instant;
 
 use super::awareness::Heard;
+use super::outlet::Outlet;
 use super::room::Inner;
-use super::seat::Inbox;
+use super::seat::{Inbox, Sent};
 use super::{Room, SeatId};
 
 /// A client with a seat.
@@ -17,13 +19,77 @@ pub(super) struct Seated {
     pub inbox: Arc<Inbox>,
     pub number: usize,
     pub author: Principal,
+    /// How it is sent what all are sent.
+    pub outlet: Option<Outlet>,
+    /// Whether it has been sent all there was, so that it goes on with the next [beat](super::beat).
+    pub is_level: bool,
+    /// Up to where in the log it was sent everything; nothing is sent before it has joined.
+    pub position: Option<u64>,
+    /// Up to which version it knows who is present.
+    pub presence: u64,
+    /// As whom it writes.
+    pub own: Option<ReplicaId>,
 }
 
+impl Seated {
+    const fn new(inbox: Arc<Inbox>, number: usize, author: Principal) -> Self {
+        let (outlet, is_level, position, presence, own) = (None, false, None, 0, None);
+        Self { inbox, number, author, outlet, is_level, position, presence, own }
+    }
+
+    /// Its client has been sent, or is about to be sent, everything up to an offset.
+    pub(super) fn joins(&mut self, offset: u64) {
+        self.is_level = false;
+        self.position = self.position.max(Some(offset));
+    }
+
+    /// Its session hears that there is something for it.
+    pub(super) fn mark(&self) {
+        self.inbox.mark(self.number);
+    }
+}
+
+/// What a seat lacks is not all there any more.
+pub(super) struct Gone;
+
 impl Room {
+    /// What a seat is sent next, with about so many bytes of updates; nothing if it is level now.
+    pub(super) fn next(&self, id: SeatId, budget: usize) -> Result<Option<Sent>, Gone> {
+        let mut inner = self.lock();
+        let Inner { tail, awareness, seats, .. } = &mut *inner;
+        let Some(seated) = seats.get_mut(&id) else { return Ok(None) };
+        if let Some(position) = seated.position {
+            let pieces = tail.within(position, budget).ok_or(Gone)?;
+            if let Some(last) = pieces.last() {
+                seated.position = Some(last.offset);
+                let others = pieces.into_iter().filter(|piece| Some(piece.replica) != seated.own);
+                return Ok(Some(Sent::Pieces(others.collect())));
+            }
+        }
+        let known = std::mem::replace(&mut seated.presence, awareness.version());
+        if let Some(states) = awareness.since(known, Some(id)) {
+            return Ok(Some(Sent::Present(states)));
+        }
+        seated.is_level = seated.outlet.is_some();
+        Ok(None)
+    }
+
+    /// Notes something of a seat.
+    pub(super) fn seated(&self, seat: SeatId, note: impl FnOnce(&mut Seated)) {
+        if let Some(seated) = self.lock().seats.get_mut(&seat) {
+            note(seated);
+        }
+    }
+
+    /// A seat hears when more of the log is on disk, once.
+    pub(super) fn await_durable(&self, seat: SeatId) {
+        self.lock().waiting.insert(seat);
+    }
+
     /// Somebody comes; how many announcements there were before.
     pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize, author: Principal) -> u64 {
         let mut inner = self.lock();
-        inner.seats.insert(seat, Seated { inbox, number, author });
+        inner.seats.insert(seat, Seated::new(inbox, number, author));
         inner.company.renew_soon();
         inner.announcements.made()
     }
@@ -31,7 +97,7 @@ impl Room {
     pub(super) fn unseat(&self, seat: SeatId) {
         let mut inner = self.lock();
         if inner.awareness.leave(Instant::now(), seat) {
-            inner.wake();
+            self.stir();
         }
         let gone = inner.company.leave(seat);
         drop(inner);
@@ -47,8 +113,8 @@ impl Room {
         let Some(seated) = seats.get(&seat) else { return Ok(Heard::default()) };
         let heard = awareness.hear(Instant::now(), seat, &seated.author, states)?;
         if heard.changed {
-            inner.wake();
             drop(inner);
+            self.stir();
             self.share_awareness();
         }
         Ok(heard)
@@ -65,7 +131,7 @@ impl Room {
         let mut inner = self.lock();
         let expired = inner.awareness.expire(now, seat);
         if expired {
-            inner.wake();
+            self.stir();
         }
         let gone = inner.company.expire(now, seat);
         drop(inner);
@@ -76,10 +142,12 @@ impl Room {
         self.renew(now);
     }
 
-    /// Who has come, moved or gone since a version, for a seat, and the version now.
-    pub(super) fn present(&self, seat: SeatId, since: u64) -> (Option<Vec<u8>>, u64) {
-        let inner = self.lock();
-        (inner.awareness.since(since, seat), inner.awareness.version())
+    /// Everybody who is present, for a seat, which from now on is told of changes.
+    pub(super) fn all_present(&self, seat: SeatId) -> Option<Vec<u8>> {
+        let mut inner = self.lock();
+        let Inner { awareness, seats, .. } = &mut *inner;
+        seats.get_mut(&seat)?.presence = awareness.version();
+        awareness.since(0, Some(seat))
     }
 
     /// A guest says something to everybody who is here.

@@ -11,9 +11,10 @@
 
 mod message;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
 use syncline::Principal;
 use tokio::time::Instant;
 
@@ -21,6 +22,7 @@ use super::SeatId;
 use crate::auth::ANYBODY;
 use message::{Claim, read, write};
 use syncline_core::protocol::lib0::Malformed;
+use syncline_core::protocol::y_websocket::write_awareness;
 
 /// Most clients that are present in a room, or were a moment ago.
 pub(crate) const MAX_CLIENTS: usize = 10_000;
@@ -42,6 +44,9 @@ const GONE_TIME: Duration = Duration::from_secs(60);
 
 /// Where those sit who speak another protocol.
 const OUTSIDE: SeatId = SeatId(0);
+
+/// Room for what a message begins with.
+const MESSAGE_HEAD_BYTES: usize = 8;
 
 /// How a state says that there is none.
 const NONE: &str = "null";
@@ -238,11 +243,27 @@ impl Awareness {
         self.version
     }
 
-    /// What has changed since a version, as an update for a seat, which is not told of its own; `None` if nothing has. Who
-    /// starts at the beginning is not told who is gone.
-    pub(crate) fn since(&self, version: u64, seat: SeatId) -> Option<Vec<u8>> {
+    /// The seats of clients that have changed behind one version and up to another.
+    pub(crate) fn movers(&self, since: u64, version: u64) -> BTreeSet<SeatId> {
+        let moved = |client: &&Client| since < client.version && client.version <= version;
+        self.clients.values().filter(moved).filter_map(|client| client.seat).collect()
+    }
+
+    /// The same as [`Awareness::since`] as a message.
+    pub(crate) fn message_since(&self, version: u64, seat: Option<SeatId>) -> Option<Bytes> {
+        let states = self.since(version, seat)?;
+        let mut message = Vec::with_capacity(states.len() + MESSAGE_HEAD_BYTES);
+        write_awareness(&states, &mut message);
+        Some(message.into())
+    }
+
+    /// What has changed since a version, as an update, for a seat, which is not told of its own, or for those who have not
+    /// changed; `None` if nothing has. Who starts at the beginning is not told who is gone.
+    pub(crate) fn since(&self, version: u64, seat: Option<SeatId>) -> Option<Vec<u8>> {
         let changed = self.clients.iter().filter(|(_, client)| {
-            client.version > version && client.seat != Some(seat) && (client.state.is_some() || version > 0)
+            client.version > version
+                && (seat.is_none() || client.seat != seat)
+                && (client.state.is_some() || version > 0)
         });
         let states: Vec<_> = changed
             .map(|(id, client)| (*id, client.clock, client.state.as_deref().unwrap_or(NONE)))
@@ -302,7 +323,7 @@ mod tests {
 
     /// What somebody is told who has heard nothing yet.
     fn present(awareness: &Awareness, seat: SeatId) -> Vec<u64> {
-        let update = awareness.since(0, seat).unwrap_or_else(|| vec![0]);
+        let update = awareness.since(0, Some(seat)).unwrap_or_else(|| vec![0]);
         read(&update).unwrap().into_iter().map(|claim| claim.client).collect()
     }
 
@@ -317,9 +338,9 @@ mod tests {
             !awareness.hear(now, ADA, &anybody(), &says(7, 1, r#"{"old":1}"#)).unwrap().changed,
             "the clock is old"
         );
-        assert_eq!(awareness.since(version, BOB), None);
+        assert_eq!(awareness.since(version, Some(BOB)), None);
         assert!(awareness.hear(now, ADA, &anybody(), &says(7, 5, r#"{"x":1}"#)).unwrap().changed);
-        assert_eq!(awareness.since(version, BOB), Some(says(7, 5, r#"{"x":1}"#)));
+        assert_eq!(awareness.since(version, Some(BOB)), Some(says(7, 5, r#"{"x":1}"#)));
     }
 
     #[test]
@@ -329,7 +350,7 @@ mod tests {
         for clock in 2..5 {
             let version = awareness.version();
             awareness.hear(now, ADA, &anybody(), &says(7, clock, "{}")).unwrap();
-            assert_eq!(awareness.since(version, BOB), Some(says(7, clock + 1, "{}")));
+            assert_eq!(awareness.since(version, Some(BOB)), Some(says(7, clock + 1, "{}")));
         }
     }
 
@@ -352,7 +373,7 @@ mod tests {
         awareness.hear(now, BOB, &anybody(), &says(8, 1, "{}")).unwrap();
         let version = awareness.version();
         assert!(awareness.leave(now, ADA));
-        assert_eq!(awareness.since(version, BOB), Some(says(7, 3, NONE)));
+        assert_eq!(awareness.since(version, Some(BOB)), Some(says(7, 3, NONE)));
         assert_eq!(awareness.hear(now, BOB, &anybody(), &says(7, 1, "{}")).unwrap(), Heard::default());
         assert_eq!(present(&awareness, SeatId(3)), [8]);
     }
@@ -365,7 +386,7 @@ mod tests {
         let (again, version) = (SeatId(3), awareness.version());
         let heard = awareness.hear(now, again, &anybody(), &says(7, 5, "{}")).unwrap();
         assert_eq!(heard, Heard { changed: true, nudge: Some(says(7, 7, NONE)), passed_over: None });
-        assert_eq!(awareness.since(version, BOB), Some(says(7, 8, "{}")));
+        assert_eq!(awareness.since(version, Some(BOB)), Some(says(7, 8, "{}")));
     }
 
     #[test]
@@ -389,7 +410,7 @@ mod tests {
         assert_eq!((present(&awareness, ADA), awareness.shown_since(0)), (vec![99], vec![]));
         let version = awareness.version();
         awareness.show(now, 99, Some("{}".into()));
-        assert_eq!(awareness.since(version, ADA), Some(says(99, 2, "{}")));
+        assert_eq!(awareness.since(version, Some(ADA)), Some(says(99, 2, "{}")));
         assert!(
             !awareness.hear(now, ADA, &anybody(), &says(99, 9, "{}")).unwrap().changed,
             "nobody speaks for them"

@@ -282,7 +282,15 @@ impl Room {
             inner.company.outside.insert(session, (presence, times + u64::from(news)));
         }
         if changed {
-            inner.wake();
+            self.tell_outside(&inner);
+        }
+    }
+
+    /// What was shown of those who speak another protocol reaches guests as their own does.
+    fn tell_outside(&self, inner: &Inner) {
+        match self.family() {
+            Some(Family::Automerge) => inner.wake(),
+            _ => self.stir(),
         }
     }
 
@@ -298,7 +306,7 @@ impl Room {
             self.show(&mut inner, session, Some(&presence), times + 1);
             inner.company.outside.insert(session, (presence, times + 1));
         }
-        inner.wake();
+        self.tell_outside(&inner);
     }
 
     /// The Yjs client that a session is to be shown as: nobody's, and drawn here, as a session's own name is whatever its

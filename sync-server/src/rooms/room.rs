@@ -4,7 +4,9 @@
 //! which is built when the first one needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use bytes::Bytes;
 use syncline::node::Node;
@@ -21,6 +23,7 @@ use super::SeatId;
 use super::announcements::Announcements;
 use super::attendance::Seated;
 use super::awareness::Awareness;
+use super::metronome::Queue;
 use super::missing::{Missing, is_nothing};
 use super::presence::Company;
 use super::storages::{Holding, Storages};
@@ -46,6 +49,10 @@ pub(crate) struct Room {
     durable: watch::Sender<u64>,
     /// Told when the document was built.
     built: watch::Sender<()>,
+    /// Where it has its beats, and whether it waits for one.
+    beats: Arc<Queue>,
+    stirred: AtomicBool,
+    itself: Weak<Self>,
     /// Held while what all lack is made who hold nothing: the others wait for it.
     making: tokio::sync::Mutex<()>,
     /// Held while replicas are told what guests show, so that they are told in order.
@@ -53,14 +60,27 @@ pub(crate) struct Room {
     inner: Mutex<Inner>,
 }
 
+/// How much has been passed on.
+#[derive(Default)]
+pub(super) struct Told {
+    pub offset: u64,
+    pub presence: u64,
+    /// When.
+    pub presence_at: Option<Instant>,
+}
+
 #[derive(Default)]
 pub(super) struct Inner {
-    tail: Tail,
+    pub(super) tail: Tail,
     pub(super) awareness: Awareness,
     pub(super) announcements: Announcements,
     pub(super) seats: BTreeMap<SeatId, Seated>,
     pub(super) company: Company,
     storages: Storages,
+    /// Up to where those who are level have been sent everything.
+    pub(super) told: Told,
+    /// Who hears when more of the log is on disk.
+    pub(super) waiting: BTreeSet<SeatId>,
     /// What those lack who hold nothing.
     whole: Option<Missing>,
     /// The same as one update.
@@ -71,17 +91,20 @@ pub(super) struct Inner {
 }
 
 impl Room {
-    pub(super) fn new(node: Node, doc: DocId) -> Self {
-        Self {
+    pub(super) fn new(node: Node, doc: DocId, beats: Arc<Queue>) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
             doc,
             node,
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
             built: watch::Sender::new(()),
+            beats,
+            stirred: AtomicBool::new(false),
+            itself: itself.clone(),
             making: tokio::sync::Mutex::default(),
             sharing: Mutex::default(),
             inner: Mutex::default(),
-        }
+        })
     }
 
     pub(crate) const fn doc(&self) -> &DocId {
@@ -128,10 +151,12 @@ impl Room {
         let log =
             self.node.look(|replica| replica.log(&self.doc).map(|log| (log.base_offset(), log.durable())));
         if let Some((base, durable)) = log {
-            self.lock().tail.restart(base);
+            let mut inner = self.lock();
+            inner.tail.restart(base);
+            self.follow(&mut inner);
+            inner.told.offset = inner.tail.end();
             self.durable.send_replace(durable);
         }
-        self.follow();
         self.opening.send_replace(Opening::Open);
     }
 
@@ -149,13 +174,17 @@ impl Room {
         let mut built = self.built.subscribe();
         loop {
             built.mark_unchanged();
-            let done = self.node.with(|replica, now| match replica.exchange(&self.doc) {
-                Some(_) => Some(work(replica, now)),
+            let (done, hurries) = self.node.with_leisure(|replica, now| match replica.exchange(&self.doc) {
+                // Replicas that have the document open hear of what is done to it at once.
+                Some(_) => (Some(work(replica, now)), replica.links(&self.doc) > 0),
                 None => {
                     replica.build(now, &self.doc);
-                    None
+                    (None, true)
                 }
             });
+            if hurries {
+                self.node.hurry();
+            }
             if let Some(done) = done {
                 return Ok(done);
             }
@@ -174,8 +203,12 @@ impl Room {
     /// More of the log is on disk.
     pub(crate) fn on_durable(&self, offset: u64) {
         self.durable.send_replace(offset);
-        self.follow();
-        self.lock().wake();
+        let mut inner = self.lock();
+        let waiting = std::mem::take(&mut inner.waiting);
+        waiting.iter().filter_map(|seat| inner.seats.get(seat)).for_each(Seated::mark);
+        if inner.tail.end() < offset {
+            self.stir();
+        }
     }
 
     /// Up to where the log is on disk.
@@ -193,12 +226,23 @@ impl Room {
         }
     }
 
-    /// Something may have come to the log: makes pieces of it.
-    pub(crate) fn follow(&self) {
-        let mut inner = self.lock();
-        if self.node.look(|replica| inner.follow(replica, &self.doc)) {
-            inner.wake();
+    /// Something may have come to the log, or to who is present: it is passed on soon.
+    pub(crate) fn stir(&self) {
+        if !self.stirred.swap(true, Ordering::AcqRel) {
+            self.beats.push(self.itself.clone());
         }
+    }
+
+    /// Passes on what has come; see [`Room::beat`].
+    pub(super) fn has_beat(&self, now: Instant) -> Option<Instant> {
+        // What comes from here on may come too late for this beat.
+        self.stirred.swap(false, Ordering::AcqRel);
+        self.beat(now)
+    }
+
+    /// Makes pieces of what has come to the log.
+    pub(super) fn follow(&self, inner: &mut Inner) {
+        self.node.look(|replica| inner.follow(replica, &self.doc));
     }
 
     /// What somebody lacks who holds `version`. The outer error is about the room, the inner one about the version.
@@ -210,7 +254,12 @@ impl Room {
             return self.difference(version).await;
         }
         let _one_for_all = self.making.lock().await;
-        if let Some(whole) = self.lock().usable_whole() {
+        let usable = {
+            let mut inner = self.lock();
+            self.follow(&mut inner);
+            inner.usable_whole()
+        };
+        if let Some(whole) = usable {
             return Ok(Ok(whole));
         }
         let log = self.node.look(|replica| Missing::log(replica, &self.doc));
@@ -283,20 +332,8 @@ impl Room {
     ) -> Result<Result<Contributed<T>, ContributeError>, DocumentError> {
         let contribute = |replica: &mut Replica, now| replica.contribute(now, &self.doc, guest, &mut receive);
         let contributed = self.with_built(contribute).await?;
-        self.follow();
+        self.stir();
         Ok(contributed)
-    }
-
-    /// The pieces behind an offset, up to about so many bytes, and up to where that leads; `None` if some are gone.
-    pub(super) fn pieces(&self, after: u64, budget: usize) -> Option<Vec<Arc<Piece>>> {
-        let inner = self.lock();
-        let mut size = 0;
-        let pieces = inner.tail.after(after)?.take_while(|piece| {
-            let fits = size < budget;
-            size += piece.update.len();
-            fits
-        });
-        Some(pieces.cloned().collect())
     }
 
     /// What the document is made of, whatever those who asked for it took it for.
@@ -342,8 +379,8 @@ impl Room {
 }
 
 impl Inner {
-    /// Makes pieces of what has come to the log; true if anything has that concerns guests.
-    fn follow(&mut self, replica: &Replica, doc: &DocId) -> bool {
+    /// Makes pieces of what has come to the log that concerns guests.
+    fn follow(&mut self, replica: &Replica, doc: &DocId) {
         let before = self.tail.end();
         match replica.for_guests(doc, before) {
             Some(entries) => {
@@ -352,14 +389,12 @@ impl Inner {
                         self.tail.push(Arc::new(Piece::new(offset, entry.id.replica, update.clone())));
                     }
                 }
-                self.tail.end() > before
             }
             // The log was made anew, or the room followed it too slowly.
             None => {
                 let base = replica.log(doc).map_or(before, Log::base_offset);
                 self.tail.restart(base);
                 (self.whole, self.as_update) = (None, None);
-                base != before
             }
         }
     }
@@ -371,8 +406,9 @@ impl Inner {
         whole.is_fresh(since).then(|| whole.followed_by(after))
     }
 
+    /// Every session looks what there is for it.
     pub(super) fn wake(&self) {
-        self.seats.values().for_each(|seated| seated.inbox.mark(seated.number));
+        self.seats.values().for_each(Seated::mark);
     }
 }
 

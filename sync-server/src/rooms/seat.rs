@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 use super::awareness::Heard;
 use super::missing::Missing;
 use super::presence::Ephemeral;
-use super::{Piece, Room, Rooms, SeatId, Visitor};
+use super::attendance::Gone;
+use super::{Outlet, Piece, Room, Rooms, SeatId, Visitor};
 use syncline_core::protocol::lib0::Malformed;
 use syncline_core::protocol::y_websocket::HOLDS_NOTHING;
 
@@ -49,12 +50,14 @@ impl Inbox {
     }
 }
 
-/// What a seat is sent next.
+/// What a seat that is not level is sent next.
 pub(crate) enum Sent {
-    /// These updates, in this order, and whether there are more.
-    Pieces(Vec<Arc<Piece>>, bool),
+    /// These updates, in this order.
+    Pieces(Vec<Arc<Piece>>),
     /// It is so far behind that they are gone: everything.
     Whole(Missing),
+    /// States of clients that have come, moved or gone.
+    Present(Vec<u8>),
 }
 
 /// A client in a room. Dropped, it is left.
@@ -65,12 +68,8 @@ pub(crate) struct Seat {
     peer: Arc<str>,
     author: Principal,
     guest: Option<Guest>,
-    /// Up to where in the log the client was sent everything; nothing is sent before it has joined.
-    position: Option<u64>,
     /// What it is known to hold.
     seen: Seen,
-    /// Up to which version it knows who is present.
-    presence: u64,
     /// How many announcements it has heard, or missed.
     announcements: u64,
     /// Whether it has been noted that it says what it may not: once is enough, as it may say so as often as it likes.
@@ -83,24 +82,29 @@ impl Seat {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
         let announcements = room.seat(id, inbox, number, author.clone());
-        let (guest, position, seen, presence, noted) = (None, None, Seen::default(), 0, false);
-        Self { rooms, room, id, peer, author, guest, position, seen, presence, announcements, noted }
+        let (guest, seen, noted) = (None, Seen::default(), false);
+        Self { rooms, room, id, peer, author, guest, seen, announcements, noted }
+    }
+
+    /// What all in the room are sent alike may leave by this way, whenever the client has taken everything before.
+    pub(crate) fn set_outlet(&self, outlet: Outlet) {
+        self.room.seated(self.id, |seated| seated.outlet = Some(outlet));
     }
 
     pub(crate) const fn room(&self) -> &Arc<Room> {
         &self.room
     }
 
-    /// The client says what it holds: what it lacks. Later updates follow from there. It may include what a replica wrote
-    /// that is not on disk, so it must not leave before it is durable ([`Room::durable_at`]). The outer error is about the room,
-    /// the inner one about the version.
+    /// The client says what it holds: what it lacks. What comes later is fetched by [`Seat::next`]. It may include what a
+    /// replica wrote that is not on disk, so it must not leave before it is durable ([`Room::durable_at`]). The outer error is
+    /// about the room, the inner one about the version.
     pub(crate) async fn join(
         &mut self,
         version: &[u8],
     ) -> Result<Result<Missing, ReceiveError>, DocumentError> {
         let missing = self.room.missing(version).await?;
         Ok(missing.inspect(|missing| {
-            self.position = self.position.max(Some(missing.offset));
+            self.room.seated(self.id, |seated| seated.joins(missing.offset));
             if missing.brings_nothing() {
                 self.seen = Seen { cursor: missing.cursor, beyond: Vec::new() };
             }
@@ -122,6 +126,7 @@ impl Seat {
         let (author, room) = (&self.author, &self.room);
         let guest = self.guest.get_or_insert_with(|| {
             let replica = room.node().with(|replica, _| replica.new_guest());
+            room.seated(self.id, |seated| seated.own = Some(replica));
             Guest { replica, author: author.clone(), seen: Seen::default() }
         });
         guest.seen = seen;
@@ -138,21 +143,24 @@ impl Seat {
         self.seen = Seen { cursor, beyond: Vec::new() };
     }
 
-    /// What the client is sent next; nothing while it has not joined.
-    pub(crate) async fn next(&mut self) -> Result<Result<Sent, ReceiveError>, DocumentError> {
-        let Some(position) = self.position else { return Ok(Ok(Sent::Pieces(Vec::new(), false))) };
-        let Some(pieces) = self.room.pieces(position, BATCH_BYTES) else {
-            let missing = self.room.missing(HOLDS_NOTHING).await?;
-            return Ok(missing.map(|missing| {
-                self.position = Some(missing.offset);
-                Sent::Whole(missing)
-            }));
-        };
-        let last = pieces.last().map(|piece| piece.offset);
-        self.position = last.or(self.position);
-        let own = self.guest.as_ref().map(|guest| guest.replica);
-        let others = pieces.into_iter().filter(|piece| Some(piece.replica) != own).collect();
-        Ok(Ok(Sent::Pieces(others, last.is_some())))
+    /// What the client is sent next, once it has taken what came before; of the log, nothing while it has not joined. Where
+    /// that is all, the seat is level: it is told of changes without further ado, if it has an [outlet](Seat::set_outlet).
+    pub(crate) async fn next(&mut self) -> Result<Result<Option<Sent>, ReceiveError>, DocumentError> {
+        match self.room.next(self.id, BATCH_BYTES) {
+            Ok(sent) => Ok(Ok(sent)),
+            Err(Gone) => {
+                let missing = self.room.missing(HOLDS_NOTHING).await?;
+                Ok(missing.map(|missing| {
+                    self.room.seated(self.id, |seated| seated.joins(missing.offset));
+                    Some(Sent::Whole(missing))
+                }))
+            }
+        }
+    }
+
+    /// The inbox hears when more of the log is on disk, once.
+    pub(crate) fn await_durable(&self) {
+        self.room.await_durable(self.id);
     }
 
     /// The client says who is present.
@@ -172,17 +180,9 @@ impl Seat {
         }
     }
 
-    /// Who has come, moved or gone since the client was last told.
-    pub(crate) fn present(&mut self) -> Option<Vec<u8>> {
-        let (states, version) = self.room.present(self.id, self.presence);
-        self.presence = version;
-        states
-    }
-
     /// Everybody who is present.
-    pub(crate) fn all_present(&mut self) -> Option<Vec<u8>> {
-        self.presence = 0;
-        self.present()
+    pub(crate) fn all_present(&self) -> Option<Vec<u8>> {
+        self.room.all_present(self.id)
     }
 
     /// The client says something to everybody who is here.

@@ -22,22 +22,22 @@ pub(crate) struct Piece {
     pub replica: ReplicaId,
     /// The update.
     pub update: Bytes,
-    frame: OnceLock<Bytes>,
+    message: OnceLock<Bytes>,
 }
 
 impl Piece {
     pub(crate) const fn new(offset: u64, replica: ReplicaId, update: Bytes) -> Self {
-        Self { offset, replica, update, frame: OnceLock::new() }
+        Self { offset, replica, update, message: OnceLock::new() }
     }
 
     /// The update as a message of y-websocket, made once for all who get it.
-    pub(crate) fn frame(&self) -> Bytes {
-        let frame = self.frame.get_or_init(|| {
-            let mut frame = Vec::new();
-            Sync::Update { update: &self.update }.write(&mut frame);
-            frame.into()
+    pub(crate) fn message(&self) -> Bytes {
+        let message = self.message.get_or_init(|| {
+            let mut message = Vec::new();
+            Sync::Update { update: &self.update }.write(&mut message);
+            message.into()
         });
-        frame.clone()
+        message.clone()
     }
 }
 
@@ -80,6 +80,17 @@ impl Tail {
             let first = self.pieces.partition_point(|piece| piece.offset <= offset);
             self.pieces.range(first..)
         })
+    }
+
+    /// The pieces behind an offset, about so many bytes of them; `None` if some are gone.
+    pub(crate) fn within(&self, after: u64, budget: usize) -> Option<Vec<Arc<Piece>>> {
+        let mut size = 0;
+        let pieces = self.after(after)?.take_while(|piece| {
+            let fits = size < budget;
+            size += piece.update.len();
+            fits
+        });
+        Some(pieces.cloned().collect())
     }
 
     /// How many bytes lie behind an offset; `None` if not all of them are here.

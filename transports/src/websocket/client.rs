@@ -21,6 +21,7 @@ use tokio_tungstenite::{
         error::ProtocolError,
         handshake::client::{Request, Response},
         http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
+        protocol::Role,
     },
 };
 
@@ -135,7 +136,7 @@ impl WebSocket {
         let stream = Traffic::new(stream);
         let upgraded = client_async_with_config(request, stream, Some(self.settings.config())).await;
         let (socket, _answer) = upgraded.map_err(|error| self.not_upgraded(error))?;
-        let wire = SocketWire::new(socket, self.settings);
+        let wire = SocketWire::new(socket, self.settings, Role::Client);
         Ok(Link::new(self.endpoint(), self.settings.max_frame_bytes, wire))
     }
 

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -20,16 +20,16 @@ use tokio_tungstenite::{
     tungstenite::{
         Error, Message,
         error::{CapacityError, ProtocolError},
-        protocol::CloseFrame,
+        protocol::{CloseFrame, Role},
     },
 };
 
 use super::{
     CLOSE_TIMEOUT, WebSocketSettings,
     heartbeat::{Beat, Heartbeat, Moved},
-    outgoing::Outgoing,
+    outgoing::{self, Outgoing},
 };
-use crate::{Close, Frame, LinkError, Wire};
+use crate::{Batch, Close, Frame, LinkError, Wire};
 
 /// Bytes thrown away at once while a misbehaving peer is told goodbye.
 const DISCARD_BYTES: usize = 1024;
@@ -38,6 +38,8 @@ const DISCARD_BYTES: usize = 1024;
 pub(super) struct SocketWire<S> {
     socket: WebSocketStream<Traffic<S>>,
     heartbeat: Heartbeat,
+    /// Clients mask what they send, each frame in another way.
+    role: Role,
     phase: Phase,
     /// Read, but not yet received by the owner.
     ahead: Option<Frame>,
@@ -63,10 +65,15 @@ enum Phase {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
-    pub(super) fn new(socket: WebSocketStream<Traffic<S>>, settings: WebSocketSettings) -> Self {
+    pub(super) fn new(
+        socket: WebSocketStream<Traffic<S>>,
+        settings: WebSocketSettings,
+        role: Role,
+    ) -> Self {
         Self {
             socket,
             heartbeat: Heartbeat::new(settings),
+            role,
             phase: Phase::Open,
             ahead: None,
             outgoing: None,
@@ -264,6 +271,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
         self.begin(Outgoing::begin_parts(head, body))
     }
 
+    /// Past the library, whose buffer is empty where nothing waits to leave: a server's frames are the same for every link.
+    fn try_push(&mut self, batch: &Batch, cx: &mut Context<'_>) -> Result<bool, LinkError> {
+        self.check_open()?;
+        if self.role == Role::Client || self.unflushed || self.write_error.is_some() {
+            return Ok(false);
+        }
+        self.unflushed = true;
+        self.socket.get_mut().put_ahead(batch.encoded(outgoing::encoded));
+        self.flush(cx);
+        self.write_error.clone().map_or(Ok(true), Err)
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         self.drive_for_sender(cx)
     }
@@ -348,11 +367,38 @@ fn discard(stream: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<
 pub(super) struct Traffic<S> {
     stream: S,
     moved: Moved,
+    /// What leaves before anything else that is written.
+    ahead: Bytes,
 }
 
 impl<S> Traffic<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, moved: Moved::default() }
+        Self { stream, moved: Moved::default(), ahead: Bytes::new() }
+    }
+
+    /// Has whole frames leave before anything else, without a copy. What was put ahead before must have left.
+    fn put_ahead(&mut self, bytes: Bytes) {
+        debug_assert!(self.ahead.is_empty(), "a batch is taken when the one before has left");
+        self.ahead = bytes;
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Traffic<S> {
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.ahead.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.ahead))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.moved.sent += written as u64;
+            self.ahead.advance(written);
+        }
+        // Nothing keeps the batch that everybody has taken.
+        self.ahead = Bytes::new();
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -371,16 +417,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Traffic<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Traffic<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_ahead(cx))?;
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         self.moved.sent += written as u64;
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_ahead(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_ahead(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -62,6 +62,10 @@ impl Dialogue {
     pub(super) async fn speak(&mut self) -> Result<Option<(bytes::Bytes, u64)>, End> {
         let room = self.seat.room();
         if self.answer_after > room.durable() {
+            self.seat.await_durable();
+        }
+        // It may just have become so.
+        if self.answer_after > room.durable() {
             return Ok(None);
         }
         let conversation = &mut self.conversation;

@@ -1,6 +1,7 @@
 //! One document of a connection, from the first word about it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use syncline_core::replica::ContributeError;
 use tokio::time::Instant;
 
 use crate::guests::line::{End, Line};
-use crate::rooms::{Seat, Sent, is_gap};
+use crate::rooms::{Outlet, Piece, Seat, Sent, is_gap};
 use syncline_core::protocol::hocuspocus::{Body, Frame};
 use syncline_core::protocol::y_websocket::Sync;
 
@@ -129,11 +130,12 @@ impl Attachment {
     /// Tells the client that it is let in, and who is present.
     pub(super) async fn welcome(&mut self, line: &mut Line) -> Result<(), End> {
         let Some((seated, address)) = self.parts() else { return Ok(()) };
+        seated.seat.set_outlet(Outlet::new(line.outlet(), Frame::head(address).into()));
         line.send(Frame::authenticated(address, seated.may_write)).await?;
-        match seated.seat.all_present() {
-            Some(states) => line.send(Frame::awareness(address, &states)).await,
-            None => Ok(()),
+        if let Some(states) = seated.seat.all_present() {
+            line.send(Frame::awareness(address, &states)).await?;
         }
+        seated.catch_up(line, address).await
     }
 
     /// The client says something.
@@ -172,32 +174,7 @@ impl Attachment {
         for payload in seated.seat.announcements() {
             line.send(Frame::stateless(address, &payload)).await?;
         }
-        loop {
-            match seated.seat.next().await?? {
-                Sent::Pieces(pieces, more) => {
-                    for piece in pieces {
-                        line.send(Frame::sync(address, &Sync::Update { update: &piece.update })).await?;
-                    }
-                    if !more {
-                        return Ok(());
-                    }
-                }
-                Sent::Whole(missing) => {
-                    seated.seat.room().durable_at(missing.offset).await?;
-                    for (sync, update) in missing.updates() {
-                        line.send_parts(Frame::sync_head(address, &sync), update).await?;
-                    }
-                }
-            }
-        }
-    }
-
-    pub(super) async fn tell_presence(&mut self, line: &mut Line) -> Result<(), End> {
-        let Some((seated, address)) = self.parts() else { return Ok(()) };
-        match seated.seat.present() {
-            Some(states) => line.send(Frame::awareness(address, &states)).await,
-            None => Ok(()),
-        }
+        seated.catch_up(line, address).await
     }
 }
 
@@ -209,6 +186,28 @@ impl Seated {
         self.seat.room().durable_at(missing.offset).await?;
         for (sync, update) in missing.answer() {
             line.send_parts(Frame::sync_head(address, &sync), update).await?;
+        }
+        self.catch_up(line, address).await
+    }
+
+    /// Sends what the client lacks, until it is level.
+    async fn catch_up(&mut self, line: &mut Line, address: &str) -> Result<(), End> {
+        while let Some(sent) = self.seat.next().await?? {
+            match sent {
+                Sent::Pieces(pieces) => {
+                    let frame = |piece: &Arc<Piece>| {
+                        Frame::sync(address, &Sync::Update { update: &piece.update }).into()
+                    };
+                    line.send_all(pieces.iter().map(frame).collect()).await?;
+                }
+                Sent::Whole(missing) => {
+                    self.seat.room().durable_at(missing.offset).await?;
+                    for (sync, update) in missing.updates() {
+                        line.send_parts(Frame::sync_head(address, &sync), update).await?;
+                    }
+                }
+                Sent::Present(states) => line.send(Frame::awareness(address, &states)).await?,
+            }
         }
         Ok(())
     }
@@ -260,13 +259,16 @@ impl Seated {
     }
 
     async fn answer(&mut self, line: &mut Line, address: &str) -> Result<(), End> {
-        if self.awaits_answer {
+        if self.awaits_answer || self.unanswered.is_empty() {
             return Ok(());
         }
+        self.seat.await_durable();
         let durable = self.seat.room().durable();
-        while self.unanswered.pop_front_if(|offset| *offset <= durable).is_some() {
-            line.send(Frame::status(address, true)).await?;
+        let answered = self.unanswered.partition_point(|offset| *offset <= durable);
+        self.unanswered.drain(..answered);
+        match answered {
+            0 => Ok(()),
+            _ => line.send_all(vec![Frame::status(address, true).into(); answered]).await,
         }
-        Ok(())
     }
 }

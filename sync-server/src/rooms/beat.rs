@@ -1,0 +1,182 @@
+//! What is new in a room is passed on to everybody at once, a *beat* at a time.
+//!
+//! Most seats are *level*: their clients have been sent all there was at the last beat, and their links take more. What has
+//! come since, from however many clients, is made into one batch, which each of them is sent by one write, from here: no session
+//! has to wake up for it. A seat whose link has no room is level no longer: its session sends it what it lacks, from its
+//! position in the log, as fast as the client takes it, and it is level again when that is all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use syncline::transports::Batch;
+use syncline_core::id::ReplicaId;
+
+use super::attendance::Seated;
+use super::outlet::Outlet;
+use super::room::Inner;
+use super::{Piece, Room, SeatId};
+
+/// Shortest time between beats that tell who is present.
+pub(crate) const PRESENCE_BEAT: Duration = Duration::from_millis(50);
+
+/// Most bytes of updates in one batch, which slow links hold until they have sent it. More is sent by sessions.
+pub(crate) const MAX_BATCH_BYTES: usize = 64 << 10;
+
+/// What one seat is sent, and where it was before.
+struct Due {
+    seat: SeatId,
+    outlet: Outlet,
+    batch: Arc<Batch>,
+    position: Option<u64>,
+    presence: u64,
+}
+
+/// What is new in a room.
+struct News {
+    pieces: Vec<Arc<Piece>>,
+    writers: BTreeSet<ReplicaId>,
+    /// The log up to where the first of the pieces begins, and up to the end of the last.
+    begin: u64,
+    end: u64,
+    /// Who is present has changed up to this version, at these seats.
+    presence: u64,
+    movers: BTreeSet<SeatId>,
+    states: Option<Bytes>,
+    /// The batches of those who get everything, by how their frames begin.
+    batches: BTreeMap<Bytes, Arc<Batch>>,
+}
+
+impl Room {
+    /// Passes on what is new. Returns when there is to be another beat, if there is news of who is present that has to wait.
+    pub(super) fn beat(&self, now: Instant) -> Option<Instant> {
+        let (due, next) = self.begin_beat(now);
+        for due in &due {
+            if !due.outlet.try_send(&due.batch) {
+                self.lock().fall_behind(due);
+            }
+        }
+        next
+    }
+
+    fn begin_beat(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
+        let mut inner = self.lock();
+        let begin = inner.told.offset;
+        self.follow(&mut inner);
+        let presence_due = inner.told.presence_at.map(|told| told + PRESENCE_BEAT);
+        let tells_presence = presence_due.is_none_or(|due| due <= now);
+        let due = match News::since(&mut inner, begin, tells_presence) {
+            Some(news) if news.is_none() => Vec::new(),
+            Some(mut news) => {
+                inner.told.presence_at = news.states.as_ref().map(|_| now).or(inner.told.presence_at);
+                inner.distribute(&mut news)
+            }
+            // Sessions find out that the log is another one, or send what is too much for a batch.
+            None => {
+                inner.unlevel_all();
+                Vec::new()
+            }
+        };
+        (due, presence_due.filter(|_| inner.awareness.version() > inner.told.presence))
+    }
+}
+
+impl News {
+    /// What has come to the log behind an offset, and who has come, moved or gone; `None` if that is too much for a batch.
+    fn since(inner: &mut Inner, begin: u64, tells_presence: bool) -> Option<Self> {
+        let (end, told) = (inner.tail.end(), inner.told.presence);
+        let presence = if tells_presence { inner.awareness.version() } else { told };
+        (inner.told.offset, inner.told.presence) = (end, presence);
+        let pieces: Vec<Arc<Piece>> = inner.tail.after(begin)?.cloned().collect();
+        if pieces.iter().map(|piece| piece.update.len()).sum::<usize>() > MAX_BATCH_BYTES {
+            return None;
+        }
+        let movers = inner.awareness.movers(told, presence);
+        let states = inner.awareness.message_since(told, None).filter(|_| presence > told);
+        let writers = pieces.iter().map(|piece| piece.replica).collect();
+        let batches = BTreeMap::new();
+        Some(Self { pieces, writers, begin, end, presence, movers, states, batches })
+    }
+
+    fn is_none(&self) -> bool {
+        self.pieces.is_empty() && self.states.is_none()
+    }
+
+    /// Whether this is news to a seat, all of it.
+    fn is_all_for(&self, id: SeatId, seated: &Seated) -> bool {
+        seated.position.is_some_and(|position| position <= self.begin)
+            && seated.own.is_none_or(|own| !self.writers.contains(&own))
+            && !self.movers.contains(&id)
+    }
+
+    /// The batch of those who get all of it.
+    fn batch_of_all(&mut self, outlet: &Outlet) -> Arc<Batch> {
+        if let Some(batch) = self.batches.get(outlet.head()) {
+            return batch.clone();
+        }
+        let messages = self.pieces.iter().map(|piece| piece.message()).chain(self.states.clone());
+        let batch = Arc::new(Batch::new(messages.map(|message| outlet.frame(&message)).collect()));
+        self.batches.insert(outlet.head().clone(), batch.clone());
+        batch
+    }
+
+    /// The batch of somebody who has written some of it, or was sent some of it before.
+    fn batch_of(&self, seated: &Seated, outlet: &Outlet, states: Option<Bytes>) -> Arc<Batch> {
+        let gets = |piece: &&Arc<Piece>| {
+            seated.position.is_some_and(|position| position < piece.offset)
+                && Some(piece.replica) != seated.own
+        };
+        let messages = self.pieces.iter().filter(gets).map(|piece| piece.message()).chain(states);
+        Arc::new(Batch::new(messages.map(|message| outlet.frame(&message)).collect()))
+    }
+}
+
+impl Inner {
+    /// Says what each seat that is level is sent, and takes it for sent. The sessions of others hear that there is news.
+    fn distribute(&mut self, news: &mut News) -> Vec<Due> {
+        let mut due = Vec::with_capacity(self.seats.len());
+        for (seat, seated) in &mut self.seats {
+            let Some(outlet) = seated.outlet.as_ref().filter(|_| seated.is_level) else {
+                seated.mark();
+                continue;
+            };
+            let batch = match news.is_all_for(*seat, seated) {
+                true => news.batch_of_all(outlet),
+                false => {
+                    let moves = news.movers.contains(seat);
+                    let states = match moves {
+                        true => self.awareness.message_since(seated.presence, Some(*seat)),
+                        false => news.states.clone(),
+                    };
+                    news.batch_of(seated, outlet, states)
+                }
+            };
+            if !batch.frames().is_empty() {
+                let (outlet, position, presence) = (outlet.clone(), seated.position, seated.presence);
+                due.push(Due { seat: *seat, outlet, batch, position, presence });
+            }
+            seated.position = seated.position.map(|position| position.max(news.end));
+            seated.presence = seated.presence.max(news.presence);
+        }
+        due
+    }
+
+    /// A seat has not been sent what it was to be sent: its session sends it, when there is room.
+    fn fall_behind(&mut self, due: &Due) {
+        if let Some(seated) = self.seats.get_mut(&due.seat) {
+            seated.is_level = false;
+            seated.position = seated.position.min(due.position);
+            seated.presence = seated.presence.min(due.presence);
+            seated.mark();
+        }
+    }
+
+    fn unlevel_all(&mut self) {
+        for seated in self.seats.values_mut() {
+            seated.is_level = false;
+            seated.mark();
+        }
+    }
+}
+

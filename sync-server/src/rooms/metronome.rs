@@ -1,0 +1,109 @@
+//! When rooms have their [beats](super::beat).
+//!
+//! The first beat after a quiet time waits for nothing. From one to the next there is a least time, so that what comes meanwhile
+//! goes along. The threads are their own because the timers of the runtime are too coarse for that, and because a beat is nothing
+//! but writing to sockets that have room: sessions go on beside it. A room has all its beats on one thread.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use syncline::DocId;
+
+use super::Room;
+
+/// Shortest time between beats.
+pub(crate) const BEAT: Duration = Duration::from_millis(1);
+
+/// The threads on which rooms have their beats. They end when this is dropped.
+pub(crate) struct Metronome {
+    threads: Vec<Arc<Queue>>,
+}
+
+/// The rooms that are to have a beat on one thread.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    stirred: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    rooms: Vec<Weak<Room>>,
+    closed: bool,
+}
+
+impl Metronome {
+    /// Starts so many threads.
+    pub(crate) fn start(threads: usize) -> io::Result<Self> {
+        let start = |_| {
+            let queue = Arc::<Queue>::default();
+            let beating = queue.clone();
+            thread::Builder::new().name("syncline-beat".into()).spawn(move || beat(&beating))?;
+            Ok(queue)
+        };
+        Ok(Self { threads: (0..threads.max(1)).map(start).collect::<io::Result<_>>()? })
+    }
+
+    /// The queue of a document's room.
+    pub(super) fn queue(&self, doc: &DocId) -> Arc<Queue> {
+        let mut hasher = DefaultHasher::new();
+        doc.hash(&mut hasher);
+        let index = hasher.finish() as usize % self.threads.len();
+        self.threads[index].clone()
+    }
+}
+
+impl Drop for Metronome {
+    fn drop(&mut self) {
+        for queue in &self.threads {
+            queue.lock().closed = true;
+            queue.stirred.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    /// A room is to have a beat soon.
+    pub(super) fn push(&self, room: Weak<Room>) {
+        self.lock().rooms.push(room);
+        self.stirred.notify_one();
+    }
+
+    /// The rooms that are to have a beat, once there are some or the time has come; `None` when that is over.
+    fn next(&self, until: Option<Instant>) -> Option<Vec<Weak<Room>>> {
+        let idle = |state: &mut State| state.rooms.is_empty() && !state.closed;
+        let state = self.lock();
+        let mut state = match until {
+            Some(until) => {
+                let time = until.saturating_duration_since(Instant::now());
+                self.stirred
+                    .wait_timeout_while(state, time, idle)
+                    .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
+            }
+            None => self.stirred.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner),
+        };
+        (!state.closed).then(|| std::mem::take(&mut state.rooms))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a thread does.
+fn beat(queue: &Queue) {
+    // Rooms that want another beat at some time.
+    let mut later: Vec<(Instant, Weak<Room>)> = Vec::new();
+    while let Some(mut rooms) = queue.next(later.iter().map(|(due, _)| *due).min()) {
+        let now = Instant::now();
+        rooms.extend(later.extract_if(.., |(due, _)| *due <= now).map(|(_, room)| room));
+        for room in rooms {
+            let due = room.upgrade().and_then(|room| room.has_beat(now));
+            later.extend(due.map(|due| (due, room)));
+        }
+        thread::sleep(BEAT.saturating_sub(now.elapsed()));
+    }
+}
