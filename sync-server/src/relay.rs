@@ -47,7 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long what clients of other protocols write waits for others to be committed with, where they come one after the other.
 /// They are not told of a commit, or do nothing until they are; others hear of their edits before it.
-pub const COMMIT_TICK: Duration = Duration::from_millis(5);
+pub const COMMIT_TICK: Duration = Duration::from_millis(10);
 
 /// The name of the store in the data folder.
 const STORE_FILE: &str = "relay.db";

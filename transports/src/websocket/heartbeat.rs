@@ -61,6 +61,11 @@ impl Heartbeat {
         if traffic == self.traffic && waiting == self.stuck.is_some() {
             return;
         }
+        if traffic.received == self.traffic.received && !waiting {
+            // What is sent without waiting needs no time to be known.
+            (self.stuck, self.traffic) = (None, traffic);
+            return;
+        }
         let now = Instant::now();
         if traffic.received != self.traffic.received {
             self.heard = now;

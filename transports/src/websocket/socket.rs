@@ -277,9 +277,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
         if self.role == Role::Client || self.unflushed || self.write_error.is_some() {
             return Ok(false);
         }
-        self.unflushed = true;
-        self.socket.get_mut().put_ahead(batch.encoded(outgoing::encoded));
-        self.flush(cx);
+        let stream = self.socket.get_mut();
+        stream.put_ahead(batch.encoded(outgoing::encoded));
+        match stream.poll_ahead(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => self.write_error = Some(LinkError::lost(error)),
+            Poll::Pending => self.unflushed = true,
+        }
+        self.heartbeat.note(self.socket.get_ref().moved, self.unflushed);
         self.write_error.clone().map_or(Ok(true), Err)
     }
 

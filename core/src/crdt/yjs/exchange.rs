@@ -66,12 +66,21 @@ impl Yjs {
     /// Merges an update that is small enough to be one entry. Returns what was new.
     fn receive_part(&mut self, replicas: &Have, update: &[u8]) -> Result<Option<Bytes>, ReceiveError> {
         self.admit(&Writer::Foreign(replicas), update)?;
+        if self.gate.brings_only_new() {
+            self.integrate_and(&[update], |_| ())?;
+            return Ok((!is_empty(update)).then(|| Bytes::copy_from_slice(update)));
+        }
         let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
         let new = self.integrate_and(&[update], new)?;
         // The library writes down once more what was deleted when it came, which can make an update too large for an entry.
         let shorter = |new: Vec<u8>| if new.len() <= update.len() { new } else { update.to_vec() };
         Ok(new.map(shorter).map(Bytes::from))
     }
+}
+
+/// Whether an update has no blocks, of no client; its deletions are asked for elsewhere.
+fn is_empty(update: &[u8]) -> bool {
+    update.first().is_none_or(|clients| *clients == 0)
 }
 
 /// Reads a state vector. The library reserves memory for as many entries as it claims to have.
@@ -94,6 +103,19 @@ mod tests {
 
     use super::*;
     use crate::entry::Kind;
+
+    #[test]
+    fn what_is_new_as_a_whole_is_kept_as_it_was_sent_and_what_is_known_makes_no_entry() {
+        let typed = [1, 1, 7, 0, 4, 1, 1, b't', 1, b'a', 0];
+        let mut document = Yjs::create(Kind::Tree);
+        let receive = |document: &mut Yjs, update: &[u8]| document.receive(Have::NONE, update).unwrap();
+        assert_eq!(receive(&mut document, &typed), [&typed[..]]);
+        assert!(receive(&mut document, &typed).is_empty());
+        assert!(receive(&mut document, &[0, 0]).is_empty());
+        let deleted = [0, 1, 7, 1, 0, 1];
+        assert_eq!(receive(&mut document, &deleted).len(), 1);
+        assert!(receive(&mut document, &deleted).is_empty());
+    }
 
     /// The library says of each block without content that it was deleted, also where the update did not.
     #[test]

@@ -55,6 +55,8 @@ pub struct YjsGate {
     clients: Vec<u64>,
     waiting: Vec<(usize, u32)>,
     brought: Brought,
+    /// Whether all that the update brings was not known before, as far as that can be told without the document.
+    all_new: bool,
     /// Where the deletions of an update begin.
     pub(super) deletions_at: usize,
     /// The order of the blocks, while somebody wants to know it.
@@ -160,6 +162,11 @@ impl YjsGate {
         self.brought
     }
 
+    /// Whether all that the update brings which was admitted last is new. Of deletions only the document knows.
+    pub(super) const fn brings_only_new(&self) -> bool {
+        self.all_new
+    }
+
     /// Whether there are or were documents inside of the document.
     pub(super) const fn holds_documents(&self) -> bool {
         self.documents
@@ -239,6 +246,7 @@ impl YjsGate {
         self.sections.clear();
         self.bodies.clear();
         self.brought = Brought::default();
+        self.all_new = true;
         let count = reader.count(MIN_SECTION_BYTES)?;
         if count > MAX_CLIENTS {
             return Err(GateError::Limit {
@@ -248,6 +256,7 @@ impl YjsGate {
         }
         for _ in 0..count {
             let (mut section, blocks) = self.begin_section(reader, author)?;
+            self.all_new &= section.clock == section.new_from;
             match count {
                 1 => self.play_alone(&mut section, blocks, reader, author)?,
                 _ => self.read_blocks(&mut section, blocks, reader, author)?,
@@ -357,6 +366,7 @@ impl YjsGate {
             read_ranges(reader, client, end)?;
             self.clients.push(client);
         }
+        self.all_new &= self.clients.is_empty();
         self.clients.sort_unstable();
         if self.clients.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(malformed("deletions of a client occur twice"));
