@@ -102,6 +102,10 @@ pub enum Output {
         connection: ConnectionId,
         /// What; cheap to clone, as many links may be given the same one.
         frame: Frame,
+        /// How many entries of documents it carries.
+        entries: usize,
+        /// How long the first of them has waited for the link to take the frame before, in milliseconds, if it has.
+        waited: Option<u64>,
     },
     /// Close a link, once it has taken what it was given.
     Close {

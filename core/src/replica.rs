@@ -32,6 +32,7 @@ mod presence;
 mod refusal;
 mod skipping;
 mod snapshot;
+mod statistics;
 mod sync;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub use edit::{EditFailure, Edited, Editor, FRESH_NAME_CHARS};
 pub use hosting::{ContributeError, Contributed, Guest};
 pub use memory::{LOADED_BYTES, MAX_LOADS};
 pub use outbound::{Batching, FULL_FRAME_BYTES, MAX_FULL_FRAME_BYTES};
+pub use statistics::{Census, Counts};
 
 use crate::crdt::Crdt;
 use crate::entry::{Entry, Spec};

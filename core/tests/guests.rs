@@ -246,9 +246,12 @@ fn a_document_is_built_for_guests_as_long_as_there_is_memory() {
     assert!(scene.relay().exchange(&doc()).is_none(), "the other one was used last");
     assert!(scene.relay().log(&doc()).is_some(), "who comes is given what is there");
     scene.build();
+    assert_eq!((scene.relay().counts().built, scene.relay().counts().unbuilt), (2, 1));
+    assert_eq!(scene.relay().census().built, 1);
     scene.relay().build(Time(5), &other);
     scene.world.settle();
     assert!(scene.relay().exchange(&other).is_some());
+    assert_eq!(scene.relay().census().built, 1, "there is room for one");
 }
 
 #[test]

@@ -107,6 +107,26 @@ fn what_fits_stays_and_what_was_used_least_recently_goes_first() {
 }
 
 #[test]
+fn a_relay_counts_what_it_finds_in_memory_and_what_it_has_to_read() {
+    let documents = DOCUMENTS as u64;
+    let mut scene = Scene::new(Family::Yjs, usize::MAX >> 1);
+    (0..DOCUMENTS).for_each(|number| scene.write(0, number));
+    let counts = scene.relay().counts();
+    let lookups = (counts.found, counts.loaded, counts.unloaded);
+    assert_eq!(lookups, (documents, documents, 0), "what the first client opens, the other finds");
+    assert_eq!((counts.entries_in, counts.entries_out), (documents, documents), "to the other one");
+    assert_eq!((scene.relay().census().open, scene.relay().census().loaded), (DOCUMENTS, DOCUMENTS));
+
+    let mut scene = Scene::new(Family::Yjs, 0);
+    (0..DOCUMENTS).for_each(|number| scene.write(0, number));
+    let counts = scene.relay().counts();
+    assert!(counts.loaded > documents, "what rests is read again: {counts:?}");
+    assert_eq!(counts.loaded - counts.unloaded, 1, "one is there");
+    let census = scene.relay().census();
+    assert_eq!((census.open, census.loaded, census.built, census.behind), (DOCUMENTS, 1, 0, 0));
+}
+
+#[test]
 fn who_goes_while_a_document_rests_need_not_wake_it() {
     let mut scene = Scene::new(Family::Yjs, 0);
     (0..DOCUMENTS).for_each(|number| scene.write(0, number));
@@ -165,7 +185,7 @@ fn a_resting_document_that_cannot_be_read_is_shut() {
     assert_eq!(relay.links(&named(0)), 0);
     let mut told = Vec::new();
     while let Some(output) = relay.poll() {
-        if let Output::Send { connection, frame } = output {
+        if let Output::Send { connection, frame, .. } = output {
             let messages = syncline_core::wire::Codec::decode(&frame).unwrap();
             told.extend(messages.into_iter().map(|message| (connection, message)));
         }

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use syncline_core::event::{Event, Input, Output, StoreFault, Write};
 use syncline_core::id::{ConnectionId, DocId, WriteId};
@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::link::{self, Order, Waiting};
+use crate::meters::Unwritten;
 use crate::node::{Control, Node, OnEvent, Shared};
 
 /// Most inputs handled in one turn, so that the store and edits get their turn too.
@@ -54,6 +55,7 @@ pub(crate) struct Driver {
     loads: Vec<DocId>,
     lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
     merges: Arc<Semaphore>,
+    unwritten: Unwritten,
     /// Dropped last of all.
     end: End,
 }
@@ -121,6 +123,7 @@ struct Up(Arc<Shared>);
 impl Up {
     fn new(shared: &Arc<Shared>) -> Self {
         shared.counters.links.fetch_add(1, Ordering::Relaxed);
+        shared.counters.opened.fetch_add(1, Ordering::Relaxed);
         Self(shared.clone())
     }
 }
@@ -145,6 +148,7 @@ impl Driver {
             loads: Vec::new(),
             lists: Vec::new(),
             merges: Arc::new(Semaphore::new(1)),
+            unwritten: Unwritten::default(),
         }
     }
 
@@ -235,7 +239,8 @@ impl Driver {
 
     fn on_store(&mut self, event: StoreEvent, inputs: &mut Vec<Waiting>) -> Due {
         match event {
-            StoreEvent::Written(write) => {
+            StoreEvent::Written(write, commit) => {
+                self.unwritten.written(write, commit, &self.node.shared.meters);
                 inputs.push(Input::Written { write }.into());
                 return Due::WithEdits;
             }
@@ -264,7 +269,7 @@ impl Driver {
         let shared = &self.node.shared;
         let (inputs, up) = (shared.inputs.clone(), Up::new(shared));
         self.tasks.spawn(async move {
-            link::run(id, link, waiting, inputs).await;
+            link::run(id, link, waiting, inputs, &up.0.meters).await;
             drop(up);
         });
     }
@@ -273,11 +278,13 @@ impl Driver {
     /// [`Input::Tick`]; whatever could change that wakes the loop.
     fn turn(&mut self, inputs: &mut Vec<Waiting>) -> Option<Time> {
         let now = self.node.now();
+        let mut since = inputs.iter().filter_map(|waiting| waiting.arrived).min();
         let (mut outputs, mut ended) = (Vec::new(), Vec::new());
         let mut next_timeout;
         {
             let mut replica = self.node.lock_for_turn();
-            for Waiting { input, room } in inputs.drain(..) {
+            since = since.into_iter().chain(self.node.shared.meters.arrived.take()).min();
+            for Waiting { input, room, .. } in inputs.drain(..) {
                 if let Input::Received { frame, .. } = &input {
                     self.node.shared.heard(frame.bytes.len(), now);
                 }
@@ -297,22 +304,27 @@ impl Driver {
                 next_timeout = replica.next_timeout();
             }
         }
-        self.perform(outputs);
+        self.perform(outputs, since.unwrap_or_else(StdInstant::now));
         ended.iter().for_each(|id| drop(self.ends.remove(id)));
         next_timeout
     }
 
-    fn perform(&mut self, outputs: Vec<Output>) {
+    /// Does what the replica wants done for what has come in `since` then.
+    fn perform(&mut self, outputs: Vec<Output>, since: StdInstant) {
         let mut batch = Vec::new();
         for output in outputs {
             match output {
                 Output::Write { id, write } => batch.push((id, write)),
                 Output::Load { doc } => {
-                    self.submit(&mut batch);
+                    self.submit(&mut batch, since);
                     self.loads.push(doc.clone());
                     self.heed(self.writer.load(doc));
                 }
-                Output::Send { connection, frame } => self.send(connection, frame),
+                Output::Send { connection, frame, entries, waited } => {
+                    let meters = &self.node.shared.meters;
+                    let updates = (entries > 0).then(|| meters.sent_since(since, waited));
+                    self.send(connection, frame, updates);
+                }
                 Output::Close { connection, reason } => {
                     if let Some(link) = self.links.remove(&connection) {
                         // A link whose queue is full or gone ends as its sender is dropped here.
@@ -323,7 +335,7 @@ impl Driver {
                 Output::Event(event) => (self.on_event)(&self.node, event),
             }
         }
-        self.submit(&mut batch);
+        self.submit(&mut batch, since);
     }
 
     /// Has a merge run on a thread of its own, one at a time: each holds its document twice.
@@ -339,8 +351,9 @@ impl Driver {
         });
     }
 
-    fn submit(&mut self, batch: &mut Vec<(WriteId, Write)>) {
+    fn submit(&mut self, batch: &mut Vec<(WriteId, Write)>, since: StdInstant) {
         if !batch.is_empty() {
+            self.unwritten.push(batch, since, &self.node.shared.meters);
             self.heed(self.writer.submit(std::mem::take(batch)));
         }
     }
@@ -363,14 +376,14 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, connection: ConnectionId, frame: Frame) {
+    fn send(&mut self, connection: ConnectionId, frame: Frame, updates: Option<StdInstant>) {
         let Some(link) = self.links.get(&connection) else {
             return;
         };
         let counters = &self.node.shared.counters;
         counters.frames_out.fetch_add(1, Ordering::Relaxed);
         counters.bytes_out.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
-        if link.try_send(Order::Send(frame)).is_err() {
+        if link.try_send(Order::Send(frame, updates)).is_err() {
             // The link has ended; its `Disconnected` is on the way.
             self.links.remove(&connection);
         }

@@ -1,13 +1,15 @@
 //! One link at work: frames in, frames out, until either side ends it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syncline_core::event::Input;
 use syncline_core::id::ConnectionId;
 use syncline_core::wire::Frame;
 use syncline_transports::{Close, Link, LinkReceiver, LinkSender, Utf8Bytes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::meters::{Meters, Queues};
 
 /// Most inputs of links that wait for the loop; links wait when it is full.
 pub const MAX_WAITING_INPUTS: usize = 1_024;
@@ -30,6 +32,8 @@ const _: () = assert!(MAX_WAITING_INPUT_BYTES >= 2 * syncline_core::wire::MAX_FR
 /// What waits for the loop, and what it takes of the room there is until it has been dealt with.
 pub(crate) struct Waiting {
     pub input: Input,
+    /// When a frame arrived.
+    pub arrived: Option<Instant>,
     pub room: Option<Room>,
 }
 
@@ -38,7 +42,7 @@ pub(crate) struct Room(#[expect(dead_code, reason = "held until it is dropped")]
 
 impl From<Input> for Waiting {
     fn from(input: Input) -> Self {
-        Self { input, room: None }
+        Self { input, arrived: None, room: None }
     }
 }
 
@@ -63,6 +67,14 @@ impl Inputs {
         self.queue.send(input.into()).await.map_err(|_| Gone)
     }
 
+    /// What waits for the loop, or is being dealt with.
+    pub fn queues(&self) -> Queues {
+        Queues {
+            inputs: self.queue.max_capacity() - self.queue.capacity(),
+            input_bytes: MAX_WAITING_INPUT_BYTES - self.room.available_permits(),
+        }
+    }
+
     /// Waits for room for the frame.
     async fn received(
         &self,
@@ -70,11 +82,12 @@ impl Inputs {
         of_link: &Arc<Semaphore>,
         frame: Frame,
     ) -> Result<(), Gone> {
+        let arrived = Some(Instant::now());
         let bytes = u32::try_from(frame.bytes.len().min(MAX_WAITING_INPUT_BYTES)).map_err(|_| Gone)?;
         let place = of_link.clone().acquire_owned().await.map_err(|_| Gone)?;
         let room = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| Gone)?;
         let room = Some(Room([place, room]));
-        let waiting = Waiting { input: Input::Received { connection, frame }, room };
+        let waiting = Waiting { input: Input::Received { connection, frame }, arrived, room };
         self.queue.send(waiting).await.map_err(|_| Gone)
     }
 }
@@ -86,18 +99,24 @@ fn places() -> Arc<Semaphore> {
 
 /// What the driver wants of a link.
 pub(crate) enum Order {
-    /// Send this frame, then say `Writable`.
-    Send(Frame),
+    /// Send this frame, then say `Writable`. If it has updates, since when they have been on their way.
+    Send(Frame, Option<Instant>),
     /// Give the link up, for this reason.
     Close(String),
 }
 
 /// Runs a link to its end and reports it. Dropping the orders' sender ends it too.
-pub(crate) async fn run(id: ConnectionId, link: Link, orders: mpsc::Receiver<Order>, inputs: Inputs) {
+pub(crate) async fn run(
+    id: ConnectionId,
+    link: Link,
+    orders: mpsc::Receiver<Order>,
+    inputs: Inputs,
+    meters: &Meters,
+) {
     let endpoint = link.endpoint().to_owned();
     let (mut sender, mut receiver) = link.split();
     let ended_here = tokio::select! {
-        ended_here = send_all(id, &mut sender, orders, &inputs) => ended_here,
+        ended_here = send_all(id, &mut sender, orders, &inputs, meters) => ended_here,
         () = receive_all(id, &mut receiver, &inputs) => false,
     };
     if ended_here {
@@ -118,13 +137,15 @@ async fn send_all(
     sender: &mut LinkSender,
     mut orders: mpsc::Receiver<Order>,
     inputs: &Inputs,
+    meters: &Meters,
 ) -> bool {
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Send(frame) => {
+            Order::Send(frame, since) => {
                 if sender.send(to_link(frame)).await.is_err() {
                     return false;
                 }
+                since.into_iter().for_each(|since| meters.sent.observe_time(since.elapsed(), 1));
                 if inputs.send(Input::Writable { connection: id }).await.is_err() {
                     return false;
                 }

@@ -20,8 +20,10 @@ use tokio::task::JoinHandle;
 
 use crate::driver::Driver;
 pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN, SHORTEST_TICK};
+pub use crate::histogram::{Distribution, Histogram};
 use crate::link;
 pub use crate::link::{MAX_WAITING_FRAMES_OF_A_LINK, MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
+pub use crate::meters::{FirstArrival, Meters, Queues, SLOW_LINK_TIME};
 
 /// How long the loop tries the lock before it sleeps over it: longer than most edits take.
 const SPINNING_TIME: Duration = Duration::from_micros(200);
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     /// Marked after every turn of the loop.
     pub turns: watch::Sender<()>,
     pub counters: Counters,
+    pub meters: Meters,
 }
 
 /// What has gone through a node's links since it started.
@@ -58,6 +61,8 @@ pub(crate) struct Shared {
 pub struct Traffic {
     /// Links that are up.
     pub links: u64,
+    /// Links that have come up.
+    pub opened: u64,
     /// Frames received.
     pub frames_in: u64,
     /// Their size in bytes.
@@ -71,6 +76,7 @@ pub struct Traffic {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub links: AtomicU64,
+    pub opened: AtomicU64,
     frames_in: AtomicU64,
     bytes_in: AtomicU64,
     pub frames_out: AtomicU64,
@@ -147,6 +153,7 @@ impl Node {
             closed: watch::Sender::new(false),
             turns: watch::Sender::new(()),
             counters: Counters::default(),
+            meters: Meters::default(),
         });
         let node = Self { shared };
         let driver = Driver::new(node.clone(), writer, tick, on_event);
@@ -215,11 +222,30 @@ impl Node {
         let counters = &self.shared.counters;
         Traffic {
             links: read(&counters.links),
+            opened: read(&counters.opened),
             frames_in: read(&counters.frames_in),
             bytes_in: read(&counters.bytes_in),
             frames_out: read(&counters.frames_out),
             bytes_out: read(&counters.bytes_out),
         }
+    }
+
+    /// What has been measured so far.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    /// What waits for the loop.
+    #[must_use]
+    pub fn queues(&self) -> Queues {
+        self.shared.inputs.queues()
+    }
+
+    /// What is being done to the replica, under its lock, comes of something that arrived at this time: from then on it is
+    /// measured how long it takes.
+    pub fn note_arrival(&self, at: Instant) {
+        self.shared.meters.arrived.note(at);
     }
 
     /// Runs a link until it ends or [`Node::close`].

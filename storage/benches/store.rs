@@ -99,7 +99,7 @@ fn appends(durability: Durability, documents: u64) {
     let mut commits = 0;
     for event in events.iter() {
         commits += 1;
-        if matches!(event, StoreEvent::Written(WriteId(APPENDS))) {
+        if matches!(event, StoreEvent::Written(WriteId(APPENDS), _)) {
             break;
         }
     }

@@ -41,7 +41,7 @@ use syncline_core::id::DocId;
 pub use error::{Holder, StorageError};
 pub use memory::MemoryStorage;
 pub use sqlite::{Options, SCHEMA_VERSION, SqliteStorage};
-pub use writer::{Closed, StoreEvent, Writer};
+pub use writer::{Closed, Commit, StoreEvent, Writer};
 
 /// A durable home for documents. One value owns one store; nobody else writes to it meanwhile.
 pub trait Storage: Send {

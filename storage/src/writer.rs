@@ -41,8 +41,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What a [`Writer`] reports, in the order in which it happened.
 #[derive(Debug)]
 pub enum StoreEvent {
-    /// Every write up to this one is durable.
-    Written(WriteId),
+    /// Every write up to this one is durable, with the commit that has made the last of them so.
+    Written(WriteId, Commit),
     /// A commit failed. Its writes are kept and tried again; [`StoreEvent::Ready`] tells when that worked.
     Failed(StoreFault),
     /// What had failed works again.
@@ -56,6 +56,16 @@ pub enum StoreEvent {
     },
     /// The answer to [`Writer::list`].
     Listed(Result<Vec<DocumentSummary>, StoreFault>),
+}
+
+/// One transaction, as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// How many writes were in it.
+    pub writes: usize,
+    /// How long it took, from the storage being given them to its word that they are durable. Attempts that failed before are
+    /// no part of it.
+    pub took: Duration,
 }
 
 /// The thread of the storage is gone: it was closed, or its storage panicked.
@@ -353,17 +363,21 @@ impl Worker {
         if self.pending.writes.is_empty() {
             return Ok(());
         }
+        let mut started = Instant::now();
         if let Err(error) = self.storage.commit(&self.pending.writes) {
             tracing::warn!(%error, writes = self.pending.writes.len(), "a commit failed; its writes are kept");
             (self.report)(StoreEvent::Failed(error.into()));
-            self.retry()?;
+            started = self.retry()?;
             (self.report)(StoreEvent::Ready);
         }
-        (self.report)(StoreEvent::Written(mem::take(&mut self.pending).last));
+        let written = mem::take(&mut self.pending);
+        let commit = Commit { writes: written.writes.len(), took: started.elapsed() };
+        (self.report)(StoreEvent::Written(written.last, commit));
         Ok(())
     }
 
-    fn retry(&mut self) -> Result<(), StoreFault> {
+    /// Commits what could not be committed. Returns when the attempt was begun that worked.
+    fn retry(&mut self) -> Result<Instant, StoreFault> {
         let mut pause = FIRST_PAUSE;
         loop {
             let until = Instant::now() + pause;
@@ -374,8 +388,9 @@ impl Worker {
                 }
             }
             let closed = self.shared.lock().closed;
+            let started = Instant::now();
             match self.storage.reopen().and_then(|()| self.storage.commit(&self.pending.writes)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(started),
                 Err(error) if closed => return Err(error.into()),
                 Err(error) => tracing::warn!(%error, "the store still fails"),
             }

@@ -118,7 +118,7 @@ impl Bench {
 
     fn assert_written(&self, id: u64) {
         let event = self.next();
-        assert!(matches!(event, StoreEvent::Written(WriteId(last)) if last == id), "{event:?}");
+        assert!(matches!(event, StoreEvent::Written(WriteId(last), _) if last == id), "{event:?}");
     }
 
     fn assert_loaded(&self, number: u64, there: bool) {
@@ -142,12 +142,13 @@ fn what_is_queued_during_a_commit_goes_into_the_next_one() {
         }
     }
     (0..601).for_each(|_| bench.gate.send(()).unwrap());
-    let mut last = WriteId(0);
+    let (mut last, mut told) = (WriteId(0), Vec::new());
     while last < WriteId(601) {
         match bench.next() {
-            StoreEvent::Written(id) => {
+            StoreEvent::Written(id, commit) => {
                 assert!(id > last);
                 last = id;
+                told.push(commit.writes);
             }
             StoreEvent::Loaded { .. } => {}
             other => panic!("{other:?}"),
@@ -155,6 +156,7 @@ fn what_is_queued_during_a_commit_goes_into_the_next_one() {
     }
     let commits = bench.faults.lock().unwrap().commits.clone();
     assert_eq!(commits.iter().sum::<usize>(), 601);
+    assert_eq!(told, commits, "each tells how many writes were in it");
     assert!(commits.len() <= 6, "601 writes in commits of {commits:?}");
     assert!(commits.iter().all(|size| *size <= 256), "no group exceeds its limit: {commits:?}");
     bench.writer.close().unwrap();
@@ -290,7 +292,7 @@ fn a_full_disk_is_reported_and_work_goes_on_when_space_returns() {
         submitted += 1;
         writer.submit(create(submitted)).unwrap();
         match events.recv_timeout(PATIENCE).unwrap() {
-            StoreEvent::Written(WriteId(last)) => written = last,
+            StoreEvent::Written(WriteId(last), _) => written = last,
             StoreEvent::Failed(StoreFault(words)) => {
                 assert!(words.contains("no space is left"), "{words}");
                 break;

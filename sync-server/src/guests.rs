@@ -16,16 +16,18 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use syncline::transports::{Close, Link};
-use syncline::{DocId, Family};
+use syncline::{DocId, Family, Principal};
 use syncline_core::replica::ContributeError;
 use tokio::sync::watch;
 
 use crate::auth::{Access, Auth};
 use crate::identity::Identity;
 use crate::intake::Meter;
+use crate::metrics::{Connection, Metrics, Protocol};
 use crate::rooms::{Inbox, Rooms, Visitor};
 use automerge::Peers;
-use line::{Ear, End, FORBIDDEN, Line};
+pub(crate) use line::{BAD_MESSAGE, End, FORBIDDEN, RESTART, UNAUTHORIZED};
+use line::{Ear, Line};
 use y_sweet::Signer;
 
 /// Largest message of a client: those of Yjs send whole documents at once.
@@ -41,6 +43,7 @@ pub(crate) struct Guests {
     /// Makes tokens for single documents.
     signer: Signer,
     peers: Peers,
+    metrics: Arc<Metrics>,
     /// Set when the relay stops.
     stopping: watch::Sender<bool>,
 }
@@ -61,6 +64,8 @@ pub(crate) enum Endpoint {
 /// What a session knows of its client.
 pub(crate) struct Visit {
     peer: Arc<str>,
+    /// As what it is counted.
+    connection: Arc<Connection>,
     may_write: bool,
     /// Whether it is told when what it has sent has arrived, as clients of y-sweet ask.
     answers_status: bool,
@@ -74,12 +79,28 @@ impl Visit {
         _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
     }
 
+    /// The client as it takes a seat, in whose name it writes there, and what hears of news there.
+    fn visitor(&self, author: Principal, inbox: &Arc<Inbox>, number: usize) -> Visitor {
+        let (peer, connection, inbox) = (self.peer.clone(), self.connection.clone(), inbox.clone());
+        Visitor { peer, connection, author, inbox, number }
+    }
+
     fn note_refusal(&self, doc: &DocId, error: &ContributeError) {
         tracing::warn!(peer = &*self.peer, %doc, %error, "an update of a client is refused");
     }
 }
 
 impl Endpoint {
+    /// What is spoken there.
+    pub(crate) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Yjs { .. } => Protocol::YWebsocket,
+            Self::Hocuspocus => Protocol::Hocuspocus,
+            Self::Automerge { .. } => Protocol::AutomergeRepo,
+            Self::YSweet { .. } => Protocol::YSweet,
+        }
+    }
+
     /// What the target of a request stands for; `None` if it is none of ours.
     pub(crate) fn of(target: &str) -> Option<Self> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -109,10 +130,16 @@ pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
 }
 
 impl Guests {
-    pub(crate) fn new(rooms: Arc<Rooms>, auth: Auth, identity: Identity, peer_id: String) -> Self {
+    pub(crate) fn new(
+        rooms: Arc<Rooms>,
+        auth: Auth,
+        identity: Identity,
+        peer_id: String,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let Identity { storage_id, key } = identity;
         let (auth, signer, stopping) = (Arc::new(auth), Signer::new(key), watch::Sender::new(false));
-        Self { rooms, auth, peer_id, storage_id, signer, peers: Peers::default(), stopping }
+        Self { rooms, auth, peer_id, storage_id, signer, peers: Peers::default(), metrics, stopping }
     }
 
     /// Asks every client to come back later. They have a moment to answer.
@@ -123,7 +150,8 @@ impl Guests {
     /// Serves a client until one of both ends it. `header` is the token that it has shown in the head of its request.
     pub(crate) async fn serve(&self, endpoint: Endpoint, link: Link, meter: Meter, header: Option<String>) {
         let peer: Arc<str> = link.endpoint().into();
-        let (mut line, mut receiver) = Line::new(link, peer.clone(), meter);
+        let connection = self.metrics.connection(endpoint.protocol());
+        let (mut line, mut receiver) = Line::new(link, peer.clone(), meter, connection.clone());
         let end = match endpoint {
             Endpoint::Yjs { room, token } => match self.admit(&room, token.or(header).as_deref()) {
                 Ok(admitted) => self.serve_yjs(&peer, &mut line, &mut receiver, admitted, false).await,
@@ -134,14 +162,15 @@ impl Guests {
                 Err(end) => yjs::deny(&mut line, &mut receiver, end).await,
             },
             Endpoint::Hocuspocus => {
-                let visit = self.visit(&peer, false, false);
+                let visit = self.visit(&peer, &line, false, false);
                 hocuspocus::Session::new(self, visit, &mut line).run(&mut receiver).await
             }
             Endpoint::Automerge { token } => {
-                let visit = self.visit(&peer, false, false);
+                let visit = self.visit(&peer, &line, false, false);
                 automerge::Session::new(self, visit, token.or(header), &mut line).run(&mut receiver).await
             }
         };
+        connection.ends(&end);
         match &end {
             End::Gone => {}
             End::Closed(Close { code, reason }) => {
@@ -152,8 +181,9 @@ impl Guests {
         line.close(receiver, end).await;
     }
 
-    fn visit(&self, peer: &Arc<str>, may_write: bool, answers_status: bool) -> Visit {
-        Visit { peer: peer.clone(), may_write, answers_status, stopping: self.stopping.subscribe() }
+    fn visit(&self, peer: &Arc<str>, line: &Line, may_write: bool, answers_status: bool) -> Visit {
+        let (peer, connection) = (peer.clone(), line.connection().clone());
+        Visit { peer, connection, may_write, answers_status, stopping: self.stopping.subscribe() }
     }
 
     async fn serve_yjs(
@@ -165,10 +195,9 @@ impl Guests {
         answers_status: bool,
     ) -> End {
         line.hears_somebody_known();
-        let visit = self.visit(peer, access.may_write, answers_status);
+        let visit = self.visit(peer, line, access.may_write, answers_status);
         let inbox = Arc::new(Inbox::default());
-        let visitor =
-            Visitor { peer: visit.peer.clone(), author: access.principal, inbox: inbox.clone(), number: 0 };
+        let visitor = visit.visitor(access.principal, &inbox, 0);
         match self.rooms.enter(&doc, Family::Yjs, access.may_write, visitor).await {
             Ok(seat) => yjs::Session::new(&visit, line, seat).run(&inbox, receiver).await,
             Err(error) => error.into(),

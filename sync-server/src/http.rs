@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 
 use crate::guests::{parameter, y_sweet};
 use crate::head::HEAD_TIMEOUT;
+use crate::metrics;
 use crate::relay::Shared;
 
 /// Longest an HTTP connection may live; the page opens a new one.
@@ -57,6 +58,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(async || Html(PAGE)))
         .route("/healthz", get(health))
         .route("/status.json", get(status))
+        .route("/metrics", get(measured))
         .route("/sync", get(upgrade_required))
         .merge(y_sweet::router())
         .layer(axum::middleware::from_fn(misdirected))
@@ -123,6 +125,11 @@ fn fault(shared: &Shared, token: Option<&str>) -> Option<String> {
     let fault = shared.node.look(|replica| replica.fault().map(ToString::to_string))?;
     let may_know = shared.guests.auth.check(token).is_ok();
     Some(if may_know { fault } else { "nothing can be stored; the relay's log says why".to_owned() })
+}
+
+/// What Prometheus asks for.
+async fn measured(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri) -> Response {
+    metrics::show(&shared, token(&headers, &uri).as_deref())
 }
 
 async fn upgrade_required() -> Response {

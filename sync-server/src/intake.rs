@@ -46,6 +46,12 @@ impl Default for Intake {
 }
 
 impl Intake {
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        let free = self.known.available_permits() + self.strangers.available_permits();
+        MAX_LARGE_MESSAGES + MAX_LARGE_MESSAGES_OF_STRANGERS - free
+    }
+
     /// Waits for a place, for something large of somebody known that comes in by another way than [`Metered`]; `None` if the
     /// relay stops.
     pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {

@@ -3,7 +3,7 @@
 //! ```text
 //! socket ──► head ──┬─ upgrade of /sync ───► WebSocket link ──► node (the engine's driver loop)
 //!                   ├─ upgrade of /yjs/… ──► WebSocket link ──► guests ──► rooms ──► node
-//!                   └─ anything else ──────► HTTP: /, /healthz, /status.json
+//!                   └─ anything else ──────► HTTP: /, /healthz, /status.json, /metrics
 //! ```
 //!
 //! A request is recognised at the socket, before any HTTP machinery exists for it, so an idle WebSocket
@@ -17,6 +17,7 @@ mod http;
 mod identity;
 mod intake;
 mod listing;
+mod metrics;
 mod relay;
 mod rooms;
 

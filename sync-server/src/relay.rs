@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syncline::node::Node;
 use syncline::storage::{self, StorageError};
@@ -28,6 +28,7 @@ use crate::http;
 use crate::identity::{Identity, IdentityError};
 use crate::intake::{Intake, Meter, Metered};
 use crate::listing::Listings;
+use crate::metrics::{Metrics, Protocol, Reason};
 use crate::rooms::{Metronome, Room, Rooms};
 
 /// Most connections at once, whatever the open-file limit allows.
@@ -124,11 +125,26 @@ pub(crate) struct Shared {
     pub data: PathBuf,
     /// Entries taken in since the start.
     pub updates: Arc<AtomicU64>,
+    /// What is counted of everything else.
+    pub metrics: Arc<Metrics>,
+    /// How much memory documents may take.
+    pub loaded_bytes: usize,
     /// What the page shows of the store.
     pub listings: Listings,
     connections: Arc<Semaphore>,
+    /// How many there may be.
+    connections_limit: usize,
     /// Where clients of other protocols send large messages.
     pub intake: Intake,
+}
+
+impl Shared {
+    /// How many sockets are in use, and how many may be.
+    pub(crate) fn sockets(&self) -> (usize, usize) {
+        // The next one has its place before it is there.
+        let taken = self.connections_limit - self.connections.available_permits();
+        (taken.saturating_sub(1), self.connections_limit)
+    }
 }
 
 impl Relay {
@@ -149,6 +165,8 @@ impl Relay {
         let address = listener.local_addr().map_err(cannot)?;
         let updates = Arc::new(AtomicU64::new(0));
         let counted = updates.clone();
+        let metrics = Metrics::new();
+        let measured = metrics.clone();
         let rooms = Arc::new(OnceLock::<Arc<Rooms>>::new());
         let told = rooms.clone();
         let node = Node::start_with(
@@ -159,24 +177,30 @@ impl Relay {
                 if let Some(rooms) = told.get() {
                     tell_rooms(rooms, &event);
                 }
+                measured.on_event(&event);
                 on_event(&counted, &event);
             }),
         )?;
         let metronome = Metronome::start(threads()).map_err(RelayError::Threads)?;
-        let rooms = rooms.get_or_init(|| Rooms::new(node.clone(), metronome)).clone();
+        let rooms = rooms.get_or_init(|| Rooms::new(node.clone(), metronome, metrics.clone())).clone();
         let stored = node.list().await.map_err(|fault| RelayError::List(fault.to_string()))?;
+        metrics.note_stored(stored.len());
         rooms.name(stored.into_iter().map(|summary| summary.doc));
         let identity = Identity::of(&settings.data)?;
         let peer_id = format!("syncline-{:016x}", random()?);
+        let connections_limit = allowed_connections();
         let shared = Arc::new(Shared {
             node,
             address,
-            guests: Guests::new(rooms, settings.auth, identity, peer_id),
+            guests: Guests::new(rooms, settings.auth, identity, peer_id, metrics.clone()),
             durability: settings.durability,
             data: settings.data,
             updates,
+            metrics,
+            loaded_bytes: settings.loaded_bytes,
             listings: Listings::default(),
-            connections: Arc::new(Semaphore::new(allowed_connections())),
+            connections: Arc::new(Semaphore::new(connections_limit)),
+            connections_limit,
             intake: Intake::default(),
         });
         let accepting = tokio::spawn(accept_all(shared.clone(), listener));
@@ -238,7 +262,7 @@ fn tell_rooms(rooms: &Rooms, event: &Event) {
         Event::Built { doc } => rooms.tell(doc, Room::on_built),
         Event::Changed { doc, .. } => {
             rooms.arrived(doc);
-            rooms.tell(doc, Room::stir);
+            rooms.tell(doc, |room| room.stir_since(Instant::now()));
         }
         Event::Present { doc } => rooms.tell(doc, Room::on_present),
         Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),
@@ -332,11 +356,14 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             let endpoint = Endpoint::of(&target);
             if let Some(reason) = shared.guests.auth.keeps_page_out(upgrade.origin.as_deref()) {
                 tracing::info!(%peer, reason, "a page is turned away");
+                let protocol = endpoint.as_ref().map_or(Protocol::Syncline, Endpoint::protocol);
+                shared.metrics.note_closed(protocol, Reason::Forbidden);
                 return head::forbid(&mut stream, &reason).await;
             }
             let visitor = match (&endpoint, shared.guests.auth.visitor(upgrade.token.as_deref())) {
                 (None, Err(denied)) => {
                     tracing::info!(%peer, reason = %denied, "a client is not let in");
+                    shared.metrics.note_closed(Protocol::Syncline, Reason::Unauthorized);
                     return head::refuse(&mut stream, &denied.to_string()).await;
                 }
                 (None, Ok(visitor)) => visitor,

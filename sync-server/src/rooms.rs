@@ -6,6 +6,7 @@
 //! next piece is gone gets everything it lacks in one.
 
 mod announcements;
+mod arrivals;
 mod attendance;
 pub(crate) mod awareness;
 mod beat;
@@ -31,9 +32,11 @@ use syncline_core::entry::Family;
 use syncline_core::event::{DocumentError, StoreFault};
 use thiserror::Error;
 
-pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
+use crate::metrics::{Connection, Metrics};
+
 pub(crate) use metronome::Metronome;
 pub(crate) use outlet::Outlet;
+pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
 pub(crate) use room::Room;
 pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
 pub(crate) use storages::Holding;
@@ -64,6 +67,7 @@ pub(crate) enum EnterError {
 pub(crate) struct Rooms {
     node: Node,
     metronome: Metronome,
+    metrics: Arc<Metrics>,
     rooms: Mutex<HashMap<DocId, Arc<Room>>>,
     /// Documents by their names in automerge-repo.
     names: Mutex<HashMap<DocumentId, DocId>>,
@@ -76,6 +80,8 @@ pub(crate) struct Rooms {
 pub(crate) struct Visitor {
     /// Where it comes from.
     pub peer: Arc<str>,
+    /// As what it is counted.
+    pub connection: Arc<Connection>,
     /// In whose name it writes.
     pub author: Principal,
     /// What hears of news in the room.
@@ -88,9 +94,9 @@ pub(crate) struct Visitor {
 type Waiting = (Weak<Inbox>, usize);
 
 impl Rooms {
-    pub(crate) fn new(node: Node, metronome: Metronome) -> Arc<Self> {
+    pub(crate) fn new(node: Node, metronome: Metronome, metrics: Arc<Metrics>) -> Arc<Self> {
         let (rooms, names, awaited) = Default::default();
-        Arc::new(Self { node, metronome, rooms, names, awaited })
+        Arc::new(Self { node, metronome, metrics, rooms, names, awaited })
     }
 
     /// Takes a seat in the room of a document, once it can be used. Where there is no document one is made, if `make` says
@@ -145,7 +151,9 @@ impl Rooms {
             Entry::Occupied(room) => room.get().clone(),
             Entry::Vacant(vacant) => {
                 let beats = self.metronome.queue(doc);
-                let room = vacant.insert(Room::new(self.node.clone(), doc.clone(), beats)).clone();
+                let room = vacant
+                    .insert(Room::new(self.node.clone(), self.metrics.clone(), doc.clone(), beats))
+                    .clone();
                 self.node.with(|replica, now| replica.host(now, doc, spec));
                 room
             }

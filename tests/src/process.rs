@@ -18,6 +18,7 @@ pub mod kill;
 pub mod load;
 pub mod long;
 pub mod memory;
+pub mod metrics;
 pub mod proxy;
 pub mod raw;
 pub mod relay;

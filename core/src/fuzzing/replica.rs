@@ -293,7 +293,7 @@ impl World {
         match output {
             Output::Write { id, write } => node.store.ask(Request::Write(id, write)),
             Output::Load { doc } => node.store.ask(Request::Load(doc)),
-            Output::Send { connection, frame } => {
+            Output::Send { connection, frame, .. } => {
                 assert!(frame.bytes.len() <= MAX_FRAME_BYTES, "a frame is too long");
                 assert!(Codec::decode(&frame).is_ok(), "a frame cannot be understood: {frame:?}");
                 if !node.busy.insert(connection) {

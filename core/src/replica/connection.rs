@@ -52,6 +52,8 @@ pub(super) struct Connection {
     dirty: BTreeSet<DocId>,
     /// Until when they wait for more; nothing while there are none.
     due: Option<Time>,
+    /// Since when some of them wait because the link has no room, if they do.
+    held: Option<Time>,
     /// Documents of which the peer is to be told who is present, from when on, and when it may be told next.
     presence: BTreeSet<DocId>,
     presence_due: Option<Time>,
@@ -122,6 +124,7 @@ impl Connection {
             writable: true,
             dirty: BTreeSet::new(),
             due: None,
+            held: None,
             presence: BTreeSet::new(),
             presence_due: None,
             presence_after: now,
@@ -189,6 +192,16 @@ impl Connection {
         self.writable && self.waiting.is_empty()
     }
 
+    /// Whether something waits until the link has taken what it was given.
+    pub fn is_behind(&self) -> bool {
+        !self.writable && (!self.waiting.is_empty() || self.due.is_some())
+    }
+
+    /// How long the first entries that wait have waited for the link to take what it was given before, in milliseconds.
+    pub fn waited(&self, now: Time) -> Option<u64> {
+        self.held.map(|since| now.since(since))
+    }
+
     pub fn say(&mut self, message: &Message) {
         let message = self.codec.encode(message);
         self.waiting_bytes += message.len();
@@ -203,6 +216,9 @@ impl Connection {
     /// Notes that a document may have entries for the peer, which may wait for more until `due`.
     pub fn mark(&mut self, doc: DocId, due: Time) {
         self.dirty.insert(doc);
+        if !self.writable {
+            self.held.get_or_insert(due);
+        }
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
@@ -216,7 +232,7 @@ impl Connection {
     }
 
     pub fn take_dirty(&mut self) -> BTreeSet<DocId> {
-        self.due = None;
+        (self.due, self.held) = (None, None);
         std::mem::take(&mut self.dirty)
     }
 
@@ -408,6 +424,9 @@ impl Replica {
             | Message::Failure { doc: Some(ref doc), .. } => {
                 let doc = doc.clone();
                 self.connections.get_mut(&id).into_iter().for_each(Connection::hear);
+                if matches!(message, Message::Open { .. }) {
+                    self.count_opening(&doc);
+                }
                 self.on_document_message(id, doc, message);
             }
         }

@@ -7,6 +7,7 @@ use crate::id::{ConnectionId, DocId, WriteId};
 use crate::random::Random;
 use crate::replica::Config;
 use crate::replica::memory::Loads;
+use crate::replica::statistics::Counts;
 use crate::time::Time;
 use crate::wire::Message;
 
@@ -18,6 +19,7 @@ pub(super) struct Context {
     pub now: Time,
     pub random: Random,
     pub config: Config,
+    pub counts: Counts,
     effects: VecDeque<Output>,
     last_write: WriteId,
     unwritten: VecDeque<(WriteId, DocId)>,
@@ -33,6 +35,7 @@ impl Context {
             now: Time(0),
             random: Random::new(config.seed),
             config,
+            counts: Counts::default(),
             effects: VecDeque::new(),
             last_write: WriteId(0),
             unwritten: VecDeque::new(),
@@ -74,6 +77,7 @@ impl Context {
 
     /// Asks the store for a document, as soon as it is its turn.
     pub fn load(&mut self, doc: &DocId) {
+        self.counts.loaded += 1;
         self.loads.push(doc.clone());
         self.ask_for_loads();
     }

@@ -196,6 +196,11 @@ impl Document {
         matches!(self.phase, Phase::Loading { .. })
     }
 
+    /// Whether it is on disk alone.
+    pub const fn is_resting(&self) -> bool {
+        matches!(self.phase, Phase::Resting { .. })
+    }
+
     /// The document in memory.
     pub fn live(&self) -> Option<&Live> {
         match &self.phase {

@@ -99,6 +99,7 @@ impl Replica {
     /// there is none. Hosting a hosted document answers again. Where documents are held as CRDTs anyway it is built, too.
     pub fn host(&mut self, now: Time, doc: &DocId, spec: Option<Spec>) {
         self.context.set_clock(now);
+        self.count_opening(doc);
         let document = self.documents.entry(doc.clone());
         let document = document.or_insert_with(|| Document::load(&mut self.context, doc, spec, false));
         document.host(&mut self.context, spec);
@@ -240,7 +241,10 @@ impl Live {
     fn build(&mut self, context: &mut Context) {
         match self.hosting {
             Hosting::None | Hosting::Building => {}
-            Hosting::Log if !self.content.is_built() => self.begin_building(context),
+            Hosting::Log if !self.content.is_built() => {
+                context.counts.built += 1;
+                self.begin_building(context);
+            }
             Hosting::Log | Hosting::Built => self.built(context),
         }
     }

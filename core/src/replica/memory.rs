@@ -132,6 +132,10 @@ impl Replica {
             if let Some(document) = self.documents.get_mut(&doc)
                 && document.rest(&mut self.context)
             {
+                match document.live().is_some() {
+                    true => self.context.counts.unbuilt += 1,
+                    false => self.context.counts.unloaded += 1,
+                }
                 let left = document.unloadable_bytes();
                 self.loaded.put(&doc, &mut document.share, left);
             }

@@ -41,8 +41,10 @@ impl Replica {
             self.connections.iter().filter(|(_, c)| c.is_ready(now)).map(|(id, _)| *id).collect();
         let mut shared = Shared::default();
         for id in ready {
-            if let Some(frame) = self.next_frame(id, &mut shared) {
-                self.context.emit(Output::Send { connection: id, frame });
+            let waited = self.connections.get(&id).and_then(|connection| connection.waited(now));
+            if let Some((frame, entries)) = self.next_frame(id, &mut shared) {
+                self.context.counts.entries_out += entries as u64;
+                self.context.emit(Output::Send { connection: id, frame, entries, waited });
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.sent();
                 }
@@ -50,7 +52,8 @@ impl Replica {
         }
     }
 
-    fn next_frame(&mut self, id: ConnectionId, shared: &mut Shared) -> Option<Frame> {
+    /// The next frame for a link, and how many entries it carries.
+    fn next_frame(&mut self, id: ConnectionId, shared: &mut Shared) -> Option<(Frame, usize)> {
         let now = self.context.now;
         let mut batch = Batch::new(self.full_frame());
         let connection = self.connections.get_mut(&id)?;
@@ -64,6 +67,7 @@ impl Replica {
             if batch.is_full() {
                 self.connections.get_mut(&id)?.mark_presence(doc, now);
             } else if let Some(message) = self.presence_news(id, &doc, batch.left()) {
+                self.context.counts.presence_out += 1;
                 batch.push(codec.encode(&message));
             }
         }
@@ -77,7 +81,7 @@ impl Replica {
                 self.connections.get_mut(&id)?.mark(doc, now);
             }
         }
-        (!batch.is_empty()).then(|| self.packer.frame(codec, &batch.messages))
+        (!batch.is_empty()).then(|| (self.packer.frame(codec, &batch.messages), batch.entries))
     }
 
     fn full_frame(&self) -> usize {
@@ -91,6 +95,7 @@ impl Replica {
             return false;
         };
         portion.messages.iter().for_each(|message| batch.push(codec.encode(message)));
+        batch.entries += portion.entries;
         portion.more
     }
 
@@ -101,7 +106,7 @@ impl Replica {
         doc: &DocId,
         codec: Codec,
         shared: &mut Shared,
-    ) -> Option<Frame> {
+    ) -> Option<(Frame, usize)> {
         let full = self.full_frame();
         let portion = self.documents.get_mut(doc)?.portion(id, full)?;
         if portion.more {
@@ -111,14 +116,14 @@ impl Replica {
             d == doc && Some(*s) == portion.stretch && *c == codec
         };
         if let Some((.., frame)) = shared.0.iter().find(known) {
-            return Some(frame.clone());
+            return Some((frame.clone(), portion.entries));
         }
         let encoded: Vec<Encoded> = portion.messages.iter().map(|message| codec.encode(message)).collect();
         let frame = self.packer.frame(codec, &encoded);
         if let Some(stretch) = portion.stretch {
             shared.0.push((doc.clone(), stretch, codec, frame.clone()));
         }
-        Some(frame)
+        Some((frame, portion.entries))
     }
 }
 
@@ -126,13 +131,15 @@ impl Replica {
 struct Batch {
     messages: Vec<Encoded>,
     bytes: usize,
+    /// How many entries are in them.
+    entries: usize,
     /// Size from which on it takes no more.
     full: usize,
 }
 
 impl Batch {
     const fn new(full: usize) -> Self {
-        Self { messages: Vec::new(), bytes: 0, full }
+        Self { messages: Vec::new(), bytes: 0, entries: 0, full }
     }
 
     fn push(&mut self, message: Encoded) {

@@ -95,6 +95,8 @@ pub(super) struct Stretch {
 #[derive(Default)]
 pub(super) struct Portion {
     pub messages: Vec<Message>,
+    /// How many entries are in them.
+    pub entries: usize,
     pub stretch: Option<Stretch>,
     /// Whether there is more where this came from.
     pub more: bool,
@@ -306,6 +308,7 @@ impl Peer {
         }
         *owes |= !entries.is_empty() || (skipped && from < self.our_log);
         portion.more = *next < limit;
+        portion.entries = entries.len();
         if !entries.is_empty() {
             portion.messages.push(Message::Entries { doc: doc.clone(), entries });
         }

@@ -180,6 +180,7 @@ impl Replica {
         if !opened {
             return;
         }
+        self.context.counts.presence_in += 1;
         let speaker = Speaker { link: Some(id), user: self.visitor(id), most: self.most_sessions(id) };
         if let Some(user) = &speaker.user {
             let shown = sightings.iter_mut().filter_map(|sighting| sighting.presence.as_mut());

@@ -415,6 +415,7 @@ impl Live {
         let Numbered { offset: theirs, entry } = numbered;
         match self.accept(context, id, entry) {
             Accepted::Appended(ours) => {
+                context.counts.entries_in += 1;
                 if let Some(peer) = self.peers.get_mut(&id) {
                     peer.held.insert(entry.id);
                     peer.unsettled.push_back((*theirs, ours, entry.id));
@@ -442,6 +443,7 @@ impl Live {
 
     /// Fences the replica and tells the sender once that is on disk.
     fn refuse(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId, refusal: &Refusal) {
+        context.counts.refused += 1;
         let standing = self.fences.get(&entry.replica).filter(|standing| standing.refuses(&entry)).cloned();
         let judged = || Fence::from(entry, refusal.blame(), refusal.to_string());
         // Whoever sends what a fence keeps out need not be whose entry it was put up for: somebody may have written under
@@ -461,6 +463,7 @@ impl Live {
 
     /// The peer may only read. Nothing is held against the entry itself: somebody else may bring it.
     fn decline(&mut self, context: &mut Context, id: ConnectionId, entry: EntryId) {
+        context.counts.refused += 1;
         let reason = "you may read this document and not write to it".to_owned();
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refused = true;

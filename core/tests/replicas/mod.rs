@@ -51,7 +51,7 @@ pub fn settle(replica: &mut Replica, now: Time) -> Vec<(ConnectionId, Frame)> {
             Output::Write { id, .. } => replica.handle(now, Input::Written { write: id }),
             Output::Load { doc } => replica.handle(now, Input::Loaded { doc, result: Ok(None) }),
             Output::Merge(merge) => replica.handle(now, Input::Merged(merge.run())),
-            Output::Send { connection, frame } => {
+            Output::Send { connection, frame, .. } => {
                 sent.push((connection, frame));
                 replica.handle(now, Input::Writable { connection });
             }

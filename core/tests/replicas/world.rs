@@ -125,7 +125,7 @@ impl World {
                 replica.handle(self.now, Input::Loaded { doc, result });
             }
             Output::Merge(merge) => replica.handle(self.now, Input::Merged(merge.run())),
-            Output::Send { connection, frame } => {
+            Output::Send { connection, frame, .. } => {
                 self.largest = self.largest.max(frame.bytes.len());
                 replica.handle(self.now, Input::Writable { connection });
                 if let Some(ends) = self.links.get(&connection) {

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART};
 use super::yjs::EXPIRY_TICK;
 use super::{Guests, Visit};
-use crate::rooms::{EnterError, Ephemeral, Inbox, OUTSIDE_PEERS, Visitor};
+use crate::rooms::{EnterError, Ephemeral, Inbox, OUTSIDE_PEERS};
 use dialogue::Dialogue;
 pub(super) use peers::Peers;
 use remote_heads::RemoteHeads;
@@ -249,8 +249,7 @@ impl<'a> Session<'a> {
         };
         self.last_number += 1;
         let number = self.last_number;
-        let (peer, inbox) = (self.visit.peer.clone(), self.inbox.clone());
-        let visitor = Visitor { peer, author: access.principal, inbox, number };
+        let visitor = self.visit.visitor(access.principal, &self.inbox, number);
         let make = make && access.may_write;
         match self.guests.rooms.enter(&doc, Family::Automerge, make, visitor).await {
             Ok(seat) => {
@@ -278,6 +277,7 @@ impl<'a> Session<'a> {
         reason: &(dyn Display + Sync),
     ) -> Result<Option<usize>, End> {
         tracing::info!(peer = &*self.visit.peer, %doc, %reason, "a client is not let in");
+        self.line.connection().closes(FORBIDDEN);
         self.unavailable(id).await?;
         Ok(None)
     }
@@ -322,6 +322,7 @@ impl<'a> Session<'a> {
                 .bytes("data", &data)
                 .done();
             self.line.send(message).await?;
+            dialogue.seat.told_up_to(durable);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::line::{BAD_MESSAGE, Ear, End, FORBIDDEN, Line, RESTART, UNAUTHORIZED}
 use super::yjs::{EXPIRY_TICK, KEEPALIVE};
 use super::{Guests, Visit};
 use crate::auth::Access;
-use crate::rooms::{Inbox, Visitor};
+use crate::rooms::Inbox;
 use attachment::{Attachment, MAX_WAITING_FRAME_BYTES, MAX_WAITING_FRAMES, Seated};
 use syncline_core::protocol::hocuspocus::{Auth, Body, Frame, is_ping, pong};
 
@@ -149,6 +149,7 @@ impl<'a> Session<'a> {
             Ok(seated) => seated,
             Err(reason) => {
                 tracing::info!(peer = &*self.visit.peer, address, reason, "a client is not let in");
+                self.line.connection().closes(FORBIDDEN);
                 self.detach(number);
                 return self.line.send(Frame::denied(address, &reason)).await;
             }
@@ -171,6 +172,7 @@ impl<'a> Session<'a> {
             (Ok(_), None) => Ok(()),
             (Err(reason), _) => {
                 tracing::info!(peer = &*self.visit.peer, address, reason, "a client is no longer let in");
+                self.line.connection().closes(FORBIDDEN);
                 self.detach(number);
                 self.line.send(Frame::denied(address, &reason)).await
             }
@@ -188,8 +190,7 @@ impl<'a> Session<'a> {
 
     async fn seat(&self, number: usize, address: &str, token: &str) -> Result<Seated, String> {
         let (doc, access) = self.access(address, token)?;
-        let (peer, inbox) = (self.visit.peer.clone(), self.inbox.clone());
-        let visitor = Visitor { peer, author: access.principal, inbox, number };
+        let visitor = self.visit.visitor(access.principal, &self.inbox, number);
         let entered = self.guests.rooms.enter(&doc, Family::Yjs, access.may_write, visitor).await;
         let seat = entered.map_err(|error| error.to_string())?;
         Ok(Seated::new(seat, access.may_write))
@@ -260,6 +261,7 @@ impl<'a> Session<'a> {
         };
         let Some(attachment) = self.attachments.get(&number) else { return Ok(()) };
         let address = attachment.address().to_owned();
+        self.line.connection().closes(close.code);
         tracing::warn!(
             peer = &*self.visit.peer,
             address,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::auth::Denied;
 use crate::intake::Meter;
+use crate::metrics::Connection;
 use crate::rooms::EnterError;
 use syncline_core::protocol::lib0::Malformed;
 
@@ -134,6 +135,7 @@ const fn code_of(refused: &GateError) -> u16 {
 pub(crate) struct Ear {
     peer: Arc<str>,
     receiver: LinkReceiver,
+    connection: Arc<Connection>,
     meter: Meter,
     /// Whether the last message that was received is being dealt with.
     heard: bool,
@@ -177,6 +179,7 @@ impl Ear {
         let received = self.receiver.receive().await;
         self.pace.messages += 1;
         self.heard = true;
+        received.iter().flatten().for_each(|frame| self.connection.received(frame.as_bytes().len()));
         received
     }
 }
@@ -184,6 +187,7 @@ impl Ear {
 /// The sending half of a guest's connection.
 pub(crate) struct Line {
     sender: LinkSender,
+    connection: Arc<Connection>,
     meter: Meter,
     /// When something was sent last.
     last: Instant,
@@ -191,21 +195,25 @@ pub(crate) struct Line {
 
 impl Line {
     /// Takes a link apart, of whose messages the meter knows how much has come in.
-    pub(crate) fn new(link: Link, peer: Arc<str>, meter: Meter) -> (Self, Ear) {
+    pub(crate) fn new(link: Link, peer: Arc<str>, meter: Meter, connection: Arc<Connection>) -> (Self, Ear) {
         let ((sender, receiver), now) = (link.split(), Instant::now());
         let pace = Pace { since: now, messages: 0, noted: false };
-        (Self { sender, meter: meter.clone(), last: now }, Ear { peer, receiver, meter, heard: false, pace })
+        let line = Self { sender, connection: connection.clone(), meter: meter.clone(), last: now };
+        (line, Ear { peer, receiver, connection, meter, heard: false, pace })
     }
 
     /// Sends a message, when the client has taken what it was sent before.
     pub(crate) async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), End> {
         self.last = Instant::now();
-        Ok(self.sender.send(Frame::Binary(message.into())).await?)
+        let message = message.into();
+        self.connection.sent(1, message.len());
+        Ok(self.sender.send(Frame::Binary(message)).await?)
     }
 
     /// The same for a message in two parts, of which the second one is shared with others.
     pub(crate) async fn send_parts(&mut self, head: Vec<u8>, body: Bytes) -> Result<(), End> {
         self.last = Instant::now();
+        self.connection.sent(1, head.len() + body.len());
         Ok(self.sender.send_parts(head.into(), body).await?)
     }
 
@@ -213,6 +221,7 @@ impl Line {
     pub(crate) async fn send_all(&mut self, frames: Vec<Bytes>) -> Result<(), End> {
         self.last = Instant::now();
         let batch = Batch::new(frames);
+        self.connection.sent(batch.frames().len(), batch.bytes());
         if self.outlet().try_send(&batch)? {
             return Ok(());
         }
@@ -225,6 +234,11 @@ impl Line {
     /// Another way to the client, for what many are sent alike.
     pub(crate) fn outlet(&self) -> Outlet {
         self.sender.outlet()
+    }
+
+    /// As what it is counted.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
     }
 
     /// The client has shown a token that is good for something: it is no stranger.

@@ -28,6 +28,7 @@ use super::line::{End, FORBIDDEN};
 use super::{Guests, MAX_MESSAGE_BYTES};
 use crate::auth::{Access, Denied};
 use crate::intake::{LARGE_MESSAGE_TIME, SMALL_MESSAGE_BYTES};
+use crate::metrics::Protocol;
 use crate::relay::Shared;
 use crate::rooms::{EnterError, Seat, Visitor};
 
@@ -195,7 +196,9 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refused> {
 /// Takes a seat for the time of a request.
 async fn sit(shared: &Shared, doc: &DocId, access: &Access, make: bool) -> Result<Seat, Refused> {
     let author = access.principal.clone();
-    let visitor = Visitor { peer: "an HTTP request".into(), author, inbox: Arc::default(), number: 0 };
+    let connection = shared.metrics.request(Protocol::YSweet);
+    let visitor =
+        Visitor { peer: "an HTTP request".into(), connection, author, inbox: Arc::default(), number: 0 };
     Ok(shared.guests.rooms.enter(doc, Family::Yjs, make, visitor).await?)
 }
 
@@ -334,6 +337,7 @@ async fn read(
     let missing = missing.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     seat.room().durable_at(missing.offset).await.map_err(EnterError::from)?;
     let update = missing.updates.first().cloned().unwrap_or_default();
+    seat.connection().sent(1, update.len());
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], update).into_response())
 }
 
@@ -353,6 +357,7 @@ async fn write(
     }
     let (_place, update) = read_update(&shared, body).await?;
     let mut seat = sit(&shared, &name, &access, true).await?;
+    seat.connection().received(update.len());
     let contributed = seat.contribute(&update).await.map_err(EnterError::from)?.map_err(|error| {
         let status = match &error {
             ContributeError::Refused(_) => StatusCode::BAD_REQUEST,

@@ -37,6 +37,7 @@ const SYNC_STATUS: u64 = 102;
 
 /// Tells a client why it is not let in, and sends it away a little later: some try again at once.
 pub(super) async fn deny(line: &mut Line, receiver: &mut Ear, end: End) -> End {
+    line.connection().ends(&end);
     let End::Closed(close) = &end else { return end };
     let mut frame = Vec::new();
     write_denied(&close.reason, &mut frame);
@@ -210,6 +211,7 @@ impl<'a> Session<'a> {
             match sent {
                 Sent::Pieces(pieces) => {
                     self.line.send_all(pieces.iter().map(|piece| piece.message()).collect()).await?;
+                    self.line.connection().passed_on(&pieces);
                 }
                 Sent::Whole(missing) => {
                     self.seat.room().durable_at(missing.offset).await?;

@@ -13,12 +13,15 @@ use super::outlet::Outlet;
 use super::room::Inner;
 use super::seat::{Inbox, Sent};
 use super::{Room, SeatId};
+use crate::metrics::Protocol;
 
 /// A client with a seat.
 pub(super) struct Seated {
     pub inbox: Arc<Inbox>,
     pub number: usize,
     pub author: Principal,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// How it is sent what all are sent.
     pub outlet: Option<Outlet>,
     /// Whether it has been sent all there was, so that it goes on with the next [beat](super::beat).
@@ -32,9 +35,9 @@ pub(super) struct Seated {
 }
 
 impl Seated {
-    const fn new(inbox: Arc<Inbox>, number: usize, author: Principal) -> Self {
+    const fn new(inbox: Arc<Inbox>, number: usize, author: Principal, protocol: Protocol) -> Self {
         let (outlet, is_level, position, presence, own) = (None, false, None, 0, None);
-        Self { inbox, number, author, outlet, is_level, position, presence, own }
+        Self { inbox, number, author, protocol, outlet, is_level, position, presence, own }
     }
 
     /// Its client has been sent, or is about to be sent, everything up to an offset.
@@ -87,9 +90,16 @@ impl Room {
     }
 
     /// Somebody comes; how many announcements there were before.
-    pub(super) fn seat(&self, seat: SeatId, inbox: Arc<Inbox>, number: usize, author: Principal) -> u64 {
+    pub(super) fn seat(
+        &self,
+        seat: SeatId,
+        inbox: Arc<Inbox>,
+        number: usize,
+        author: Principal,
+        protocol: Protocol,
+    ) -> u64 {
         let mut inner = self.lock();
-        inner.seats.insert(seat, Seated::new(inbox, number, author));
+        inner.seats.insert(seat, Seated::new(inbox, number, author, protocol));
         inner.company.renew_soon();
         inner.announcements.made()
     }

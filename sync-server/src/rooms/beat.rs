@@ -17,6 +17,7 @@ use super::attendance::Seated;
 use super::outlet::Outlet;
 use super::room::Inner;
 use super::{Piece, Room, SeatId};
+use crate::metrics::{PassedOn, Protocol};
 
 /// Shortest time between beats that tell who is present.
 pub(crate) const PRESENCE_BEAT: Duration = Duration::from_millis(50);
@@ -31,6 +32,20 @@ struct Due {
     batch: Arc<Batch>,
     position: Option<u64>,
     presence: u64,
+    protocol: Protocol,
+    own: Option<ReplicaId>,
+}
+
+impl Due {
+    /// Whether a piece is part of the batch.
+    fn gets(&self, piece: &Piece) -> bool {
+        is_for(piece, self.position, self.own)
+    }
+}
+
+/// Whether a seat is sent a piece that was sent everything up to a position, and writes under this name.
+fn is_for(piece: &Piece, position: Option<u64>, own: Option<ReplicaId>) -> bool {
+    position.is_some_and(|position| position < piece.offset) && Some(piece.replica) != own
 }
 
 /// What is new in a room.
@@ -51,34 +66,37 @@ struct News {
 impl Room {
     /// Passes on what is new. Returns when there is to be another beat, if there is news of who is present that has to wait.
     pub(super) fn beat(&self, now: Instant) -> Option<Instant> {
-        let (due, next) = self.begin_beat(now);
+        let (due, pieces, next) = self.begin_beat(now);
+        let mut passed_on = PassedOn::new(&pieces);
         for due in &due {
-            if !due.outlet.try_send(&due.batch) {
-                self.lock().fall_behind(due);
+            match due.outlet.try_send(&due.batch) {
+                true => passed_on.add(due.protocol, &due.batch, |piece| due.gets(piece)),
+                false => self.lock().fall_behind(due),
             }
         }
+        self.metrics.note_passed_on(&passed_on);
         next
     }
 
-    fn begin_beat(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
+    fn begin_beat(&self, now: Instant) -> (Vec<Due>, Vec<Arc<Piece>>, Option<Instant>) {
         let mut inner = self.lock();
         let begin = inner.told.offset;
         self.follow(&mut inner);
         let presence_due = inner.told.presence_at.map(|told| told + PRESENCE_BEAT);
         let tells_presence = presence_due.is_none_or(|due| due <= now);
-        let due = match News::since(&mut inner, begin, tells_presence) {
-            Some(news) if news.is_none() => Vec::new(),
+        let (due, pieces) = match News::since(&mut inner, begin, tells_presence) {
+            Some(news) if news.is_none() => (Vec::new(), Vec::new()),
             Some(mut news) => {
                 inner.told.presence_at = news.states.as_ref().map(|_| now).or(inner.told.presence_at);
-                inner.distribute(&mut news)
+                (inner.distribute(&mut news), news.pieces)
             }
             // Sessions find out that the log is another one, or send what is too much for a batch.
             None => {
                 inner.unlevel_all();
-                Vec::new()
+                (Vec::new(), Vec::new())
             }
         };
-        (due, presence_due.filter(|_| inner.awareness.version() > inner.told.presence))
+        (due, pieces, presence_due.filter(|_| inner.awareness.version() > inner.told.presence))
     }
 }
 
@@ -123,10 +141,7 @@ impl News {
 
     /// The batch of somebody who has written some of it, or was sent some of it before.
     fn batch_of(&self, seated: &Seated, outlet: &Outlet, states: Option<Bytes>) -> Arc<Batch> {
-        let gets = |piece: &&Arc<Piece>| {
-            seated.position.is_some_and(|position| position < piece.offset)
-                && Some(piece.replica) != seated.own
-        };
+        let gets = |piece: &&Arc<Piece>| is_for(piece, seated.position, seated.own);
         let messages = self.pieces.iter().filter(gets).map(|piece| piece.message()).chain(states);
         Arc::new(Batch::new(messages.map(|message| outlet.frame(&message)).collect()))
     }
@@ -154,7 +169,8 @@ impl Inner {
             };
             if !batch.frames().is_empty() {
                 let (outlet, position, presence) = (outlet.clone(), seated.position, seated.presence);
-                due.push(Due { seat: *seat, outlet, batch, position, presence });
+                let (protocol, own) = (seated.protocol, seated.own);
+                due.push(Due { seat: *seat, outlet, batch, position, presence, protocol, own });
             }
             seated.position = seated.position.map(|position| position.max(news.end));
             seated.presence = seated.presence.max(news.presence);
@@ -179,4 +195,3 @@ impl Inner {
         }
     }
 }
-

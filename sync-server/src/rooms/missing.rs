@@ -113,6 +113,8 @@ fn closed() -> Damaged {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use syncline_core::id::ReplicaId;
 
     use super::*;
@@ -133,7 +135,8 @@ mod tests {
 
     #[test]
     fn what_has_come_since_is_answered_too() {
-        let since = Arc::new(Piece::new(7, ReplicaId::new([1; 16]), Bytes::from_static(b"\x02")));
+        let since =
+            Arc::new(Piece::new(7, ReplicaId::new([1; 16]), Bytes::from_static(b"\x02"), Instant::now()));
         let followed = missing(&[b"\x01"]).followed_by([&since].into_iter());
         let answer: Vec<String> = followed.answer().map(|(sync, _)| format!("{sync:?}")).collect();
         assert_eq!(answer, ["Update { update: [1] }", "Step2 { update: [2] }"]);

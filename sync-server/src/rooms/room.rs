@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
-use syncline::node::Node;
+use syncline::node::{FirstArrival, Node};
 use syncline::{DocId, Family};
 use syncline_core::crdt::{Damaged, Exchange, ReceiveError};
 use syncline_core::event::DocumentError;
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::SeatId;
 use super::announcements::Announcements;
+use super::arrivals::Arrivals;
 use super::attendance::Seated;
 use super::awareness::Awareness;
 use super::metronome::Queue;
@@ -28,6 +29,7 @@ use super::missing::{Missing, is_nothing};
 use super::presence::Company;
 use super::storages::{Holding, Storages};
 use super::tail::{Piece, Tail};
+use crate::metrics::Metrics;
 use syncline_core::protocol::y_websocket::HOLDS_NOTHING;
 
 /// How far a room is.
@@ -45,6 +47,7 @@ pub(crate) enum Opening {
 pub(crate) struct Room {
     doc: DocId,
     node: Node,
+    pub(super) metrics: Arc<Metrics>,
     opening: watch::Sender<Opening>,
     durable: watch::Sender<u64>,
     /// Told when the document was built.
@@ -52,6 +55,8 @@ pub(crate) struct Room {
     /// Where it has its beats, and whether it waits for one.
     beats: Arc<Queue>,
     stirred: AtomicBool,
+    /// Of what has come to the log since it was followed.
+    arrived: FirstArrival,
     itself: Weak<Self>,
     /// Held while what all lack is made who hold nothing: the others wait for it.
     making: tokio::sync::Mutex<()>,
@@ -72,6 +77,7 @@ pub(super) struct Told {
 #[derive(Default)]
 pub(super) struct Inner {
     pub(super) tail: Tail,
+    arrivals: Arrivals,
     pub(super) awareness: Awareness,
     pub(super) announcements: Announcements,
     pub(super) seats: BTreeMap<SeatId, Seated>,
@@ -91,15 +97,17 @@ pub(super) struct Inner {
 }
 
 impl Room {
-    pub(super) fn new(node: Node, doc: DocId, beats: Arc<Queue>) -> Arc<Self> {
+    pub(super) fn new(node: Node, metrics: Arc<Metrics>, doc: DocId, beats: Arc<Queue>) -> Arc<Self> {
         Arc::new_cyclic(|itself| Self {
             doc,
             node,
+            metrics,
             opening: watch::Sender::new(Opening::Waiting),
             durable: watch::Sender::new(0),
             built: watch::Sender::new(()),
             beats,
             stirred: AtomicBool::new(false),
+            arrived: FirstArrival::default(),
             itself: itself.clone(),
             making: tokio::sync::Mutex::default(),
             sharing: Mutex::default(),
@@ -171,7 +179,7 @@ impl Room {
         &self,
         mut work: impl FnMut(&mut Replica, Time) -> T,
     ) -> Result<T, DocumentError> {
-        let mut built = self.built.subscribe();
+        let (mut built, mut found) = (self.built.subscribe(), true);
         loop {
             built.mark_unchanged();
             let (done, hurries) = self.node.with_leisure(|replica, now| match replica.exchange(&self.doc) {
@@ -184,6 +192,10 @@ impl Room {
             });
             if hurries {
                 self.node.hurry();
+            }
+            if found {
+                found = done.is_some();
+                self.metrics.note_built(found);
             }
             if let Some(done) = done {
                 return Ok(done);
@@ -233,6 +245,12 @@ impl Room {
         }
     }
 
+    /// Something may have come to the log at this time.
+    pub(crate) fn stir_since(&self, came: Instant) {
+        self.arrived.note(came);
+        self.stir();
+    }
+
     /// Passes on what has come; see [`Room::beat`].
     pub(super) fn has_beat(&self, now: Instant) -> Option<Instant> {
         // What comes from here on may come too late for this beat.
@@ -242,7 +260,15 @@ impl Room {
 
     /// Makes pieces of what has come to the log.
     pub(super) fn follow(&self, inner: &mut Inner) {
-        self.node.look(|replica| inner.follow(replica, &self.doc));
+        self.node.look(|replica| inner.follow(replica, &self.doc, self.arrived.take()));
+    }
+
+    /// The pieces behind an offset and up to another one, as far as they are there.
+    pub(super) fn pieces(&self, after: u64, end: u64) -> Vec<Arc<Piece>> {
+        let mut inner = self.lock();
+        self.follow(&mut inner);
+        let pieces = inner.tail.after(after).into_iter().flatten();
+        pieces.take_while(|piece| piece.offset <= end).cloned().collect()
     }
 
     /// What somebody lacks who holds `version`. The outer error is about the room, the inner one about the version.
@@ -330,7 +356,12 @@ impl Room {
         guest: &Guest,
         mut receive: impl FnMut(&mut dyn Exchange, &Have) -> Result<(Vec<Bytes>, T), ReceiveError>,
     ) -> Result<Result<Contributed<T>, ContributeError>, DocumentError> {
-        let contribute = |replica: &mut Replica, now| replica.contribute(now, &self.doc, guest, &mut receive);
+        let came = Instant::now();
+        let contribute = |replica: &mut Replica, now| {
+            self.node.note_arrival(came);
+            self.arrived.note(came);
+            replica.contribute(now, &self.doc, guest, &mut receive)
+        };
         let contributed = self.with_built(contribute).await?;
         self.stir();
         Ok(contributed)
@@ -380,20 +411,24 @@ impl Room {
 
 impl Inner {
     /// Makes pieces of what has come to the log that concerns guests.
-    fn follow(&mut self, replica: &Replica, doc: &DocId) {
-        let before = self.tail.end();
+    fn follow(&mut self, replica: &Replica, doc: &DocId, came: Option<Instant>) {
+        let (before, came) = (self.tail.end(), came.unwrap_or_else(Instant::now));
+        self.arrivals.note(replica.log(doc).map_or(0, Log::head), came);
         match replica.for_guests(doc, before) {
             Some(entries) => {
                 for (offset, entry) in entries {
                     if let Some(update) = entry.body.update() {
-                        self.tail.push(Arc::new(Piece::new(offset, entry.id.replica, update.clone())));
+                        let came = self.arrivals.take(offset).unwrap_or(came);
+                        self.tail.push(Arc::new(Piece::new(offset, entry.id.replica, update.clone(), came)));
                     }
                 }
+                self.arrivals.forget(self.tail.end());
             }
             // The log was made anew, or the room followed it too slowly.
             None => {
                 let base = replica.log(doc).map_or(before, Log::base_offset);
                 self.tail.restart(base);
+                self.arrivals = Arrivals::default();
                 (self.whole, self.as_update) = (None, None);
             }
         }

@@ -12,11 +12,12 @@ use syncline_core::event::DocumentError;
 use syncline_core::replica::{ContributeError, Contributed, Guest};
 use tokio::sync::Notify;
 
+use super::attendance::Gone;
 use super::awareness::Heard;
 use super::missing::Missing;
 use super::presence::Ephemeral;
-use super::attendance::Gone;
 use super::{Outlet, Piece, Room, Rooms, SeatId, Visitor};
+use crate::metrics::Connection;
 use syncline_core::protocol::lib0::Malformed;
 use syncline_core::protocol::y_websocket::HOLDS_NOTHING;
 
@@ -66,10 +67,13 @@ pub(crate) struct Seat {
     room: Arc<Room>,
     id: SeatId,
     peer: Arc<str>,
+    connection: Arc<Connection>,
     author: Principal,
     guest: Option<Guest>,
     /// What it is known to hold.
     seen: Seen,
+    /// Up to where its protocol has told it of the document, if that is not made of pieces of the log.
+    told: Option<u64>,
     /// How many announcements it has heard, or missed.
     announcements: u64,
     /// Whether it has been noted that it says what it may not: once is enough, as it may say so as often as it likes.
@@ -78,12 +82,12 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(super) fn take(rooms: Arc<Rooms>, room: Arc<Room>, visitor: Visitor) -> Self {
-        let Visitor { peer, author, inbox, number } = visitor;
+        let Visitor { peer, connection, author, inbox, number } = visitor;
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = SeatId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        let announcements = room.seat(id, inbox, number, author.clone());
-        let (guest, seen, noted) = (None, Seen::default(), false);
-        Self { rooms, room, id, peer, author, guest, seen, announcements, noted }
+        let announcements = room.seat(id, inbox, number, author.clone(), connection.protocol());
+        let (guest, seen, told, noted) = (None, Seen::default(), None, false);
+        Self { rooms, room, id, peer, connection, author, guest, seen, told, announcements, noted }
     }
 
     /// What all in the room are sent alike may leave by this way, whenever the client has taken everything before.
@@ -93,6 +97,11 @@ impl Seat {
 
     pub(crate) const fn room(&self) -> &Arc<Room> {
         &self.room
+    }
+
+    /// As what the client is counted.
+    pub(crate) const fn connection(&self) -> &Arc<Connection> {
+        &self.connection
     }
 
     /// The client says what it holds: what it lacks. What comes later is fetched by [`Seat::next`]. It may include what a
@@ -117,7 +126,9 @@ impl Seat {
         update: &[u8],
     ) -> Result<Result<Contributed<()>, ContributeError>, DocumentError> {
         let guest = self.guest();
-        self.room.contribute(&guest, update).await
+        let contributed = self.room.contribute(&guest, update).await?;
+        self.connection.contributed(&contributed);
+        Ok(contributed)
     }
 
     /// In whose name the client writes.
@@ -147,14 +158,29 @@ impl Seat {
     /// that is all, the seat is level: it is told of changes without further ado, if it has an [outlet](Seat::set_outlet).
     pub(crate) async fn next(&mut self) -> Result<Result<Option<Sent>, ReceiveError>, DocumentError> {
         match self.room.next(self.id, BATCH_BYTES) {
-            Ok(sent) => Ok(Ok(sent)),
+            Ok(sent) => {
+                self.connection.told_presence(usize::from(matches!(sent, Some(Sent::Present(_)))));
+                Ok(Ok(sent))
+            }
             Err(Gone) => {
+                self.connection.overtaken();
                 let missing = self.room.missing(HOLDS_NOTHING).await?;
                 Ok(missing.map(|missing| {
                     self.room.seated(self.id, |seated| seated.joins(missing.offset));
                     Some(Sent::Whole(missing))
                 }))
             }
+        }
+    }
+
+    /// The client, which is not sent pieces but what its protocol makes of the document, was told of everything up to an
+    /// offset: counts what has come since it was told before.
+    pub(crate) fn told_up_to(&mut self, offset: u64) {
+        if let Some(before) = self.told.replace(offset) {
+            let own = self.guest.as_ref().map(|guest| guest.replica);
+            let mut pieces = self.room.pieces(before, offset);
+            pieces.retain(|piece| Some(piece.replica) != own);
+            self.connection.passed_on(&pieces);
         }
     }
 
@@ -165,6 +191,7 @@ impl Seat {
 
     /// The client says who is present.
     pub(crate) fn hear(&mut self, states: &[u8]) -> Result<Heard, Malformed> {
+        self.connection.heard_presence();
         let heard = self.room.hear(self.id, states)?;
         if let Some(what) = heard.passed_over {
             self.note_passed_over(what);
@@ -182,16 +209,20 @@ impl Seat {
 
     /// Everybody who is present.
     pub(crate) fn all_present(&self) -> Option<Vec<u8>> {
-        self.room.all_present(self.id)
+        let states = self.room.all_present(self.id);
+        self.connection.told_presence(usize::from(states.is_some()));
+        states
     }
 
     /// The client says something to everybody who is here.
     pub(crate) fn announce(&self, message: Bytes) {
+        self.connection.heard_presence();
         self.room.announce(self.id, message);
     }
 
     /// The client, or somebody behind it, says something of automerge-repo to everybody who is here.
     pub(crate) fn say(&self, ephemeral: &Ephemeral<'_>) {
+        self.connection.heard_presence();
         self.room.say(self.id, ephemeral);
     }
 
@@ -199,6 +230,7 @@ impl Seat {
     pub(crate) fn announcements(&mut self) -> Vec<Bytes> {
         let (messages, made) = self.room.announcements(self.id, self.announcements);
         self.announcements = made;
+        self.connection.told_presence(messages.len());
         messages
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use syncline_core::id::ReplicaId;
@@ -22,12 +23,14 @@ pub(crate) struct Piece {
     pub replica: ReplicaId,
     /// The update.
     pub update: Bytes,
+    /// When it came to the relay.
+    pub came: Instant,
     message: OnceLock<Bytes>,
 }
 
 impl Piece {
-    pub(crate) const fn new(offset: u64, replica: ReplicaId, update: Bytes) -> Self {
-        Self { offset, replica, update, message: OnceLock::new() }
+    pub(crate) const fn new(offset: u64, replica: ReplicaId, update: Bytes, came: Instant) -> Self {
+        Self { offset, replica, update, came, message: OnceLock::new() }
     }
 
     /// The update as a message of y-websocket, made once for all who get it.
@@ -104,7 +107,7 @@ mod tests {
     use super::*;
 
     fn piece(offset: u64, bytes: usize) -> Arc<Piece> {
-        Arc::new(Piece::new(offset, ReplicaId::new([1; 16]), vec![0; bytes].into()))
+        Arc::new(Piece::new(offset, ReplicaId::new([1; 16]), vec![0; bytes].into(), Instant::now()))
     }
 
     fn offsets(tail: &Tail, after: u64) -> Option<Vec<u64>> {

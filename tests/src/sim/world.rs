@@ -274,7 +274,7 @@ impl World {
                     }
                     self.nodes[node].store.requests.push_back(Request::Load(doc));
                 }
-                Output::Send { connection, frame } => self.send(node, connection, frame),
+                Output::Send { connection, frame, .. } => self.send(node, connection, frame),
                 Output::Close { connection, reason } => self.close(node, connection, &reason),
                 Output::Merge(merge) => {
                     self.note(node, &[4], &[], || "merges the beginning of a log".to_owned());

@@ -37,7 +37,9 @@ impl Dialogue {
             let heard = document.hear(conversation, replicas, message)?;
             Ok((heard.updates, heard.in_sync))
         });
-        match heard.await? {
+        let heard = heard.await?;
+        self.seat.connection().contributed(&heard);
+        match heard {
             Ok(heard) => {
                 if heard.value {
                     self.seat.holds_all();

@@ -199,6 +199,7 @@ impl Seated {
                         Frame::sync(address, &Sync::Update { update: &piece.update }).into()
                     };
                     line.send_all(pieces.iter().map(frame).collect()).await?;
+                    line.connection().passed_on(&pieces);
                 }
                 Sent::Whole(missing) => {
                     self.seat.room().durable_at(missing.offset).await?;

@@ -119,9 +119,10 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where Node and Python are in the folder of the drivers.
+/// Where Node is in the folder of the drivers.
 pub const NODE: &str = "node_modules/.bin/node";
-const PYTHON: &str = "venv/bin/python";
+/// Where Python is there.
+pub const PYTHON: &str = "venv/bin/python";
 
 /// A program beside the drivers; `None` where what runs it is not installed, which is said aloud.
 #[must_use]
