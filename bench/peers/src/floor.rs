@@ -3,16 +3,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::BoxError;
 
@@ -22,10 +24,23 @@ const BATCH: usize = 256;
 /// Who is connected, by path and number.
 type Rooms = Rc<RefCell<BTreeMap<String, BTreeMap<u64, UnboundedSender<Bytes>>>>>;
 
-/// Prints where it listens, and serves until it is killed.
-pub async fn serve() -> Result<(), BoxError> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    println!("{}", listener.local_addr()?);
+/// Room for what is read from a socket at once; the library would take much more for each connection.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+
+/// Most connections that wait to be accepted.
+const BACKLOG: u32 = 4_096;
+
+/// Serves until it is killed.
+pub fn serve(address: SocketAddr) -> Result<(), BoxError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(accept(address))
+}
+
+async fn accept(address: SocketAddr) -> Result<(), BoxError> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
     let rooms = Rooms::default();
     let serving = async {
         for number in 0.. {
@@ -49,7 +64,8 @@ async fn attend(rooms: Rooms, number: u64, stream: TcpStream) -> Result<(), BoxE
         path = request.uri().path().to_owned();
         Ok(response)
     };
-    let socket = tokio_tungstenite::accept_hdr_async(stream, note).await?;
+    let lean = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES).write_buffer_size(0);
+    let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, note, Some(lean)).await?;
     let (sender, receiver) = unbounded_channel();
     rooms.borrow_mut().entry(path.clone()).or_default().insert(number, sender);
     let ended = converse(&rooms, &path, number, socket, receiver).await;
@@ -66,7 +82,7 @@ async fn converse(
     mut socket: WebSocketStream<TcpStream>,
     mut receiver: UnboundedReceiver<Bytes>,
 ) -> Result<(), BoxError> {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::new();
     loop {
         tokio::select! {
             packet = socket.next() => match packet {

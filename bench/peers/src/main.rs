@@ -1,21 +1,37 @@
 //! The relay beside its peers, under one load generator, on one machine: `cargo xtask bench peers`.
 //!
-//! Each server is spoken to in its own protocol, and the relay in all that it speaks. Sides take turns, so that noise of the
-//! machine falls on all alike; what is printed are medians. The floor is a server that only broadcasts: see [`floor`].
+//! A *side* is a server and the protocol that is spoken to it: the relay by each that it knows, other people's servers as they come,
+//! and the floor, which only broadcasts. A *workload* has cases, and measures each with a server that has just been started on an
+//! empty store. Sides take turns, so that noise of the machine falls on all alike; what is reported are medians.
+//!
+//! Clients are *sessions*: they speak the protocol and hold no document, so that what is measured is the server. What the generator
+//! itself takes is measured and printed, so that nobody mistakes its limits for the server's.
 
-mod client;
+mod arguments;
+mod awareness;
+mod crowd;
+mod document;
+mod figures;
 mod floor;
-mod load;
-mod protocol;
+mod http;
+mod process;
+mod report;
+mod session;
 mod side;
+mod socket;
 mod tally;
+mod team;
 mod update;
+mod workload;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use load::{Figures, Load};
-use side::Side;
+use clap::Parser;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use arguments::Settings;
+use report::Report;
+use workload::{Case, Workload};
 
 /// An error of any sort, for whoever reads it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -25,7 +41,11 @@ const FLOOR: &str = "floor";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments) {
+    let ended = match &arguments[..] {
+        [task, address] if task == FLOOR => address.parse().map_err(Into::into).and_then(floor::serve),
+        _ => measure(&Settings::parse()),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -34,48 +54,33 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<(), BoxError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    if arguments == [FLOOR] {
-        return runtime.block_on(floor::serve());
-    }
-    let rates: Vec<f64> = match arguments.first() {
-        Some(rates) => rates.split(',').map(str::parse).collect::<Result<_, _>>()?,
-        None => vec![10.0, 60.0, 200.0],
-    };
-    let sides: Vec<Side> = match arguments.get(1) {
-        Some(names) => {
-            Side::ALL.into_iter().filter(|side| names.split(',').any(|name| name == side.name())).collect()
+fn measure(settings: &Settings) -> Result<(), BoxError> {
+    allow_many_sockets()?;
+    let (sides, missing) = settings.sides()?;
+    let mut report = Report::new(missing);
+    for workload in settings.wanted()? {
+        for mut case in workload.cases(settings) {
+            case.sides.retain(|side| sides.contains(side));
+            turns(workload, &case, settings.turns, &mut report);
         }
-        None => Side::ALL.to_vec(),
-    };
-    for rate in rates {
-        for side in &sides {
-            let load = Load {
-                documents: 1,
-                clients: 50,
-                typists: 50,
-                rate,
-                warming: Duration::from_secs(1),
-                time: Duration::from_secs(5),
-            };
-            match runtime.block_on(load.run(*side)) {
-                Ok(figures) => show(*side, rate, &figures),
-                Err(error) => println!("{side}: {error}"),
-            }
-        }
+        report.print(workload);
     }
-    Ok(())
+    report.write(&settings.out)
 }
 
-fn show(side: Side, rate: f64, figures: &Figures) {
-    let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
-    let [half, most, nearly_all, all] = figures.latency.map(millis);
-    let [idle, connected, peak] = figures.memory.map(|bytes| bytes >> 10);
-    let each = figures.cpu.as_secs_f64() * 1e6 / figures.delivered.max(1) as f64;
-    println!(
-        "{rate:>4}/s {side:<20} {:>9}/{:<9} twice {} | {half:.1} {most:.1} {nearly_all:.1} {all:.1} ms | {each:.2} us | {idle} \
-         {connected} {peak} KiB | kept {:?}",
-        figures.delivered, figures.expected, figures.twice, figures.kept
-    );
+/// Every side once, and again.
+fn turns(workload: Workload, case: &Case, turns: usize, report: &mut Report) {
+    for turn in 1..=turns {
+        for side in &case.sides {
+            let figures = (case.run)(*side).map_err(|error| error.to_string());
+            report.add(workload, &case.name, *side, turn, figures);
+        }
+    }
+}
+
+/// As many as the system lets us have; servers inherit that.
+fn allow_many_sockets() -> Result<(), BoxError> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }

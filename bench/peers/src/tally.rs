@@ -1,4 +1,4 @@
-//! What was typed when, and what has arrived where.
+//! What was done when, and what of it has arrived where.
 
 use std::time::{Duration, Instant};
 
@@ -8,88 +8,163 @@ use crate::BoxError;
 use crate::update::Brought;
 
 /// Longest latency that is told from longer ones, in microseconds, and how exactly.
-const MAX_LATENCY: u64 = 60_000_000;
+const MAX_LATENCY_MICROS: u64 = 120_000_000;
 const DIGITS: u8 = 3;
 
-/// The characters of a document, typist by typist.
+/// Latencies, all that there were.
+pub struct Latencies(Histogram<u64>);
+
+/// What is done in all documents, author by author: the how-manieth thing each of them did, and who has got it.
 pub struct Tally {
-    /// When each was typed.
-    sent: Vec<Vec<Instant>>,
-    /// How often each should arrive, and where it has.
-    readers: usize,
+    authors: usize,
+    clients: usize,
+    /// When each author of each document did each thing.
+    done: Vec<Vec<Instant>>,
+    /// How far each client of each document has come with each of its authors.
     arrived: Vec<Vec<u64>>,
-    /// What is typed from here on counts.
+    /// What is done from here on counts.
     since: Option<Instant>,
-    latencies: Histogram<u64>,
+    latencies: Latencies,
+    expected: u64,
     delivered: u64,
     twice: u64,
 }
 
+impl Latencies {
+    /// None yet.
+    pub fn new() -> Result<Self, BoxError> {
+        Ok(Self(Histogram::new_with_max(MAX_LATENCY_MICROS, DIGITS)?))
+    }
+
+    /// One more.
+    pub fn note(&mut self, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(MAX_LATENCY_MICROS);
+        self.0.saturating_record(micros);
+    }
+
+    /// So large a part of them were no longer.
+    pub fn quantile(&self, part: f64) -> Duration {
+        Duration::from_micros(self.0.value_at_quantile(part))
+    }
+}
+
 impl Tally {
-    /// Of a document with so many typists and clients; typists are the first of these.
-    pub fn new(typists: usize, clients: usize) -> Result<Self, BoxError> {
-        let latencies = Histogram::new_with_max(MAX_LATENCY, DIGITS)?;
+    /// Of so many documents with so many clients, of which the first are authors.
+    pub fn new(documents: usize, authors: usize, clients: usize) -> Result<Self, BoxError> {
         Ok(Self {
-            sent: vec![Vec::new(); typists],
-            readers: clients - 1,
-            arrived: vec![vec![0; typists]; clients],
+            authors,
+            clients,
+            done: vec![Vec::new(); documents * authors],
+            arrived: vec![vec![0; authors]; documents * clients],
             since: None,
-            latencies,
+            latencies: Latencies::new()?,
+            expected: 0,
             delivered: 0,
             twice: 0,
         })
     }
 
-    /// A typist types.
-    pub fn sent(&mut self, typist: usize, now: Instant) {
-        self.sent[typist].push(now);
-    }
-
-    /// What is typed from now on counts.
-    pub fn begin(&mut self, now: Instant) {
+    /// What is done from now on counts.
+    pub const fn begin(&mut self, now: Instant) {
         self.since = Some(now);
     }
 
-    /// Something arrives at a client.
-    pub fn arrived(&mut self, client: usize, brought: Brought, now: Instant) {
-        let Some(known) = self.arrived[client].get_mut(brought.typist) else { return };
-        self.twice += brought.to.min(*known).saturating_sub(brought.from);
-        let new = brought.from.max(*known)..brought.to;
-        *known = brought.to.max(*known);
-        let sent = self.sent[brought.typist].iter().skip(usize::try_from(new.start).unwrap_or(usize::MAX));
-        for sent in sent.take(usize::try_from(new.end - new.start.min(new.end)).unwrap_or(0)) {
-            if self.since.is_some_and(|since| *sent >= since) {
-                self.delivered += 1;
-                let micros = u64::try_from((now - *sent).as_micros()).unwrap_or(MAX_LATENCY);
-                self.latencies.saturating_record(micros);
-            }
+    /// An author of a document does something.
+    pub fn done(&mut self, document: usize, author: usize, now: Instant) {
+        self.done[document * self.authors + author].push(now);
+        if self.since.is_some() {
+            self.expected += self.clients as u64 - 1;
         }
     }
 
-    /// How many characters should have arrived of those that count.
-    pub fn expected(&self) -> u64 {
-        let counts = |sent: &&Instant| self.since.is_some_and(|since| **sent >= since);
-        let typed: usize = self.sent.iter().map(|sent| sent.iter().filter(counts).count()).sum();
-        (typed * self.readers) as u64
+    /// Something arrives at a client of a document. What comes back to its author is no delivery.
+    pub fn arrived(&mut self, document: usize, client: usize, brought: Brought, now: Instant) {
+        if brought.typist == client {
+            return;
+        }
+        let Some(known) = self.arrived[document * self.clients + client].get_mut(brought.typist) else {
+            return;
+        };
+        self.twice += brought.to.min(*known).saturating_sub(brought.from);
+        let new = brought.from.max(*known)..brought.to;
+        *known = brought.to.max(*known);
+        let done = &self.done[document * self.authors + brought.typist];
+        for number in new {
+            let done = usize::try_from(number).ok().and_then(|number| done.get(number));
+            let Some(done) = done.filter(|done| self.since.is_some_and(|since| **done >= since)) else {
+                continue;
+            };
+            self.delivered += 1;
+            self.latencies.note(now - *done);
+        }
     }
 
-    /// How many have.
+    /// How often something that counts should have arrived.
+    pub const fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// How often it has.
     pub const fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// How many came once more.
+    /// How often something came that had come before.
     pub const fn twice(&self) -> u64 {
         self.twice
     }
 
-    /// How many each typist has typed.
-    pub fn typed(&self) -> Vec<u64> {
-        self.sent.iter().map(|sent| sent.len() as u64).collect()
+    /// How long deliveries took.
+    pub const fn latencies(&self) -> &Latencies {
+        &self.latencies
     }
 
-    /// How long it took so large a part of them to arrive, at most.
-    pub fn latency(&self, part: f64) -> Duration {
-        Duration::from_micros(self.latencies.value_at_quantile(part))
+    /// How much has arrived at a client of a document, whether it counts or not.
+    pub fn held(&self, document: usize, client: usize) -> u64 {
+        self.arrived[document * self.clients + client].iter().sum()
+    }
+
+    /// How much was done, whether it counts or not.
+    pub fn all_done(&self) -> u64 {
+        self.done.iter().map(|done| done.len() as u64).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn brought(typist: usize, from: u64, to: u64) -> Brought {
+        Brought { typist, from, to }
+    }
+
+    #[test]
+    fn what_arrives_is_counted_once() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut tally = Tally::new(2, 2, 3).expect("a histogram");
+        tally.done(1, 0, at(0));
+        tally.begin(at(1));
+        (1..=3).for_each(|millis| tally.done(1, 0, at(millis)));
+        assert_eq!((tally.expected(), tally.all_done()), (6, 4));
+        // Merged with what does not count, and once more in part.
+        tally.arrived(1, 2, brought(0, 0, 2), at(5));
+        tally.arrived(1, 2, brought(0, 1, 4), at(9));
+        assert_eq!((tally.delivered(), tally.twice()), (3, 1));
+        assert_eq!(tally.latencies().quantile(0.0), Duration::from_millis(4));
+        assert_eq!(tally.latencies().quantile(1.0).as_millis(), 7);
+    }
+
+    #[test]
+    fn what_comes_back_or_from_nobody_does_not_count() {
+        let now = Instant::now();
+        let mut tally = Tally::new(1, 1, 2).expect("a histogram");
+        tally.begin(now);
+        tally.done(0, 0, now);
+        tally.arrived(0, 0, brought(0, 0, 1), now);
+        tally.arrived(0, 1, brought(5, 0, 1), now);
+        // Nobody has done that.
+        tally.arrived(0, 1, brought(0, 7, 9), now);
+        assert_eq!(tally.delivered(), 0);
     }
 }

@@ -26,17 +26,34 @@ const PARENT_KEY: u8 = 0x20;
 /// The client ids of typists are their numbers from here on.
 const FIRST_CLIENT: u64 = 1_000;
 
+/// The client id of a typist.
+pub const fn client(typist: usize) -> u64 {
+    FIRST_CLIENT + typist as u64
+}
+
+/// Which typist has a client id, if it is one of theirs.
+pub fn typist(client: u64) -> Option<usize> {
+    usize::try_from(client.checked_sub(FIRST_CLIENT)?).ok()
+}
+
 /// Somebody who types.
 #[derive(Clone, Copy, Debug)]
 pub struct Typist {
     client: u64,
     typed: u64,
+    /// How many of his characters he leaves standing; older ones he deletes, each with a new one.
+    leaves: u64,
 }
 
 impl Typist {
     /// The one of a number, who has typed nothing.
-    pub const fn new(number: usize) -> Self {
-        Self { client: FIRST_CLIENT + number as u64, typed: 0 }
+    pub const fn new(number: usize, leaves: u64) -> Self {
+        Self { client: client(number), typed: 0, leaves }
+    }
+
+    /// How many characters he has typed.
+    pub const fn typed(&self) -> u64 {
+        self.typed
     }
 
     /// The next character, as an update.
@@ -58,7 +75,13 @@ impl Typist {
             }
         }
         write_text(CHARACTER, &mut update);
-        write_number(0, &mut update);
+        match self.typed.checked_sub(self.leaves) {
+            None => write_number(0, &mut update),
+            // Of one client one stretch, which begins there and is one character long.
+            Some(old) => {
+                [1, self.client, 1, old, 1].into_iter().for_each(|number| write_number(number, &mut update));
+            }
+        }
         self.typed += 1;
         update
     }
@@ -73,27 +96,36 @@ pub struct Brought {
 }
 
 /// Reads what an update brings of typists.
-pub fn read(update: &[u8], mut bring: impl FnMut(Brought)) -> Result<(), Malformed> {
+pub fn read(update: &[u8], bring: &mut dyn FnMut(Brought)) -> Result<(), Malformed> {
     let mut reader = Reader::new(update);
     for _ in 0..reader.number()? {
         let structs = reader.number()?;
-        let (client, from) = (reader.number()?, reader.number()?);
-        let mut to = from;
+        let (client, mut clock) = (reader.number()?, reader.number()?);
+        let mut from = clock;
         for _ in 0..structs {
-            to += length(&mut reader)?;
+            let (length, is_there) = length(&mut reader)?;
+            if !is_there {
+                tell(client, from, clock, bring);
+                from = clock + length;
+            }
+            clock += length;
         }
-        if let Some(typist) = client.checked_sub(FIRST_CLIENT) {
-            bring(Brought { typist: usize::try_from(typist).unwrap_or(usize::MAX), from, to });
-        }
+        tell(client, from, clock, bring);
     }
     Ok(())
 }
 
-/// How many clocks a struct takes.
-fn length(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
+fn tell(client: u64, from: u64, to: u64, bring: &mut dyn FnMut(Brought)) {
+    if let Some(typist) = typist(client).filter(|_| from < to) {
+        bring(Brought { typist, from, to });
+    }
+}
+
+/// How many clocks a struct takes, and whether it has them.
+fn length(reader: &mut Reader<'_>) -> Result<(u64, bool), Malformed> {
     let info = byte(reader)?;
     if matches!(info & KIND, GC | SKIP) {
-        return reader.number();
+        return Ok((reader.number()?, info & KIND == GC));
     }
     for _ in 0..(info & (ORIGIN | RIGHT_ORIGIN)).count_ones() {
         reader.number()?;
@@ -109,8 +141,8 @@ fn length(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
         }
     }
     match info & KIND {
-        STRING => Ok(reader.text()?.encode_utf16().count() as u64),
-        DELETED => reader.number(),
+        STRING => Ok((reader.text()?.encode_utf16().count() as u64, true)),
+        DELETED => Ok((reader.number()?, true)),
         _ => Err(Malformed("nobody types that")),
     }
 }
@@ -125,13 +157,37 @@ fn byte(reader: &mut Reader<'_>) -> Result<u8, Malformed> {
 mod tests {
     use super::*;
 
+    fn brought(update: &[u8]) -> Result<Vec<Brought>, Malformed> {
+        let mut brought = Vec::new();
+        read(update, &mut |one| brought.push(one)).map(|()| brought)
+    }
+
     #[test]
     fn what_is_typed_is_read() {
-        let mut typist = Typist::new(7);
-        for number in 0..300 {
-            let mut brought = Vec::new();
-            read(&typist.types(), |one| brought.push(one)).expect("an update");
-            assert_eq!(brought, [Brought { typist: 7, from: number, to: number + 1 }]);
+        for leaves in [u64::MAX, 2] {
+            let mut typist = Typist::new(7, leaves);
+            for number in 0..300 {
+                let expected = [Brought { typist: 7, from: number, to: number + 1 }];
+                assert_eq!(brought(&typist.types()).as_deref(), Ok(&expected[..]));
+            }
         }
+    }
+
+    #[test]
+    fn merged_updates_bring_what_all_of_them_bring() {
+        // Of two clients: a text of three behind a collected five; two deleted behind an origin, and one skipped in front.
+        let first = [2, 0xea, 7, 0, 0, 5, 4 | 0x80, 0xea, 7, 4, 3, b'a', b'b', b'c'];
+        let second = [3, 0xe9, 7, 0, 10, 1, 1 | 0xc0, 0xe9, 7, 0, 0xea, 7, 1, 2, 10, 4];
+        let update = [&[2][..], &first, &second, &[0]].concat();
+        let expected = [Brought { typist: 2, from: 0, to: 8 }, Brought { typist: 1, from: 1, to: 3 }];
+        assert_eq!(brought(&update).as_deref(), Ok(&expected[..]));
+    }
+
+    #[test]
+    fn what_nobody_types_is_not_read() {
+        let mut update = Typist::new(1, u64::MAX).types();
+        update[5] = 8;
+        assert!(brought(&update).is_err());
+        assert!(brought(&[1, 1, 0xe9]).is_err());
     }
 }
