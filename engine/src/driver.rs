@@ -86,7 +86,7 @@ struct Pace {
 }
 
 impl Pace {
-    const fn new(tick: Duration, now: Instant) -> Self {
+    fn new(tick: Duration, now: Instant) -> Self {
         Self { tick, edits: false, waits: false, burst: false, next: now }
     }
 

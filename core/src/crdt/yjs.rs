@@ -5,6 +5,7 @@
 //! that unmodified Yjs clients see texts as `Y.Text`, lists as `Y.Array` and maps as `Y.Map`.
 
 mod block;
+mod brought;
 mod cut;
 mod document;
 mod edit;

@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::{
 use super::{FRAGMENT_BYTES, WHOLE_FRAME_BYTES};
 use crate::Frame;
 
-/// Most bytes of a frame's header, without a mask.
-const MAX_HEADER_BYTES: usize = 10;
+/// What a frame's header takes at most, without a mask.
+const HEADER_BYTES: usize = 10;
 
 /// What of a frame has not been handed over yet.
 pub(super) struct Outgoing {
@@ -66,8 +66,9 @@ impl Outgoing {
 
 /// Binary frames as a server sends them, one behind the other.
 pub(super) fn encoded(frames: &[Bytes]) -> Bytes {
-    let fragments = frames.iter().map(|frame| Fragment::message(frame.clone(), OpCode::Data(Data::Binary), true));
-    let mut encoded = Vec::with_capacity(frames.iter().map(|frame| frame.len() + MAX_HEADER_BYTES).sum());
+    let fragments =
+        frames.iter().map(|frame| Fragment::message(frame.clone(), OpCode::Data(Data::Binary), true));
+    let mut encoded = Vec::with_capacity(frames.iter().map(|frame| frame.len() + HEADER_BYTES).sum());
     for fragment in fragments {
         fragment.format(&mut encoded).expect("a vector takes all that is written");
     }

@@ -65,11 +65,7 @@ enum Phase {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
-    pub(super) fn new(
-        socket: WebSocketStream<Traffic<S>>,
-        settings: WebSocketSettings,
-        role: Role,
-    ) -> Self {
+    pub(super) fn new(socket: WebSocketStream<Traffic<S>>, settings: WebSocketSettings, role: Role) -> Self {
         Self {
             socket,
             heartbeat: Heartbeat::new(settings),

@@ -21,8 +21,8 @@ use yrs::{
 };
 
 use super::YjsGate;
+use super::brought::Brought;
 use super::edit::Edit;
-use super::gate::Brought;
 use super::node::{Context, Node};
 use super::shape::Shapes;
 use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, Writer};

@@ -16,6 +16,7 @@
 use bytes::Bytes;
 
 use super::block::{self, Block, Body, Content, Links, MIN_BLOCK_BYTES, Parent};
+use super::brought::Brought;
 use super::cut::Order;
 use super::known::{Container, Known, MAX_TYPE_DEPTH, Mark, Place, Roots, Runs};
 use super::reader::{Id, MAX_CLOCK, Reader, malformed};
@@ -78,43 +79,6 @@ struct Section {
     /// The marks of what was not known before, as far as it was played through.
     runs: Runs,
     waits: bool,
-}
-
-/// What sorts of content an admitted update brings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Brought {
-    pub text: bool,
-    /// Characters beyond U+FFFF.
-    pub astral: bool,
-    pub values: bool,
-    /// Shared types, embedded objects and whatever else takes one place.
-    pub objects: bool,
-    /// Documents inside of the document.
-    pub documents: bool,
-}
-
-impl Brought {
-    /// Takes in what another update brings as well.
-    pub(super) const fn join(&mut self, other: Self) {
-        self.text |= other.text;
-        self.astral |= other.astral;
-        self.values |= other.values;
-        self.objects |= other.objects;
-        self.documents |= other.documents;
-    }
-
-    fn note(&mut self, content: Content) {
-        match content {
-            Content::Text { astral } => {
-                self.text = true;
-                self.astral |= astral;
-            }
-            Content::Values => self.values = true,
-            Content::Type | Content::Object => self.objects = true,
-            Content::Document => (self.objects, self.documents) = (true, true),
-            Content::Collected | Content::Deleted | Content::Format => {}
-        }
-    }
 }
 
 impl Section {

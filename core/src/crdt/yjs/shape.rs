@@ -12,7 +12,7 @@ use yrs::branch::{Branch, BranchPtr};
 use yrs::types::text::YChange;
 use yrs::{Array, ArrayRef, BranchID, GetString, Out, ReadTxn, Text, TextRef};
 
-use super::gate::Brought;
+use super::brought::Brought;
 use super::text::Index;
 
 /// Most shapes of nested containers that are remembered.
