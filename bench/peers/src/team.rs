@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What somebody has shown may be told after this time, or not at all where he has shown something newer since.
 const SHOWN_TIME: Duration = Duration::from_millis(500);
 
+/// After so long a time in which somebody new is told nothing more, he has been told all.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether everything has arrived.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -171,6 +174,15 @@ impl Team {
         self.crowd.say(number, |out| session.shows(out));
     }
 
+    /// Lets some time go by, in which nobody does anything.
+    pub fn rest(&mut self, time: Duration) -> Result<(), BoxError> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.listen(end)?;
+        }
+        Ok(())
+    }
+
     /// Listens until everything has arrived that was typed, as long as there is hope, and returns when the last of it came.
     fn drain(&mut self) -> Result<Instant, BoxError> {
         let since = Instant::now();
@@ -249,7 +261,17 @@ pub fn count(server: &Server, shape: Shape) -> Result<u64, BoxError> {
         team.enter(&server.place(&document_name(document))?, (document, newcomer))?;
     }
     team.wait_for_all(0)?;
-    Ok((0..shape.documents).map(|document| team.ears.typed.held(document, newcomer)).sum())
+    let held =
+        |team: &Team| (0..shape.documents).map(|document| team.ears.typed.held(document, newcomer)).sum();
+    let mut told: u64 = held(&team);
+    // Some servers say that this was all before they have read what they hold.
+    loop {
+        team.rest(TELLING)?;
+        match held(&team) {
+            more if more > told => told = more,
+            _ => return Ok(told),
+        }
+    }
 }
 
 impl Ears {

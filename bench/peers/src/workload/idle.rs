@@ -52,7 +52,7 @@ fn connections(side: Side, shape: Shape) -> Result<Figures, BoxError> {
     let idle = server.process().resident()?;
     let mut team = Team::open(&server, shape)?;
     let cpu = server.process().cpu()?;
-    team.play(REST)?;
+    team.rest(REST)?;
     let cpu = (server.process().cpu()? - cpu).as_secs_f64() / REST.as_secs_f64();
     let connected = server.process().resident()?;
     let clients = shape.documents * shape.clients;

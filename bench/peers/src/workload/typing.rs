@@ -1,7 +1,7 @@
 //! People who type, and people who read: the workloads (a), (b) and (c).
 //!
-//! Everything typed is delivered once to everybody else at the document. Then the server is killed, and somebody new is told what it
-//! has kept.
+//! Everything typed is delivered once to everybody else at the document. A second later the server is killed, and somebody new is told
+//! what it has kept.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::team::{self, Shape, Team};
 
 /// How long people type before it counts.
 const WARMING: Duration = Duration::from_secs(1);
+
+/// How long after the last delivery the server is killed: what was typed a second ago is what people take to be there.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How often the only one who types in (b), and each in (c), does so in a second.
 const READERS_RATE: f64 = 20.0;
@@ -81,6 +84,7 @@ fn run(side: Side, shape: Shape, time: Duration) -> Result<Figures, BoxError> {
         .with(Metric::Peak, mebibytes(server.process().peak()?))
         .with(Metric::Typed, team.all_typed() as f64);
     if server.stores() {
+        team.rest(GRACE)?;
         drop(team);
         server.crash()?;
         figures = figures.with(Metric::Kept, team::count(&server, shape)? as f64);
