@@ -1,8 +1,9 @@
 //! The libraries by themselves.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use automerge::transaction::{CommitOptions, Transactable};
+use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use syncline::{BoxError, Family};
 use yrs::updates::decoder::Decode;
@@ -13,12 +14,22 @@ use crate::edits::Edit;
 /// The key of the text.
 const TEXT: &str = "text";
 
-/// The library's own encoding of what the edits make, each in a transaction of its own.
-pub fn encoding(family: Family, edits: &[Edit]) -> Result<Vec<u8>, BoxError> {
+/// Makes edits, each in a transaction of its own whose update is taken, which is what any program must do that keeps a document
+/// and tells others of each edit. How long that took, and the library's own encoding of what was made.
+pub fn write(family: Family, edits: &[Edit]) -> Result<(Duration, Vec<u8>), BoxError> {
     match family {
-        Family::Automerge => Ok(automerge(edits)?.save()),
+        Family::Automerge => {
+            let started = Instant::now();
+            let document = automerge(edits)?;
+            Ok((started.elapsed(), document.save()))
+        }
         Family::Yjs | Family::Toy => Ok(yjs(edits)),
     }
+}
+
+/// The library's own encoding of what the edits make.
+pub fn encoding(family: Family, edits: &[Edit]) -> Result<Vec<u8>, BoxError> {
+    write(family, edits).map(|(_, encoding)| encoding)
 }
 
 /// Loads an encoding: how long that took, and the text.
@@ -43,15 +54,22 @@ fn new_yjs() -> Doc {
     Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..Options::default() })
 }
 
-fn yjs(edits: &[Edit]) -> Vec<u8> {
+fn yjs(edits: &[Edit]) -> (Duration, Vec<u8>) {
     let document = new_yjs();
     let text = document.get_or_insert_text(TEXT);
+    let started = Instant::now();
     for Edit { at, delete, insert } in edits {
         let mut transaction = document.transact_mut();
-        text.remove_range(&mut transaction, *at as u32, *delete as u32);
-        text.insert(&mut transaction, *at as u32, insert);
+        if *delete > 0 {
+            text.remove_range(&mut transaction, *at as u32, *delete as u32);
+        }
+        if !insert.is_empty() {
+            text.insert(&mut transaction, *at as u32, insert);
+        }
+        black_box(transaction.encode_update_v1());
     }
-    document.transact().encode_state_as_update_v1(&StateVector::default())
+    let taken = started.elapsed();
+    (taken, document.transact().encode_state_as_update_v1(&StateVector::default()))
 }
 
 /// An Automerge document of the edits.
@@ -63,14 +81,21 @@ pub fn automerge(edits: &[Edit]) -> Result<Automerge, BoxError> {
 
 /// Makes edits to the text, each a change of its own; where there is no text it is made.
 pub fn edit_automerge(document: &mut Automerge, edits: &[Edit]) -> Result<(), BoxError> {
+    let text = match document.get(ROOT, TEXT)? {
+        Some((_, text)) => text,
+        None => {
+            document
+                .transact(|transaction| transaction.put_object(ROOT, TEXT, ObjType::Text))
+                .map_err(|failure| failure.error)?
+                .result
+        }
+    };
     for Edit { at, delete, insert } in edits {
         let mut transaction = document.transaction();
-        let text = match transaction.get(ROOT, TEXT)? {
-            Some((_, text)) => text,
-            None => transaction.put_object(ROOT, TEXT, ObjType::Text)?,
-        };
         transaction.splice_text(&text, *at, *delete as isize, insert)?;
-        transaction.commit_with(CommitOptions::default());
+        transaction.commit();
+        let change = document.get_last_local_change().ok_or("an edit that made no change")?;
+        black_box(change.raw_bytes());
     }
     Ok(())
 }

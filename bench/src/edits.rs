@@ -1,6 +1,7 @@
-//! What is written: the recorded writing of a paper, or generated writing where that is not at hand; and small notes.
+//! What is written: recorded sessions, or a generated one where those are not at hand; and small notes.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -8,8 +9,17 @@ use serde_json::Value as Json;
 use syncline::BoxError;
 use syncline_core::random::Random;
 
-/// The recorded session, in the folder of real data: 259,778 edits, all of them ASCII.
-const TRACE: &str = "traces/sequential/automerge-paper.json.gz";
+/// Where recorded sessions are, in the folder of real data.
+const TRACES: &str = "traces/sequential";
+
+/// The session of one paper: 259,778 edits.
+const PAPER: &str = "automerge-paper";
+
+/// What the name of a recorded session ends in, as a file.
+const RECORDED: &str = ".json.gz";
+
+/// The name of the generated session.
+const WRITTEN_HERE: &str = "generated";
 
 /// Edits of generated writing.
 const GENERATED: usize = 260_000;
@@ -29,28 +39,83 @@ pub struct Edit {
     pub insert: String,
 }
 
-/// A long text being written, and where that comes from.
-pub fn long() -> Result<(Vec<Edit>, &'static str), BoxError> {
-    let folder =
-        std::env::var_os("SYNCLINE_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    let trace = folder.join(TRACE);
-    match trace.is_file() {
-        true => Ok((recorded(&trace)?, "the recorded automerge-paper")),
-        false => Ok((generated(), "generated, as there is no real data")),
+/// A session of writing, and the text that it ends in.
+pub struct Session {
+    pub edits: Vec<Edit>,
+    pub text: String,
+}
+
+/// The longest session, and where that comes from.
+pub fn long() -> Result<(Session, &'static str), BoxError> {
+    match folder().join(format!("{PAPER}{RECORDED}")).is_file() {
+        true => Ok((session(PAPER)?, "the recorded automerge-paper")),
+        false => Ok((session(WRITTEN_HERE)?, "generated, as there is no real data")),
     }
 }
 
-fn recorded(path: &Path) -> Result<Vec<Edit>, BoxError> {
-    let trace: Json = serde_json::from_reader(GzDecoder::new(File::open(path)?))?;
+/// The names of all recorded sessions; of the generated one, if there are none.
+pub fn sessions() -> Result<Vec<String>, BoxError> {
+    if !folder().is_dir() {
+        return Ok(vec![WRITTEN_HERE.to_owned()]);
+    }
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(folder())? {
+        let file = file?.file_name();
+        names.extend(file.to_str().and_then(|file| file.strip_suffix(RECORDED)).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The session of a name.
+pub fn session(name: &str) -> Result<Session, BoxError> {
+    if name == WRITTEN_HERE {
+        let edits = generated();
+        return Ok(Session { text: text(&edits), edits });
+    }
+    let path = folder().join(format!("{name}{RECORDED}"));
+    let recorded: Json = serde_json::from_reader(GzDecoder::new(File::open(&path)?))?;
     let unexpected = || format!("{} is not a recorded session as it should be", path.display());
-    let patches = trace["txns"].as_array().into_iter().flatten().flat_map(|txn| txn["patches"].as_array());
+    Ok(as_session(&recorded).ok_or_else(unexpected)?)
+}
+
+fn folder() -> PathBuf {
+    let data = std::env::var_os("SYNCLINE_DATA").map_or_else(|| "../shared/data".into(), PathBuf::from);
+    data.join(TRACES)
+}
+
+/// Positions count code points; in texts without characters beyond U+FFFF these are what Yjs counts in, too.
+fn as_session(recorded: &Json) -> Option<Session> {
+    let patches = recorded["txns"].as_array()?.iter().flat_map(|txn| txn["patches"].as_array());
     let edit = |patch: &Json| {
         let number = |index: usize| patch[index].as_u64().and_then(|number| usize::try_from(number).ok());
-        let insert = patch[2].as_str().filter(|insert| insert.is_ascii())?.to_owned();
-        Some(Edit { at: number(0)?, delete: number(1)?, insert })
+        let insert = patch[2].as_str().filter(|insert| insert.chars().all(|c| c.len_utf16() == 1))?;
+        Some(Edit { at: number(0)?, delete: number(1)?, insert: insert.to_owned() })
     };
-    let edits: Option<Vec<Edit>> = patches.flatten().map(edit).collect();
-    Ok(edits.filter(|edits| !edits.is_empty()).ok_or_else(unexpected)?)
+    let edits: Vec<Edit> = patches.flatten().map(edit).collect::<Option<_>>()?;
+    let begins_empty = recorded["startContent"] == "" && !edits.is_empty();
+    begins_empty.then_some(Session { edits, text: recorded["endContent"].as_str()?.to_owned() })
+}
+
+/// Puts edits into a file, a line each.
+pub fn write(edits: &[Edit], path: &Path) -> Result<(), BoxError> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for Edit { at, delete, insert } in edits {
+        serde_json::to_writer(&mut file, &(at, delete, insert))?;
+        file.write_all(b"\n")?;
+    }
+    Ok(file.flush()?)
+}
+
+/// The edits in a file, read without taking more memory than they need.
+pub fn read(path: &Path) -> Result<Vec<Edit>, BoxError> {
+    let lines = BufReader::new(File::open(path)?).lines();
+    lines
+        .map(|line| {
+            let (at, delete, insert) = serde_json::from_str(&line?)?;
+            Ok(Edit { at, delete, insert })
+        })
+        .collect()
 }
 
 /// Mostly a character behind the last one, sometimes a jump, sometimes some characters deleted.
@@ -91,7 +156,7 @@ fn letter(random: &mut Random) -> char {
     char::from(b'a' + u8::try_from(random.below(26)).unwrap_or_default())
 }
 
-/// The text that edits end in.
+/// The text that edits of letters end in.
 pub fn text(edits: &[Edit]) -> String {
     let mut text = Vec::new();
     for Edit { at, delete, insert } in edits {

@@ -8,9 +8,10 @@ use automerge::Automerge;
 use syncline::{BoxError, Family};
 use tokio::runtime::Runtime;
 
-use crate::edits::Edit;
+use crate::edits::{Edit, Session};
+use crate::ours::{self, NAME};
 use crate::show::{bytes, goal, median, table, time, times};
-use crate::{bare, disk, edits, ours, peer};
+use crate::{bare, disk, edits, peer};
 
 /// How many times the bare library's time opening may take.
 const GOAL_TIME: f64 = 1.3;
@@ -18,15 +19,11 @@ const GOAL_TIME: f64 = 1.3;
 /// How many times the library's own encoding the folder may take.
 const GOAL_SIZE: f64 = 2.0;
 
-/// The document's name in the engine's stores.
-const NAME: &str = "paper";
-
 const FAMILIES: [Family; 2] = [Family::Yjs, Family::Automerge];
 
 /// Writes the document everywhere, opens it in turns, and says what that took.
 pub fn measure(runtime: &Runtime, base: &Path, openings: usize) -> Result<(), BoxError> {
-    let (edits, origin) = edits::long()?;
-    let expected = edits::text(&edits);
+    let (Session { edits, text: expected }, origin) = edits::long()?;
     let folder = |family: Family| base.join(format!("long-{family}"));
     let peers = base.join("long-peer");
     let (encodings, name) = std::thread::scope(|scope| {

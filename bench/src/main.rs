@@ -1,9 +1,9 @@
 //! Large stores and long documents: what the engine costs beside the bare libraries and beside a peer, in one run:
-//! `cargo xtask bench store`, followed by `many`, `long` or `commands` for a part of it.
+//! `cargo xtask bench store`, followed by `many`, `long`, `sessions` or `commands` for a part of it.
 //!
 //! *many* is a folder with thousands of small documents: how soon the first of them can be read, by a process that has
 //! just started, and what the folder takes on disk. *long* is one document of 260,000 edits, with the store open
-//! already. *commands* are those of the terminal over the large store, and its way to a relay and into a new store.
+//! already. *sessions* are recorded ones, each written into a document edit by edit, and read again. *commands* are those of the terminal over the large store, and its way to a relay and into a new store.
 //!
 //! The peer is samod with its storage in files, as it comes. It keeps Automerge documents, syncs nothing to the disk, and
 //! knows no list of documents; so it has no column for that and is not asked for what it does not promise.
@@ -17,9 +17,11 @@ mod disk;
 mod edits;
 mod long;
 mod many;
+mod once;
 mod ours;
 mod peer;
 mod process;
+mod sessions;
 mod show;
 
 use std::path::PathBuf;
@@ -30,10 +32,14 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const USAGE: &str = "\
-store [many] [long] [commands] [--documents N] [--openings N] [--programs FOLDER] [--folder FOLDER]
+store [many] [long] [sessions] [commands] [--documents N] [--openings N] [--rounds N] [--edits N] [--json FILE]
+      [--programs FOLDER] [--folder FOLDER]
 
   --documents N      documents in the large store (10000)
   --openings N       how often the long document is opened (50)
+  --rounds N         how often each side writes a session (5)
+  --edits N          edits of a session, at most (all)
+  --json FILE        the figures of the sessions
   --programs FOLDER  where syncline and sync-server are (target/release)
   --folder FOLDER    an empty folder on the disk to measure, kept afterwards; else a temporary one
 ";
@@ -46,6 +52,9 @@ struct Options {
     parts: Vec<String>,
     documents: usize,
     openings: usize,
+    rounds: usize,
+    edits: usize,
+    json: Option<PathBuf>,
     programs: PathBuf,
     folder: Option<PathBuf>,
 }
@@ -63,8 +72,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), BoxError> {
     let runtime = Runtime::new()?;
-    if let Some((OPEN_ONCE, rest)) = arguments.split_first().map(|(task, rest)| (task.as_str(), rest)) {
-        return runtime.block_on(many::open_once(rest));
+    match arguments.split_first().map(|(task, rest)| (task.as_str(), rest)) {
+        Some((OPEN_ONCE, rest)) => return runtime.block_on(many::open_once(rest)),
+        Some((once::WRITE, rest)) => return runtime.block_on(once::write_here(rest)),
+        Some((once::READ, rest)) => return runtime.block_on(once::read_here(rest)),
+        Some(_) | None => {}
     }
     let options = Options::parse(arguments)?;
     let temporary = TempDir::new()?;
@@ -82,6 +94,9 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
     if options.wants("long") {
         long::measure(&runtime, &folder, options.openings)?;
     }
+    if options.wants("sessions") {
+        sessions::measure(&folder, options.rounds, options.edits, options.json.as_deref())?;
+    }
     Ok(())
 }
 
@@ -91,6 +106,9 @@ impl Options {
             parts: Vec::new(),
             documents: 10_000,
             openings: 50,
+            rounds: 5,
+            edits: usize::MAX,
+            json: None,
             programs: PathBuf::from("target/release"),
             folder: None,
         };
@@ -98,15 +116,18 @@ impl Options {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value\n\n{USAGE}"));
             match argument.as_str() {
-                "many" | "long" | "commands" => options.parts.push(argument.clone()),
+                "many" | "long" | "sessions" | "commands" => options.parts.push(argument.clone()),
                 "--documents" => options.documents = value()?.parse()?,
                 "--openings" => options.openings = value()?.parse()?,
+                "--rounds" => options.rounds = value()?.parse()?,
+                "--edits" => options.edits = value()?.parse()?,
+                "--json" => options.json = Some(value()?.into()),
                 "--programs" => options.programs = value()?.into(),
                 "--folder" => options.folder = Some(value()?.into()),
                 _ => return Err(format!("`{argument}` is not understood\n\n{USAGE}").into()),
             }
         }
-        match options.documents.min(options.openings) {
+        match options.documents.min(options.openings).min(options.rounds).min(options.edits) {
             0 => Err("nothing can be measured of none".into()),
             _ => Ok(options),
         }

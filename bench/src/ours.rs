@@ -4,13 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use syncline::{
-    BoxError, Document, Engine, Family, Kind, Operation, Saved, Spec, SqliteStorage, Value, storage,
+    BoxError, Document, EditError, Engine, Family, Kind, Operation, Saved, Spec, SqliteStorage, Storage,
+    Value, storage,
 };
+use syncline_core::replica::EditFailure;
 
 use crate::edits::Edit;
 
 /// Edits between two pauses in which what was written is made durable.
 const EDITS_AT_ONCE: usize = 8_000;
+
+/// The name of a long document.
+pub const NAME: &str = "paper";
 
 /// The store in a folder.
 pub fn store(folder: &Path) -> PathBuf {
@@ -18,9 +23,7 @@ pub fn store(folder: &Path) -> PathBuf {
 }
 
 fn engine(folder: &Path) -> Result<Engine, BoxError> {
-    std::fs::create_dir_all(folder)?;
-    let storage = SqliteStorage::open(store(folder), storage::Options::default())?;
-    Ok(Engine::builder(storage).open()?)
+    Ok(Engine::builder(storage(folder)?).open()?)
 }
 
 /// Writes documents, each with its edits, into the store of a folder.
@@ -40,6 +43,38 @@ pub async fn write(
         }
     }
     close(engine).await
+}
+
+/// Makes edits in a new document: how long it took until the last one was made, and until the store held all of them. Where
+/// the engine takes no more edits for now, the writer waits for the store.
+pub async fn edit(
+    storage: impl Storage + 'static,
+    family: Family,
+    edits: &[Edit],
+) -> Result<(Duration, Duration), BoxError> {
+    let engine = Engine::builder(storage).open()?;
+    let document = engine.document(NAME, Spec { family, kind: Kind::Text }).await?;
+    let started = Instant::now();
+    for edit in edits {
+        while let Err(failure) = document.perform(operation(edit)) {
+            match failure {
+                EditError::Failed(EditFailure::Busy) => document.saved(Saved::Local).await?,
+                other => return Err(other.into()),
+            }
+        }
+    }
+    let made = started.elapsed();
+    document.saved(Saved::Local).await?;
+    let saved = started.elapsed();
+    drop(document);
+    close(engine).await?;
+    Ok((made, saved))
+}
+
+/// The store of a folder, as it comes: durable in full.
+pub fn storage(folder: &Path) -> Result<SqliteStorage, BoxError> {
+    std::fs::create_dir_all(folder)?;
+    Ok(SqliteStorage::open(store(folder), storage::Options::default())?)
 }
 
 fn operation(edit: &Edit) -> Operation {

@@ -9,6 +9,7 @@ use samod::{DocHandle, DocumentId, Repo};
 use syncline::BoxError;
 
 use crate::bare;
+use crate::edits::Edit;
 
 /// How it is called in what is shown.
 pub const NAME: &str = "samod 0.16";
@@ -31,6 +32,39 @@ pub async fn write(
     }
     repo.stop().await;
     Ok(names)
+}
+
+/// Makes edits in a new document, one after the other, until there are no more or this time is over: how many there were, how
+/// long it took until the last of them was made, and until the repository had written all and stopped.
+///
+/// If there are more, the document that is left in the folder is another one, which had all of them when it was put there.
+/// Returns its name, too.
+pub async fn edit(
+    folder: &Path,
+    edits: &[Edit],
+    most: Duration,
+) -> Result<(usize, Duration, Duration, String), BoxError> {
+    let repo = repo(folder).await?;
+    let document = repo.create(bare::automerge(&[])?).await?;
+    let name = document.document_id().to_string();
+    let (started, mut count) = (Instant::now(), 0);
+    while let Some(edit) = edits.get(count)
+        && started.elapsed() < most
+    {
+        document.with_document(|document| bare::edit_automerge(document, std::slice::from_ref(edit)))?;
+        count += 1;
+        tokio::task::yield_now().await;
+    }
+    let made = started.elapsed();
+    drop(document);
+    repo.stop().await;
+    let saved = started.elapsed();
+    if count == edits.len() {
+        return Ok((count, made, saved, name));
+    }
+    std::fs::remove_dir_all(folder)?;
+    let names = write(folder, std::iter::once(bare::automerge(edits))).await?;
+    Ok((count, made, saved, names.concat()))
 }
 
 /// Opens a document of a repository that is open already: how long that took, and the text.

@@ -47,7 +47,19 @@ pub fn run(command: &mut Command) -> Result<Ended, BoxError> {
 
 /// The most memory that a running process has had, in bytes.
 pub fn peak(child: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    memory(child.id(), "VmHWM:")
+}
+
+/// The memory that this process has now, and the most that it has had, in bytes.
+pub fn own_memory() -> Result<(u64, u64), BoxError> {
+    let read = |what| memory(std::process::id(), what);
+    Ok(read("VmRSS:")
+        .zip(read("VmHWM:"))
+        .ok_or("the system does not tell how much memory there is in use")?)
+}
+
+fn memory(process: u32, what: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
 }
