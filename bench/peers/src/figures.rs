@@ -9,10 +9,12 @@ use serde_json::Value as Json;
 pub enum Metric {
     Expected,
     Delivered,
+    Missing,
     Twice,
     Lost,
     Kept,
     Typed,
+    Unkept,
     Rate,
     LatencyHalf,
     Latency95,
@@ -47,6 +49,8 @@ impl Metric {
         match self {
             Self::Expected => "expected",
             Self::Delivered => "delivered",
+            Self::Missing => "missing",
+            Self::Unkept => "not kept",
             Self::Twice => "twice",
             Self::Lost => "cut off",
             Self::Kept => "kept",
@@ -80,10 +84,22 @@ impl Metric {
         }
     }
 
+    /// Whether it counts what must not happen.
+    const fn must_be_none(self) -> bool {
+        matches!(self, Self::Missing | Self::Twice | Self::Lost | Self::Unkept)
+    }
+
     /// Its unit; empty for numbers of things.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Expected | Self::Delivered | Self::Twice | Self::Lost | Self::Kept | Self::Typed => "",
+            Self::Expected
+            | Self::Delivered
+            | Self::Missing
+            | Self::Unkept
+            | Self::Twice
+            | Self::Lost
+            | Self::Kept
+            | Self::Typed => "",
             Self::Rate => "/s",
             Self::LatencyHalf | Self::Latency95 | Self::Latency99 | Self::LatencyMost | Self::Late => "ms",
             Self::JoinFirst | Self::JoinHalf | Self::JoinAll => "ms",
@@ -139,14 +155,25 @@ impl Figures {
         Json::Object(named.collect())
     }
 
-    /// Of each number the median of several runs.
+    /// Of each number the median of several runs; of what must not happen even once, the most.
     pub fn median(runs: &[Self]) -> Self {
         let mut values: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
         for (metric, value) in runs.iter().flat_map(Self::all) {
             values.entry(metric).or_default().push(value);
         }
-        Self(values.into_iter().map(|(metric, values)| (metric, median(values))).collect())
+        Self(
+            values
+                .into_iter()
+                .map(|(metric, values)| {
+                    (metric, if metric.must_be_none() { most(values) } else { median(values) })
+                })
+                .collect(),
+        )
     }
+}
+
+fn most(values: Vec<f64>) -> f64 {
+    values.into_iter().fold(0.0, f64::max)
 }
 
 /// The one in the middle, or what is between the two there. There is at least one.
@@ -165,6 +192,12 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 9.0]), 3.0);
         assert_eq!(median(vec![4.0, 1.0, 9.0, 2.0]), 3.0);
         assert_eq!(median(vec![5.0]), 5.0);
+    }
+
+    #[test]
+    fn what_happens_once_is_not_hidden_by_the_median() {
+        let runs = [0.0, 7.0, 0.0].map(|missing| Figures::default().with(Metric::Missing, missing));
+        assert_eq!(Figures::median(&runs).of(Metric::Missing), Some(7.0));
     }
 
     #[test]

@@ -238,6 +238,7 @@ impl Team {
         Figures::default()
             .with(Metric::Expected, tally.expected() as f64)
             .with(Metric::Delivered, tally.delivered() as f64)
+            .with(Metric::Missing, tally.expected().saturating_sub(tally.delivered()) as f64)
             .with(Metric::Twice, tally.twice() as f64)
             .with(Metric::Lost, self.crowd.lost().len() as f64)
             .with(Metric::LatencyHalf, millis(tally.latencies(), 0.5))

@@ -142,12 +142,12 @@ impl Others<'_> {
     }
 }
 
-/// Everything once, and kept.
+/// Everything once, and kept, in every turn.
 fn delivery(others: &Others<'_>) -> Vec<Option<Goal>> {
     vec![
-        others.goal(Metric::Delivered, Wanted::Exactly, others.value(Metric::Expected), ""),
+        others.goal(Metric::Missing, Wanted::Exactly, Some(0.0), ""),
         others.goal(Metric::Twice, Wanted::Exactly, Some(0.0), ""),
-        others.goal(Metric::Kept, Wanted::Exactly, others.value(Metric::Typed), "after kill -9"),
+        others.goal(Metric::Unkept, Wanted::Exactly, Some(0.0), "after kill -9"),
     ]
 }
 
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_loses_updates_is_not_the_best() {
-        let all = |delivered| [(Metric::Expected, 10.0), (Metric::Delivered, delivered)];
+        let all = |delivered| [(Metric::Missing, 10.0 - delivered)];
         let with = |delivered, p99| [&all(delivered)[..], &[(Metric::Latency99, p99)]].concat();
         let rows = [
             row(Side::Relay, &with(10.0, 3.0)),
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_missed() {
-        let rows = [row(Side::Relay, &[(Metric::Expected, 10.0), (Metric::Delivered, 9.0)])];
-        assert!(of(Workload::Typing, &rows).iter().any(|goal| goal.what == "delivered" && !goal.met));
+        let rows = [row(Side::Relay, &[(Metric::Missing, 1.0)])];
+        assert!(of(Workload::Typing, &rows).iter().any(|goal| goal.what == "missing" && !goal.met));
     }
 }

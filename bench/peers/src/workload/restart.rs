@@ -42,9 +42,11 @@ pub const COLUMNS: &[Metric] = &[
     Metric::Recovery,
     Metric::Delivered,
     Metric::Expected,
+    Metric::Missing,
     Metric::Twice,
     Metric::Kept,
     Metric::Typed,
+    Metric::Unkept,
     Metric::CpuSeconds,
     Metric::Peak,
     Metric::GeneratorSeconds,
@@ -70,15 +72,18 @@ fn run(side: Side) -> Result<Figures, BoxError> {
         .with(Metric::Recovery, recovery.as_secs_f64())
         .with(Metric::Expected, clients.tally.expected() as f64)
         .with(Metric::Delivered, clients.tally.delivered() as f64)
+        .with(Metric::Missing, (clients.tally.expected() - clients.tally.delivered()) as f64)
         .with(Metric::Twice, clients.tally.twice() as f64)
         .with(Metric::Typed, clients.tally.all_done() as f64)
         .with(Metric::CpuSeconds, cpu.as_secs_f64())
         .with(Metric::GeneratorSeconds, own.as_secs_f64())
         .with(Metric::Peak, mebibytes(peak));
+    let typed = clients.tally.all_done();
     drop(clients);
     server.crash()?;
     let shape = Shape { documents: DOCUMENTS, clients: CLIENTS, typists: CLIENTS, ..team::NOBODY };
-    Ok(figures.with(Metric::Kept, team::count(&server, shape)? as f64))
+    let kept = team::count(&server, shape)?;
+    Ok(figures.with(Metric::Kept, kept as f64).with(Metric::Unkept, typed.saturating_sub(kept) as f64))
 }
 
 /// Everybody.

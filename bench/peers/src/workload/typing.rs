@@ -30,9 +30,11 @@ pub const SHAPE: Shape =
 pub const COLUMNS: &[Metric] = &[
     Metric::Delivered,
     Metric::Expected,
+    Metric::Missing,
     Metric::Twice,
     Metric::Kept,
     Metric::Typed,
+    Metric::Unkept,
     Metric::Lost,
     Metric::LatencyHalf,
     Metric::Latency95,
@@ -83,11 +85,14 @@ fn run(side: Side, shape: Shape, time: Duration) -> Result<Figures, BoxError> {
         .with(Metric::Connected, mebibytes(connected))
         .with(Metric::Peak, mebibytes(server.process().peak()?))
         .with(Metric::Typed, team.all_typed() as f64);
+    let typed = team.all_typed();
     if server.stores() {
         team.rest(GRACE)?;
         drop(team);
         server.crash()?;
-        figures = figures.with(Metric::Kept, team::count(&server, shape)? as f64);
+        let kept = team::count(&server, shape)?;
+        let unkept = typed.saturating_sub(kept);
+        figures = figures.with(Metric::Kept, kept as f64).with(Metric::Unkept, unkept as f64);
     }
     Ok(figures)
 }
