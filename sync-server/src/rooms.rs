@@ -35,7 +35,7 @@ use thiserror::Error;
 use crate::metrics::{Connection, Metrics};
 
 pub(crate) use metronome::Metronome;
-pub(crate) use outlet::Outlet;
+pub(crate) use outlet::{Outlet, framed};
 pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
 pub(crate) use room::Room;
 pub(crate) use seat::{Inbox, Seat, Sent, is_gap};

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::auth::Denied;
 use crate::intake::Meter;
 use crate::metrics::Connection;
-use crate::rooms::EnterError;
+use crate::rooms::{EnterError, Seat, Sent, framed};
 use syncline_core::protocol::lib0::Malformed;
 
 /// How long a client may take to answer a goodbye.
@@ -227,6 +227,28 @@ impl Line {
         }
         for frame in batch.frames() {
             self.sender.send(Frame::Binary(frame.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the client what it lacks of a document, until its seat is level. Messages are as y-websocket has them, behind a head
+    /// that names the document where there are several.
+    pub(crate) async fn catch_up(&mut self, seat: &mut Seat, head: &[u8]) -> Result<(), End> {
+        while let Some(sent) = seat.next().await?? {
+            match sent {
+                Sent::Pieces(pieces) => {
+                    let frames = pieces.iter().map(|piece| framed(head, &piece.message())).collect();
+                    self.send_all(frames).await?;
+                    self.connection.passed_on(&pieces);
+                }
+                Sent::Whole(missing) => {
+                    seat.room().durable_at(missing.offset).await?;
+                    for (sync, update) in missing.updates() {
+                        self.send_parts([head, &sync.head()].concat(), update).await?;
+                    }
+                }
+                Sent::Present(message) => self.send(framed(head, &message)).await?,
+            }
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use tokio::time::sleep_until;
 
 use super::Visit;
 use super::line::{Ear, End, Line};
-use crate::rooms::{Inbox, Outlet, Seat, Sent, is_gap};
+use crate::rooms::{Inbox, Outlet, Seat, is_gap};
 use syncline_core::protocol::y_websocket::{Message, Sync, write_awareness, write_denied};
 
 /// After this long without a message the client hears one: it gives up after 30 s.
@@ -205,24 +205,8 @@ impl<'a> Session<'a> {
         self.catch_up().await
     }
 
-    /// Sends what the client lacks, until it is level.
     async fn catch_up(&mut self) -> Result<(), End> {
-        while let Some(sent) = self.seat.next().await?? {
-            match sent {
-                Sent::Pieces(pieces) => {
-                    self.line.send_all(pieces.iter().map(|piece| piece.message()).collect()).await?;
-                    self.line.connection().passed_on(&pieces);
-                }
-                Sent::Whole(missing) => {
-                    self.seat.room().durable_at(missing.offset).await?;
-                    for (sync, update) in missing.updates() {
-                        self.line.send_parts(sync.head(), update).await?;
-                    }
-                }
-                Sent::Present(states) => self.send_presence(Some(states)).await?,
-            }
-        }
-        Ok(())
+        self.line.catch_up(&mut self.seat, &[]).await
     }
 
     /// Answers the questions whether something has arrived that has.
@@ -230,8 +214,7 @@ impl<'a> Session<'a> {
         if self.awaits_answer || self.questions.is_empty() {
             return Ok(());
         }
-        self.seat.await_durable();
-        let durable = self.seat.room().durable();
+        let durable = self.seat.await_durable();
         let answered = self.questions.partition_point(|(sent, _)| *sent <= durable);
         for (_, frame) in self.questions.drain(..answered) {
             self.line.send(frame).await?;

@@ -70,8 +70,8 @@ impl Room {
             }
         }
         let known = std::mem::replace(&mut seated.presence, awareness.version());
-        if let Some(states) = awareness.since(known, Some(id)) {
-            return Ok(Some(Sent::Present(states)));
+        if let Some(message) = awareness.message_since(known, Some(id)) {
+            return Ok(Some(Sent::Present(message)));
         }
         seated.is_level = seated.outlet.is_some();
         Ok(None)
@@ -84,9 +84,10 @@ impl Room {
         }
     }
 
-    /// A seat hears when more of the log is on disk, once.
-    pub(super) fn await_durable(&self, seat: SeatId) {
+    /// A seat hears when more of the log is on disk than this, once.
+    pub(super) fn await_durable(&self, seat: SeatId) -> u64 {
         self.lock().waiting.insert(seat);
+        self.durable()
     }
 
     /// Somebody comes; how many announcements there were before.

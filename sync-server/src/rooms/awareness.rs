@@ -243,10 +243,10 @@ impl Awareness {
         self.version
     }
 
-    /// The seats of clients that have changed behind one version and up to another.
-    pub(crate) fn movers(&self, since: u64, version: u64) -> BTreeSet<SeatId> {
-        let moved = |client: &&Client| since < client.version && client.version <= version;
-        self.clients.values().filter(moved).filter_map(|client| client.seat).collect()
+    /// The seats of clients that have changed since a version.
+    pub(crate) fn movers(&self, version: u64) -> BTreeSet<SeatId> {
+        let moved = self.clients.values().filter(|client| client.version > version);
+        moved.filter_map(|client| client.seat).collect()
     }
 
     /// The same as [`Awareness::since`] as a message.

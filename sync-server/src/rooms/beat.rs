@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use syncline::transports::Batch;
 use syncline_core::id::ReplicaId;
 
 use super::attendance::Seated;
+use super::awareness::Awareness;
 use super::outlet::Outlet;
 use super::room::Inner;
 use super::{Piece, Room, SeatId};
@@ -66,6 +68,8 @@ struct News {
 impl Room {
     /// Passes on what is new. Returns when there is to be another beat, if there is news of who is present that has to wait.
     pub(super) fn beat(&self, now: Instant) -> Option<Instant> {
+        // What comes from here on may come too late for this one.
+        self.stirred.swap(false, Ordering::AcqRel);
         let (due, pieces, next) = self.begin_beat(now);
         let mut passed_on = PassedOn::new(&pieces);
         for due in &due {
@@ -106,12 +110,15 @@ impl News {
         let (end, told) = (inner.tail.end(), inner.told.presence);
         let presence = if tells_presence { inner.awareness.version() } else { told };
         (inner.told.offset, inner.told.presence) = (end, presence);
+        // Most beats tell of nobody, and have no need to look at all who are present.
+        let (movers, states) = match presence > told {
+            true => (inner.awareness.movers(told), inner.awareness.message_since(told, None)),
+            false => (BTreeSet::new(), None),
+        };
         let pieces: Vec<Arc<Piece>> = inner.tail.after(begin)?.cloned().collect();
         if pieces.iter().map(|piece| piece.update.len()).sum::<usize>() > MAX_BATCH_BYTES {
             return None;
         }
-        let movers = inner.awareness.movers(told, presence);
-        let states = inner.awareness.message_since(told, None).filter(|_| presence > told);
         let writers = pieces.iter().map(|piece| piece.replica).collect();
         let batches = BTreeMap::new();
         Some(Self { pieces, writers, begin, end, presence, movers, states, batches })
@@ -140,7 +147,11 @@ impl News {
     }
 
     /// The batch of somebody who has written some of it, or was sent some of it before.
-    fn batch_of(&self, seated: &Seated, outlet: &Outlet, states: Option<Bytes>) -> Arc<Batch> {
+    fn batch_of(&self, id: SeatId, seated: &Seated, outlet: &Outlet, awareness: &Awareness) -> Arc<Batch> {
+        let states = match self.movers.contains(&id) {
+            true => awareness.message_since(seated.presence, Some(id)),
+            false => self.states.clone(),
+        };
         let gets = |piece: &&Arc<Piece>| is_for(piece, seated.position, seated.own);
         let messages = self.pieces.iter().filter(gets).map(|piece| piece.message()).chain(states);
         Arc::new(Batch::new(messages.map(|message| outlet.frame(&message)).collect()))
@@ -158,14 +169,7 @@ impl Inner {
             };
             let batch = match news.is_all_for(*seat, seated) {
                 true => news.batch_of_all(outlet),
-                false => {
-                    let moves = news.movers.contains(seat);
-                    let states = match moves {
-                        true => self.awareness.message_since(seated.presence, Some(*seat)),
-                        false => news.states.clone(),
-                    };
-                    news.batch_of(seated, outlet, states)
-                }
+                false => news.batch_of(*seat, seated, outlet, &self.awareness),
             };
             if !batch.frames().is_empty() {
                 let (outlet, position, presence) = (outlet.clone(), seated.position, seated.presence);

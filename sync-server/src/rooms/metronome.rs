@@ -101,7 +101,7 @@ fn beat(queue: &Queue) {
         let now = Instant::now();
         rooms.extend(later.extract_if(.., |(due, _)| *due <= now).map(|(_, room)| room));
         for room in rooms {
-            let due = room.upgrade().and_then(|room| room.has_beat(now));
+            let due = room.upgrade().and_then(|room| room.beat(now));
             later.extend(due.map(|due| (due, room)));
         }
         thread::sleep(BEAT.saturating_sub(now.elapsed()));

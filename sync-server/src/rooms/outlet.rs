@@ -3,6 +3,14 @@
 use bytes::Bytes;
 use syncline::transports::{self, Batch, LinkError};
 
+/// A message behind what its frame begins with, which may be nothing.
+pub(crate) fn framed(head: &[u8], message: &Bytes) -> Bytes {
+    match head.is_empty() {
+        true => message.clone(),
+        false => [head, message].concat().into(),
+    }
+}
+
 /// The way to one client of one document, for messages as y-websocket has them.
 #[derive(Clone)]
 pub(crate) struct Outlet {
@@ -22,10 +30,7 @@ impl Outlet {
 
     /// A message as a frame.
     pub(super) fn frame(&self, message: &Bytes) -> Bytes {
-        match self.head.is_empty() {
-            true => message.clone(),
-            false => [&self.head[..], message].concat().into(),
-        }
+        framed(&self.head, message)
     }
 
     /// Sends frames if all of them have room at once; whether they had.

@@ -54,7 +54,7 @@ pub(crate) struct Room {
     built: watch::Sender<()>,
     /// Where it has its beats, and whether it waits for one.
     beats: Arc<Queue>,
-    stirred: AtomicBool,
+    pub(super) stirred: AtomicBool,
     /// Of what has come to the log since it was followed.
     arrived: FirstArrival,
     itself: Weak<Self>,
@@ -249,13 +249,6 @@ impl Room {
     pub(crate) fn stir_since(&self, came: Instant) {
         self.arrived.note(came);
         self.stir();
-    }
-
-    /// Passes on what has come; see [`Room::beat`].
-    pub(super) fn has_beat(&self, now: Instant) -> Option<Instant> {
-        // What comes from here on may come too late for this beat.
-        self.stirred.swap(false, Ordering::AcqRel);
-        self.beat(now)
     }
 
     /// Makes pieces of what has come to the log.

@@ -57,8 +57,8 @@ pub(crate) enum Sent {
     Pieces(Vec<Arc<Piece>>),
     /// It is so far behind that they are gone: everything.
     Whole(Missing),
-    /// States of clients that have come, moved or gone.
-    Present(Vec<u8>),
+    /// Who has come, moved or gone, as a message of y-websocket.
+    Present(Bytes),
 }
 
 /// A client in a room. Dropped, it is left.
@@ -184,9 +184,9 @@ impl Seat {
         }
     }
 
-    /// The inbox hears when more of the log is on disk, once.
-    pub(crate) fn await_durable(&self) {
-        self.room.await_durable(self.id);
+    /// Up to where the log is on disk. The inbox hears when that changes, once.
+    pub(crate) fn await_durable(&self) -> u64 {
+        self.room.await_durable(self.id)
     }
 
     /// The client says who is present.

@@ -83,7 +83,7 @@ impl Yjs {
         Ok(loaded)
     }
 
-    fn integrate(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
+    pub(super) fn integrate(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
         self.integrate_and(updates, |_| ())
     }
 

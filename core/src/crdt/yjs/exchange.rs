@@ -67,8 +67,8 @@ impl Yjs {
     fn receive_part(&mut self, replicas: &Have, update: &[u8]) -> Result<Option<Bytes>, ReceiveError> {
         self.admit(&Writer::Foreign(replicas), update)?;
         if self.gate.brings_only_new() {
-            self.integrate_and(&[update], |_| ())?;
-            return Ok((!is_empty(update)).then(|| Bytes::copy_from_slice(update)));
+            self.integrate(&[update])?;
+            return Ok(Some(Bytes::copy_from_slice(update)));
         }
         let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
         let new = self.integrate_and(&[update], new)?;
@@ -76,11 +76,6 @@ impl Yjs {
         let shorter = |new: Vec<u8>| if new.len() <= update.len() { new } else { update.to_vec() };
         Ok(new.map(shorter).map(Bytes::from))
     }
-}
-
-/// Whether an update has no blocks, of no client; its deletions are asked for elsewhere.
-fn is_empty(update: &[u8]) -> bool {
-    update.first().is_none_or(|clients| *clients == 0)
 }
 
 /// Reads a state vector. The library reserves memory for as many entries as it claims to have.

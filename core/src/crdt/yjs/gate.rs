@@ -56,7 +56,7 @@ pub struct YjsGate {
     clients: Vec<u64>,
     waiting: Vec<(usize, u32)>,
     brought: Brought,
-    /// Whether all that the update brings was not known before, as far as that can be told without the document.
+    /// Whether the update brings something, and nothing of it was known before, as far as that can be told without the document.
     all_new: bool,
     /// Where the deletions of an update begin.
     pub(super) deletions_at: usize,
@@ -126,7 +126,7 @@ impl YjsGate {
         self.brought
     }
 
-    /// Whether all that the update brings which was admitted last is new. Of deletions only the document knows.
+    /// Whether the update that was admitted last brings something, and all of it is new. Of deletions only the document knows.
     pub(super) const fn brings_only_new(&self) -> bool {
         self.all_new
     }
@@ -210,8 +210,8 @@ impl YjsGate {
         self.sections.clear();
         self.bodies.clear();
         self.brought = Brought::default();
-        self.all_new = true;
         let count = reader.count(MIN_SECTION_BYTES)?;
+        self.all_new = count > 0;
         if count > MAX_CLIENTS {
             return Err(GateError::Limit {
                 what: "the number of clients in an update",

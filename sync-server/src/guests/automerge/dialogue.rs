@@ -63,11 +63,7 @@ impl Dialogue {
     /// before it is.
     pub(super) async fn speak(&mut self) -> Result<Option<(bytes::Bytes, u64)>, End> {
         let room = self.seat.room();
-        if self.answer_after > room.durable() {
-            self.seat.await_durable();
-        }
-        // It may just have become so.
-        if self.answer_after > room.durable() {
+        if self.answer_after > room.durable() && self.answer_after > self.seat.await_durable() {
             return Ok(None);
         }
         let conversation = &mut self.conversation;

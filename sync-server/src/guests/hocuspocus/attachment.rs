@@ -1,7 +1,6 @@
 //! One document of a connection, from the first word about it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use syncline_core::replica::ContributeError;
 use tokio::time::Instant;
 
 use crate::guests::line::{End, Line};
-use crate::rooms::{Outlet, Piece, Seat, Sent, is_gap};
+use crate::rooms::{Outlet, Seat, is_gap};
 use syncline_core::protocol::hocuspocus::{Body, Frame};
 use syncline_core::protocol::y_websocket::Sync;
 
@@ -190,27 +189,8 @@ impl Seated {
         self.catch_up(line, address).await
     }
 
-    /// Sends what the client lacks, until it is level.
     async fn catch_up(&mut self, line: &mut Line, address: &str) -> Result<(), End> {
-        while let Some(sent) = self.seat.next().await?? {
-            match sent {
-                Sent::Pieces(pieces) => {
-                    let frame = |piece: &Arc<Piece>| {
-                        Frame::sync(address, &Sync::Update { update: &piece.update }).into()
-                    };
-                    line.send_all(pieces.iter().map(frame).collect()).await?;
-                    line.connection().passed_on(&pieces);
-                }
-                Sent::Whole(missing) => {
-                    self.seat.room().durable_at(missing.offset).await?;
-                    for (sync, update) in missing.updates() {
-                        line.send_parts(Frame::sync_head(address, &sync), update).await?;
-                    }
-                }
-                Sent::Present(states) => line.send(Frame::awareness(address, &states)).await?,
-            }
-        }
-        Ok(())
+        line.catch_up(&mut self.seat, &Frame::head(address)).await
     }
 
     async fn ask(&mut self, line: &mut Line, address: &str) -> Result<(), End> {
@@ -263,8 +243,7 @@ impl Seated {
         if self.awaits_answer || self.unanswered.is_empty() {
             return Ok(());
         }
-        self.seat.await_durable();
-        let durable = self.seat.room().durable();
+        let durable = self.seat.await_durable();
         let answered = self.unanswered.partition_point(|offset| *offset <= durable);
         self.unanswered.drain(..answered);
         match answered {
