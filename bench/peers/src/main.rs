@@ -10,7 +10,6 @@
 mod arguments;
 mod awareness;
 mod crowd;
-mod document;
 mod figures;
 mod floor;
 mod http;

@@ -4,7 +4,7 @@
 //! The clients speak their protocol and hold no document, so that what is measured is the server. All of them must be
 //! given the same bytes, and what one of them was given must be the document.
 
-mod document;
+pub mod document;
 mod guest;
 
 use std::net::SocketAddr;
@@ -23,6 +23,9 @@ use super::{cpu, memory};
 
 /// The document that everybody joins.
 const DOC: &str = "joins";
+
+/// Who writes it.
+const AUTHOR: u64 = 1;
 
 /// One without content.
 const SMALL_DOC: &str = "small";
@@ -71,7 +74,7 @@ impl Run {
     /// # Panics
     /// If a server or a client fails.
     pub async fn play(self, host: Host) -> Result<Figures, String> {
-        let written = Written::new(self.bytes);
+        let written = Written::new(AUTHOR, self.bytes);
         let mut running = Running::prepared(host, &written).await;
         let (pid, address) = (running.pid(), running.address());
         Guest::connect(host, address, SMALL_DOC).await.join(false).await;

@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 use syncline_core::protocol::y_websocket::NOTHING;
+use syncline_tests::process::joins::document::{MARK, Written};
 use twox_hash::XxHash3_64;
 
 use super::{Case, mebibytes};
 use crate::BoxError;
 use crate::arguments::Settings;
 use crate::crowd::{Crowd, Number};
-use crate::document::{MARK, Written};
 use crate::figures::{Figures, Metric};
 use crate::process;
 use crate::session::{Heard, Session};
 use crate::side::{Place, Server, Side};
 use crate::socket::{Event, Outbox};
+use crate::update;
 
 /// The document, and one without content.
 const DOC: &str = "large";
@@ -59,9 +60,7 @@ pub fn cases(settings: &Settings) -> Vec<Case> {
             cases.push(Case {
                 name: name(*size, joins),
                 sides: Side::ALL.into_iter().filter(|side| side.keeps_yjs()).collect(),
-                run: Box::new(move |side| {
-                    run(side, written.get_or_init(|| Written::new(AUTHOR, bytes)), joins)
-                }),
+                run: Box::new(move |side| run(side, written.get_or_init(|| document(bytes)), joins)),
             });
         }
     }
@@ -74,6 +73,13 @@ pub fn name(size: usize, joins: usize) -> String {
         1 => format!("{size} MiB alone"),
         joins => format!("{size} MiB, {joins} at once"),
     }
+}
+
+/// What everybody joins.
+fn document(bytes: usize) -> Written {
+    let mut written = Written::new(update::client(AUTHOR), bytes);
+    written.mark();
+    written
 }
 
 fn run(side: Side, written: &Written, joins: usize) -> Result<Figures, BoxError> {
@@ -89,7 +95,7 @@ fn run(side: Side, written: &Written, joins: usize) -> Result<Figures, BoxError>
     let times = joined.times();
     let millis = |time: Option<&Duration>| time.map_or(f64::NAN, Duration::as_secs_f64) * 1e3;
     Ok(Figures::default()
-        .with(Metric::Size, mebibytes(written.size() as u64))
+        .with(Metric::Size, mebibytes(written.size()))
         .with(Metric::JoinFirst, millis(times.first()))
         .with(Metric::JoinHalf, millis(times.get(times.len() / 2)))
         .with(Metric::JoinAll, millis(times.last()))
@@ -211,7 +217,7 @@ impl Joining {
     }
 
     fn check(&self, written: &Written) -> Result<(), BoxError> {
-        if !written.is_told_by(&self.members[0].content)? {
+        if !written.is_told_by(&self.members[0].content) {
             return Err("what was told is not the document".into());
         }
         match self.members.iter().all(|member| member.digest.finish() == self.members[0].digest.finish()) {

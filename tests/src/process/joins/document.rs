@@ -1,4 +1,4 @@
-//! The document that is joined: a board of cards, as it comes about.
+//! The document that is joined: a board of cards, as it comes about, by the hand of one author.
 
 use syncline_core::random::Random;
 use yrs::types::ToJson;
@@ -10,6 +10,9 @@ const CARDS: &str = "cards";
 
 /// Cards that are added by one edit.
 const CARDS_AN_EDIT: usize = 20;
+
+/// What is written last in a document that is [marked](Written::mark).
+pub const MARK: &str = "here it ends";
 
 /// After how many edits the document's size is looked at.
 const EDITS_AT_ONCE: usize = 16;
@@ -28,10 +31,10 @@ pub struct Written {
 }
 
 impl Written {
-    /// A document of about so many bytes.
-    pub fn new(bytes: usize) -> Self {
+    /// A document of about so many bytes, by an author of this client id in Yjs.
+    pub fn new(client: u64, bytes: usize) -> Self {
         let mut random = Random::new(7);
-        let mut written = Self { doc: Doc::with_client_id(1), updates: Vec::new() };
+        let mut written = Self { doc: Doc::with_client_id(client), updates: Vec::new() };
         while written.size() < bytes as u64 {
             for _ in 0..EDITS_AT_ONCE {
                 let update = written.edit(&mut random);
@@ -39,6 +42,14 @@ impl Written {
             }
         }
         written
+    }
+
+    /// Writes down where it ends, by which it is known that all of it has come.
+    pub fn mark(&mut self) {
+        let cards = self.doc.get_or_insert_map(CARDS);
+        let mut txn = self.doc.transact_mut();
+        cards.insert(&mut txn, "mark", MARK);
+        self.updates.push(txn.encode_update_v1());
     }
 
     /// Adds some cards, and moves one of those that were there.
@@ -87,4 +98,19 @@ fn key(number: usize) -> String {
 fn words(random: &mut Random, count: usize) -> String {
     let words: Vec<&str> = (0..count).map(|_| WORDS[random.index(WORDS.len())]).collect();
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_updates_tell_it_and_fewer_do_not() {
+        let mut written = Written::new(3, 10_000);
+        written.mark();
+        assert!(written.size() >= 10_000);
+        assert!(written.is_told_by(&written.updates));
+        let fewer = &written.updates[..written.updates.len() - 1];
+        assert!(!written.is_told_by(fewer));
+    }
 }
