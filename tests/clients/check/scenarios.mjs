@@ -151,6 +151,8 @@ export const scenarios = {
     await assert.rejects(pair.wait("a", { length: 4 }, 50), /not within 50 ms.*"connected":true.*abc/);
     await assert.rejects(pair.do("a", "nonsense"), /no such/);
     await pair.wait("a", { json: (await pair.do("a", "read")).json });
+    // What a server says of the edit when it has kept it is told before, not between the questions.
+    await pair.wait("a", { synced: true });
     const told = (await pair.do("a", "status")).events.map(({ event }) => event);
     assert.ok(told.length > 0);
     assert.deepEqual((await pair.do("a", "status")).events, []);
