@@ -47,7 +47,7 @@ fn converge(kind: Client) {
             site.edit("bob", &mut random);
         }
         match round % 4 {
-            1 => drop(site.clients.ask("connect", "ann", json!({}))),
+            1 => site.come_back("ann", &store),
             2 => {
                 assert_eq!(store.pending(), 9, "nothing has been applied");
                 store.open(Some(&address));
