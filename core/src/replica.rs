@@ -208,10 +208,16 @@ impl Replica {
         }
         self.flush();
         let effect = self.context.next_effect();
-        if effect.is_none() {
-            self.unload();
+        if effect.is_some() {
+            return effect;
         }
-        effect
+        if !self.unload() {
+            return None;
+        }
+        // What is about to be unloaded has last words.
+        self.deliver();
+        self.flush();
+        self.context.next_effect()
     }
 
     /// When [`Input::Tick`] is due, if nothing happens before.

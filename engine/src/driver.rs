@@ -4,22 +4,24 @@
 //! loop takes what there is, lets the replica handle it, and performs the replica's outputs in their order:
 //! frames go to links, writes to the store as one batch, events to whoever embeds the node. So what was edited
 //! between two turns leaves in one commit and one frame a link; where nobody waits for edits, there is a least time
-//! between the turns for their sake, a *tick*.
+//! between the turns for their sake, a *tick*. A [`Rhythm`] may also have what links bring wait for more, and commits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as StdInstant};
 
+use bytes::Bytes;
 use syncline_core::event::{Event, Input, Output, StoreFault, Write};
 use syncline_core::id::{ConnectionId, DocId, WriteId};
 use syncline_core::replica::Merge;
 use syncline_core::time::Time;
 use syncline_core::wire::Frame;
 use syncline_storage::{Closed, DocumentSummary, StoreEvent, Writer};
-use syncline_transports::Link;
+use syncline_transports::{Batch, Link, Outlet};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout};
 
 use crate::link::{self, Order, Waiting};
@@ -36,6 +38,27 @@ pub const LINKS_CLOSING_TIME: Duration = Duration::from_secs(1);
 /// make way for the loop at each of them, which takes longer than the edit.
 pub const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
+/// How often in one turn links that have taken a frame at once are asked for the next one.
+const MAX_ROUNDS_PER_TURN: usize = 8;
+
+/// The least times between what a node does, where that follows each other closely. The first thing after a quiet time waits for
+/// nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Between turns for edits that nobody waits for.
+    pub edits: Duration,
+    /// Between turns for what links bring.
+    pub inputs: Duration,
+    /// Between commits.
+    pub commits: Duration,
+}
+
+impl Rhythm {
+    /// That of an application: its edits make way for each other, and everything else is attended to as it comes.
+    pub const APPLICATION: Self =
+        Self { edits: SHORTEST_TICK, inputs: Duration::ZERO, commits: Duration::ZERO };
+}
+
 /// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
 const LINK_ORDERS: usize = 4;
 
@@ -43,9 +66,12 @@ const LINK_ORDERS: usize = 4;
 pub(crate) struct Driver {
     node: Node,
     writer: Writer,
-    /// See [`Node::start_with`].
-    tick: Duration,
-    links: HashMap<ConnectionId, mpsc::Sender<Order>>,
+    rhythm: Rhythm,
+    links: HashMap<ConnectionId, Way>,
+    /// Links that have taken a frame at once, which the replica has not been told.
+    taken: Vec<ConnectionId>,
+    /// Writes that wait for others to be committed with, and when they are.
+    commits: Commits,
     /// Who waits for the end of a link: dropped when everything that came from it has been attended to.
     ends: HashMap<ConnectionId, oneshot::Sender<()>>,
     /// The links at work, and who waits for a merge.
@@ -60,49 +86,85 @@ pub(crate) struct Driver {
     end: End,
 }
 
+/// The ways to a link: frames that have room at once leave by the outlet, and the others in their turn.
+struct Way {
+    orders: mpsc::Sender<Order>,
+    outlet: Outlet,
+}
+
+/// Writes on their way to the store.
+struct Commits {
+    waiting: Vec<(WriteId, Write)>,
+    /// When the first thing came that they come from.
+    since: Option<StdInstant>,
+    /// From when on there may be a commit.
+    next: Instant,
+}
+
 /// When what happened is attended to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     /// With the edits that wait, if any do.
     WithEdits,
+    /// With what links bring.
+    WithInputs,
     Now,
     /// Now, and nothing after it.
     Last,
 }
 
-/// When edits that nobody waits for have their turn, and their commits: at once after a quiet time, otherwise with the
-/// next tick.
+/// When edits that nobody waits for have their turn, and their commits, and what links bring: at once after a quiet time,
+/// otherwise with the next tick.
 struct Pace {
-    /// The least time between turns for such edits.
-    tick: Duration,
+    rhythm: Rhythm,
     /// Whether there are such edits.
     edits: bool,
-    /// Whether anything waits for the next tick.
-    waits: bool,
+    /// Whether links have brought something.
+    inputs: bool,
+    /// The tick that something waits for.
+    waits: Option<Instant>,
     /// Whether the last edits had to wait, so that more are to be expected.
     burst: bool,
-    /// The next tick.
+    /// The next ticks, for edits and for inputs.
     next: Instant,
+    next_inputs: Instant,
 }
 
 impl Pace {
-    fn new(tick: Duration, now: Instant) -> Self {
-        Self { tick, edits: false, waits: false, burst: false, next: now }
+    const fn new(rhythm: Rhythm, now: Instant) -> Self {
+        let (edits, inputs, waits, burst) = (false, false, None, false);
+        Self { rhythm, edits, inputs, waits, burst, next: now, next_inputs: now }
     }
 
     /// Whether edits, or what the store says of earlier ones, wait a little longer.
     fn holds_back(&mut self, now: Instant) -> bool {
         let holds = (self.edits || self.burst) && now < self.next;
-        self.waits |= holds;
+        self.wait(holds, self.next)
+    }
+
+    /// Whether what links bring does.
+    fn holds_inputs_back(&mut self, now: Instant) -> bool {
+        self.inputs = true;
+        let holds = now < self.next_inputs;
+        self.wait(holds, self.next_inputs)
+    }
+
+    fn wait(&mut self, holds: bool, tick: Instant) -> bool {
+        if holds {
+            self.waits = Some(self.waits.map_or(tick, |earlier| earlier.min(tick)));
+        }
         holds
     }
 
     /// The loop turns, for whatever reason: everything goes along.
     fn turn(&mut self, now: Instant) {
-        let waited = std::mem::take(&mut self.waits);
+        let waited = self.waits.take().is_some();
         if std::mem::take(&mut self.edits) {
             self.burst = waited;
-            self.next = now + self.tick;
+            self.next = now + self.rhythm.edits;
+        }
+        if std::mem::take(&mut self.inputs) {
+            self.next_inputs = now + self.rhythm.inputs;
         }
     }
 }
@@ -135,13 +197,15 @@ impl Drop for Up {
 }
 
 impl Driver {
-    pub fn new(node: Node, writer: Writer, tick: Duration, on_event: OnEvent) -> Self {
+    pub fn new(node: Node, writer: Writer, rhythm: Rhythm, on_event: OnEvent) -> Self {
         Self {
             end: End(node.clone()),
             node,
             writer,
-            tick,
+            rhythm,
             links: HashMap::new(),
+            taken: Vec::new(),
+            commits: Commits { waiting: Vec::new(), since: None, next: Instant::now() },
             ends: HashMap::new(),
             tasks: JoinSet::new(),
             on_event,
@@ -159,14 +223,14 @@ impl Driver {
     ) {
         let mut waiting = Vec::with_capacity(MAX_INPUTS_PER_TURN);
         let mut next_timeout = None;
-        let mut pace = Pace::new(self.tick, Instant::now());
+        let mut pace = Pace::new(self.rhythm, Instant::now());
         loop {
             let mut due = tokio::select! {
                 biased;
                 Some(message) = control.recv() => self.on_control(message, &mut waiting),
-                count = inputs.recv_many(&mut waiting, MAX_INPUTS_PER_TURN) => {
+                count = inputs.recv_many(&mut waiting, MAX_INPUTS_PER_TURN), if waiting.len() < MAX_INPUTS_PER_TURN => {
                     tracing::trace!(count, "inputs");
-                    Due::Now
+                    Due::WithInputs
                 }
                 () = self.node.shared.wake.notified() => {
                     pace.burst = false;
@@ -180,19 +244,28 @@ impl Driver {
                     }
                     Due::WithEdits
                 }
-                () = tokio::time::sleep_until(pace.next), if pace.waits => Due::Now,
-                () = sleep_until(&self.node, next_timeout) => Due::Now,
+                () = sleep_until(pace.waits) => Due::Now,
+                () = sleep_until(self.commits.due()) => {
+                    self.commit();
+                    continue;
+                }
+                () = sleep_to(&self.node, next_timeout) => Due::Now,
             };
             while let Ok(message) = control.try_recv() {
                 due = due.max(self.on_control(message, &mut waiting));
             }
             match due {
                 Due::WithEdits if pace.holds_back(Instant::now()) => continue,
-                Due::WithEdits | Due::Now => {}
+                Due::WithInputs
+                    if waiting.len() < MAX_INPUTS_PER_TURN && pace.holds_inputs_back(Instant::now()) =>
+                {
+                    continue;
+                }
+                Due::WithEdits | Due::WithInputs | Due::Now => {}
                 Due::Last => break,
             }
             pace.turn(Instant::now());
-            next_timeout = self.turn(&mut waiting);
+            next_timeout = unconstrained(async { self.turn(&mut waiting) }).await;
             while self.tasks.try_join_next().is_some() {}
             self.node.shared.turns.send_replace(());
         }
@@ -203,6 +276,7 @@ impl Driver {
     /// not take what was left, that is the last event.
     async fn finish(mut self, waiting: &mut Vec<Waiting>, inputs: mpsc::Receiver<Waiting>) {
         self.turn(waiting);
+        self.commit();
         self.links.clear();
         let Self { node, writer, mut on_event, mut tasks, end, .. } = self;
         let fault = match tokio::task::spawn_blocking(move || writer.close()).await {
@@ -229,6 +303,7 @@ impl Driver {
             }
             Control::List(answer) => {
                 self.lists.push(answer);
+                self.commit();
                 self.heed(self.writer.list());
             }
             Control::Run(work) => work(&self.node),
@@ -264,7 +339,7 @@ impl Driver {
 
     fn run_link(&mut self, id: ConnectionId, link: Link, ends: oneshot::Sender<()>) {
         let (orders, waiting) = mpsc::channel(LINK_ORDERS);
-        self.links.insert(id, orders);
+        self.links.insert(id, Way { orders, outlet: link.outlet() });
         self.ends.insert(id, ends);
         let shared = &self.node.shared;
         let (inputs, up) = (shared.inputs.clone(), Up::new(shared));
@@ -274,15 +349,32 @@ impl Driver {
         });
     }
 
-    /// Lets the replica handle what came in and what is late, and does what it wants done. Returns when it wants its next
-    /// [`Input::Tick`]; whatever could change that wakes the loop.
+    /// Lets the replica handle what came in and what is late, and does what it wants done, as long as links take all of it.
+    /// Returns when it wants its next [`Input::Tick`]; whatever could change that wakes the loop.
     fn turn(&mut self, inputs: &mut Vec<Waiting>) -> Option<Time> {
+        let mut next_timeout = self.round(inputs);
+        for _ in 1..MAX_ROUNDS_PER_TURN {
+            if self.taken.is_empty() {
+                return next_timeout;
+            }
+            next_timeout = self.round(inputs);
+        }
+        if !self.taken.is_empty() {
+            self.node.hurry();
+        }
+        next_timeout
+    }
+
+    fn round(&mut self, inputs: &mut Vec<Waiting>) -> Option<Time> {
         let now = self.node.now();
         let mut since = inputs.iter().filter_map(|waiting| waiting.arrived).min();
         let (mut outputs, mut ended) = (Vec::new(), Vec::new());
         let mut next_timeout;
         {
             let mut replica = self.node.lock_for_turn();
+            for connection in self.taken.drain(..) {
+                replica.handle(now, Input::Writable { connection });
+            }
             since = since.into_iter().chain(self.node.shared.meters.arrived.take()).min();
             for Waiting { input, room, .. } in inputs.drain(..) {
                 if let Input::Received { frame, .. } = &input {
@@ -311,31 +403,33 @@ impl Driver {
 
     /// Does what the replica wants done for what has come in `since` then.
     fn perform(&mut self, outputs: Vec<Output>, since: StdInstant) {
-        let mut batch = Vec::new();
+        let mut last = LastFrame::default();
         for output in outputs {
             match output {
-                Output::Write { id, write } => batch.push((id, write)),
+                Output::Write { id, write } => self.commits.push(id, write, since),
                 Output::Load { doc } => {
-                    self.submit(&mut batch, since);
+                    self.commit();
                     self.loads.push(doc.clone());
                     self.heed(self.writer.load(doc));
                 }
                 Output::Send { connection, frame, entries, waited } => {
                     let meters = &self.node.shared.meters;
                     let updates = (entries > 0).then(|| meters.sent_since(since, waited));
-                    self.send(connection, frame, updates);
+                    self.send(connection, frame, updates, &mut last);
                 }
                 Output::Close { connection, reason } => {
                     if let Some(link) = self.links.remove(&connection) {
                         // A link whose queue is full or gone ends as its sender is dropped here.
-                        drop(link.try_send(Order::Close(reason)));
+                        drop(link.orders.try_send(Order::Close(reason)));
                     }
                 }
                 Output::Merge(merge) => self.merge(merge),
                 Output::Event(event) => (self.on_event)(&self.node, event),
             }
         }
-        self.submit(&mut batch, since);
+        if self.commits.due().is_some_and(|due| due <= Instant::now()) {
+            self.commit();
+        }
     }
 
     /// Has a merge run on a thread of its own, one at a time: each holds its document twice.
@@ -351,10 +445,13 @@ impl Driver {
         });
     }
 
-    fn submit(&mut self, batch: &mut Vec<(WriteId, Write)>, since: StdInstant) {
-        if !batch.is_empty() {
-            self.unwritten.push(batch, since, &self.node.shared.meters);
-            self.heed(self.writer.submit(std::mem::take(batch)));
+    /// Gives the store what waits for it.
+    fn commit(&mut self) {
+        if let Some(since) = self.commits.since.take() {
+            let writes = std::mem::take(&mut self.commits.waiting);
+            self.commits.next = Instant::now() + self.rhythm.commits;
+            self.unwritten.push(&writes, since, &self.node.shared.meters);
+            self.heed(self.writer.submit(writes));
         }
     }
 
@@ -376,17 +473,55 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, connection: ConnectionId, frame: Frame, updates: Option<StdInstant>) {
+    /// Most links have room: they take a frame here and now, and no task has to wake up for it.
+    fn send(
+        &mut self,
+        connection: ConnectionId,
+        frame: Frame,
+        updates: Option<StdInstant>,
+        last: &mut LastFrame,
+    ) {
         let Some(link) = self.links.get(&connection) else {
             return;
         };
         let counters = &self.node.shared.counters;
         counters.frames_out.fetch_add(1, Ordering::Relaxed);
         counters.bytes_out.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
-        if link.try_send(Order::Send(frame, updates)).is_err() {
+        // What goes wrong here does again where it is sent in its turn.
+        if !frame.text && link.outlet.try_send(last.batch(&frame)).unwrap_or(false) {
+            let meters = &self.node.shared.meters;
+            updates.into_iter().for_each(|since| meters.sent.observe_time(since.elapsed(), 1));
+            self.taken.push(connection);
+        } else if link.orders.try_send(Order::Send(frame, updates)).is_err() {
             // The link has ended; its `Disconnected` is on the way.
             self.links.remove(&connection);
         }
+    }
+}
+
+impl Commits {
+    fn push(&mut self, id: WriteId, write: Write, since: StdInstant) {
+        self.waiting.push((id, write));
+        self.since.get_or_insert(since);
+    }
+
+    /// When the next commit is, if there is anything to commit.
+    fn due(&self) -> Option<Instant> {
+        self.since.map(|_| self.next)
+    }
+}
+
+/// The frame that was sent last, as links take it: the next one is often the same.
+#[derive(Default)]
+struct LastFrame(Batch);
+
+impl LastFrame {
+    fn batch(&mut self, frame: &Frame) -> &Batch {
+        let same = |known: &Bytes| known.as_ptr() == frame.bytes.as_ptr() && known.len() == frame.bytes.len();
+        if !self.0.frames().first().is_some_and(same) {
+            self.0 = Batch::new(vec![frame.bytes.clone()]);
+        }
+        &self.0
     }
 }
 
@@ -402,9 +537,14 @@ async fn all_ended(tasks: &mut JoinSet<()>, mut inputs: mpsc::Receiver<Waiting>)
     }
 }
 
-async fn sleep_until(node: &Node, time: Option<Time>) {
+async fn sleep_to(node: &Node, time: Option<Time>) {
+    let wait = |time: Time| Instant::now() + Duration::from_millis(time.since(node.now()));
+    sleep_until(time.map(wait)).await;
+}
+
+async fn sleep_until(time: Option<Instant>) {
     match time {
-        Some(time) => tokio::time::sleep(Duration::from_millis(time.since(node.now()))).await,
+        Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
 }
@@ -421,7 +561,7 @@ mod tests {
     #[test]
     fn only_edits_that_nobody_waits_for_wait_and_only_for_a_tick() {
         let now = Instant::now();
-        let mut pace = Pace::new(SHORTEST_TICK, now);
+        let mut pace = Pace::new(Rhythm::APPLICATION, now);
         pace.edits = true;
         assert!(!pace.holds_back(now), "it was quiet");
         pace.turn(now);

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::driver::Driver;
-pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN, SHORTEST_TICK};
+pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN, Rhythm, SHORTEST_TICK};
 pub use crate::histogram::{Distribution, Histogram};
 use crate::link;
 pub use crate::link::{MAX_WAITING_FRAMES_OF_A_LINK, MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
@@ -123,14 +123,14 @@ impl Node {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(storage: Box<dyn Storage>, config: Config, on_event: OnEvent) -> Result<Self, StorageError> {
-        Self::start_with(storage, config, SHORTEST_TICK, on_event)
+        Self::start_with(storage, config, Rhythm::APPLICATION, on_event)
     }
 
-    /// As [`Node::start`], with the time that edits which nobody waits for may wait for others to be committed with.
+    /// As [`Node::start`], with the times that things may wait for each other.
     pub fn start_with(
         storage: Box<dyn Storage>,
         config: Config,
-        tick: Duration,
+        rhythm: Rhythm,
         on_event: OnEvent,
     ) -> Result<Self, StorageError> {
         let (inputs, waiting_inputs) = link::inputs();
@@ -156,7 +156,7 @@ impl Node {
             meters: Meters::default(),
         });
         let node = Self { shared };
-        let driver = Driver::new(node.clone(), writer, tick, on_event);
+        let driver = Driver::new(node.clone(), writer, rhythm, on_event);
         let task = tokio::spawn(driver.run(waiting_inputs, waiting_control));
         *node.shared.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(node)

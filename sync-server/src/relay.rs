@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use syncline::node::Node;
+use syncline::node::{Node, Rhythm};
 use syncline::storage::{self, StorageError};
 use syncline::transports::Link;
 use syncline::transports::websocket::{self, SUBPROTOCOL, WebSocketSettings};
@@ -46,9 +46,14 @@ const GOODBYE_TIME: Duration = Duration::from_secs(2);
 /// How long nobody is accepted after that failed, as where no file is to be had for one more.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long what clients of other protocols write waits for others to be committed with, where they come one after the other.
-/// They are not told of a commit, or do nothing until they are; others hear of their edits before it.
+/// How long edits wait for others to be committed with, where they come one after the other. Others hear of them before that.
 pub const COMMIT_TICK: Duration = Duration::from_millis(10);
+
+/// How long what replicas send waits for more to be passed on with, where it comes one after the other.
+pub const INPUT_TICK: Duration = Duration::from_millis(1);
+
+/// When a relay does what.
+const RHYTHM: Rhythm = Rhythm { edits: COMMIT_TICK, inputs: INPUT_TICK, commits: COMMIT_TICK };
 
 /// The name of the store in the data folder.
 const STORE_FILE: &str = "relay.db";
@@ -172,7 +177,7 @@ impl Relay {
         let node = Node::start_with(
             Box::new(store),
             config(settings.loaded_bytes)?,
-            COMMIT_TICK,
+            RHYTHM,
             Box::new(move |_, event| {
                 if let Some(rooms) = told.get() {
                     tell_rooms(rooms, &event);

@@ -126,6 +126,11 @@ impl Link {
         self.receiver.end()
     }
 
+    /// See [`LinkSender::outlet`].
+    pub fn outlet(&self) -> Outlet {
+        self.sender.outlet()
+    }
+
     /// Two halves for two tasks, or for two branches of one `select!`.
     pub fn split(self) -> (LinkSender, LinkReceiver) {
         (self.sender, self.receiver)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::command::{Command, Failure};
 use crate::install;
+use crate::instructions;
 use crate::real_data;
 use crate::tree::Tree;
 
@@ -26,6 +27,7 @@ const Y_SWEET_FOLDER: &str = "target/peers";
 /// Runs the benchmarks of a name, or the program with its arguments.
 pub fn run(tree: &Tree, arguments: &[String]) -> Result<(), Failure> {
     match arguments.split_first() {
+        Some((name, rest)) if name == "count" => instructions::run(tree, rest),
         Some((name, rest)) if name == "store" => store(tree, rest),
         Some((name, rest)) if name == "peers" => peers(tree, rest),
         _ => Command::cargo(tree)

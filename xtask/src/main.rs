@@ -10,6 +10,7 @@ mod coverage;
 mod fuzz;
 mod gate;
 mod install;
+mod instructions;
 mod layering;
 mod licences;
 mod purity;
@@ -49,6 +50,7 @@ cargo xtask TASK
                            other people's clients with the relay, from seed S on; without a part, all of it
   captures                 the pictures in docs/captures, anew
   bench [FILTER]           the benchmarks
+  bench count [--renew]    how many instructions the hot paths take, beside the committed numbers
   bench store [PART…]      large stores and long documents beside the bare libraries and a peer
   bench peers [WORKLOAD…] [--help]
                            the relay beside other people's servers, under the same load

@@ -4,7 +4,9 @@
 use crate::command::{Command, Failure};
 use crate::gate::Unchecked;
 use crate::tree::Tree;
-use crate::{bench, fuzz, install, layering, licences, purity, real_data, tests_binary, tidy, wasm};
+use crate::{
+    bench, fuzz, install, instructions, layering, licences, purity, real_data, tests_binary, tidy, wasm,
+};
 
 /// One named check of the gate.
 pub struct Step {
@@ -27,6 +29,11 @@ pub const ALL: &[Step] = &[
     Step { name: "tests", what: "every test", run: tests },
     Step { name: "doctests", what: "every example in the documentation", run: doctests },
     Step { name: "simulator", what: "200 seeds of faults in every family", run: simulator },
+    Step {
+        name: "instructions",
+        what: "the hot paths take as many instructions as they did",
+        run: instructions::check,
+    },
     Step { name: "fuzz", what: "each target for a short while, under AddressSanitizer", run: fuzz::check },
     Step { name: "wasm", what: "core builds for wasm32 and needs nothing from its host", run: wasm::check },
     Step {

@@ -557,10 +557,10 @@ impl Replica {
                 self.shut_connection(id, ErrorCode::TooMany, "the peer asks without reading the answers");
             }
         }
-        let due = self.context.now.after(self.context.config.policy.batching.delay);
+        let now = self.context.now;
         for (id, docs) in self.context.take_wakes() {
             if let Some(connection) = self.connections.get_mut(&id) {
-                docs.into_iter().for_each(|doc| connection.mark(doc, due));
+                docs.into_iter().for_each(|(doc, delay)| connection.mark(doc, now.after(delay)));
             }
         }
     }

@@ -11,6 +11,9 @@ use crate::replica::statistics::Counts;
 use crate::time::Time;
 use crate::wire::Message;
 
+/// Which documents may have something for which peers, and how many milliseconds that may wait for more.
+pub(super) type Wakes = BTreeMap<ConnectionId, BTreeMap<DocId, u64>>;
+
 /// The surroundings of one call into the replica.
 pub(super) struct Context {
     /// The driver's clock.
@@ -24,7 +27,7 @@ pub(super) struct Context {
     last_write: WriteId,
     unwritten: VecDeque<(WriteId, DocId)>,
     mail: VecDeque<(ConnectionId, Message)>,
-    wakes: BTreeMap<ConnectionId, BTreeSet<DocId>>,
+    wakes: Wakes,
     loads: Loads,
 }
 
@@ -40,7 +43,7 @@ impl Context {
             last_write: WriteId(0),
             unwritten: VecDeque::new(),
             mail: VecDeque::new(),
-            wakes: BTreeMap::new(),
+            wakes: Wakes::new(),
             loads: Loads::default(),
         }
     }
@@ -117,7 +120,13 @@ impl Context {
 
     /// Notes that a document may have entries for a peer.
     pub fn wake(&mut self, connection: ConnectionId, doc: &DocId) {
-        self.wakes.entry(connection).or_default().insert(doc.clone());
+        self.wake_within(connection, doc, self.config.policy.batching.delay);
+    }
+
+    /// The same for what may wait for so many milliseconds.
+    pub fn wake_within(&mut self, connection: ConnectionId, doc: &DocId, delay: u64) {
+        let known = self.wakes.entry(connection).or_default().entry(doc.clone()).or_insert(delay);
+        *known = delay.min(*known);
     }
 
     pub fn next_effect(&mut self) -> Option<Output> {
@@ -128,7 +137,7 @@ impl Context {
         self.mail.pop_front()
     }
 
-    pub fn take_wakes(&mut self) -> BTreeMap<ConnectionId, BTreeSet<DocId>> {
+    pub fn take_wakes(&mut self) -> Wakes {
         std::mem::take(&mut self.wakes)
     }
 }

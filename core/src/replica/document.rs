@@ -93,6 +93,7 @@ impl Document {
             return live.unbuild(context);
         }
         if self.wanted || !live.may_rest() {
+            live.hurry(context);
             return false;
         }
         let (peers, head) = (std::mem::take(&mut live.peers), live.log().head());

@@ -24,6 +24,10 @@ use crate::wire::Message;
 /// Most replicas that may write to a document, as a relay sees it: a message says what a log holds of each.
 pub const MAX_WRITERS: usize = 1 << 18;
 
+/// How long a relay's peers may wait for what they are in no hurry for: that entries of others are on its disk, in milliseconds.
+/// Whose entries they are hears at once.
+pub const DURABLE_DELAY: u64 = 100;
+
 /// What a document takes in memory before there is anything in it.
 const FIXED_BYTES: usize = 4 << 10;
 
@@ -188,7 +192,15 @@ impl Live {
 
     /// Whether nothing would be lost with it, as it is all on disk or with its peers, and comes from there again.
     pub fn may_rest(&self) -> bool {
-        self.after_write.is_empty() && !self.is_compacting() && self.peers.values().all(Peer::may_rest)
+        self.after_write.is_empty()
+            && !self.is_compacting()
+            && self.peers.values().all(|peer| peer.may_rest(&self.log))
+    }
+
+    /// Tells peers now what they are in no hurry for: it rests as soon as they know.
+    pub fn hurry(&self, context: &mut Context) {
+        let lack = self.peers.iter().filter(|(_, peer)| peer.lacks_durable(&self.log));
+        lack.for_each(|(connection, _)| context.wake(*connection, &self.doc));
     }
 
     /// Memory that it takes, in bytes, roughly. What stands behind the log is measured again when the log has changed by
@@ -395,7 +407,7 @@ impl Live {
         if self.pending.progress().local > before {
             self.tell_progress(context);
         }
-        self.wake_peers(context);
+        self.pass_on_durable(context);
         if self.is_hosting() {
             context.tell(Event::Durable { doc: self.doc.clone(), offset: self.log.durable() });
         }
@@ -404,6 +416,17 @@ impl Live {
 
     pub fn tell_progress(&self, context: &mut Context) {
         context.tell(Event::Saved { doc: self.doc.clone(), progress: self.pending.progress() });
+    }
+
+    /// More of the log is on disk. Where entries wait for that, as they do but at a relay, they leave; who only has to hear of it
+    /// hears with the entries that come next, or a little later.
+    fn pass_on_durable(&self, context: &mut Context) {
+        let batching = context.config.policy.batching.delay;
+        for (connection, peer) in &self.peers {
+            let waits = context.config.policy.relay && !peer.waits_for_durable();
+            let delay = if waits { batching.max(DURABLE_DELAY) } else { batching };
+            context.wake_within(*connection, &self.doc, delay);
+        }
     }
 
     pub fn wake_peers(&self, context: &mut Context) {

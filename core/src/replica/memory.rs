@@ -117,17 +117,17 @@ impl Replica {
 
     /// Unloads what is used least recently, if too much is in memory. The document used last stays, however large it is:
     /// otherwise it would be read again for every message. Called when all that may leave has left, so that
-    /// nothing is unloaded that is about to be sent.
-    pub(super) fn unload(&mut self) {
+    /// nothing is unloaded that is about to be sent. Whether there was too much.
+    pub(super) fn unload(&mut self) -> bool {
         let most = self.context.config.policy.loaded_bytes;
         if self.loaded.bytes <= most {
-            return;
+            return false;
         }
         let but_the_last = self.loaded.uses.len().saturating_sub(1);
         let oldest: Vec<DocId> = self.loaded.uses.values().take(but_the_last).cloned().collect();
         for doc in oldest {
             if self.loaded.bytes <= most {
-                return;
+                break;
             }
             if let Some(document) = self.documents.get_mut(&doc)
                 && document.rest(&mut self.context)
@@ -140,6 +140,7 @@ impl Replica {
                 self.loaded.put(&doc, &mut document.share, left);
             }
         }
+        true
     }
 
     /// Notes that a document that rested may have something for its peers. It has waited long enough: if it waited for

@@ -232,10 +232,31 @@ impl Peer {
         }
     }
 
-    /// Whether nothing of it is kept in memory but how far each side holds the other's log: no snapshot is on its way.
-    pub const fn may_rest(&self) -> bool {
+    /// Whether nothing of it is kept in memory but how far each side holds the other's log: no snapshot is on its way, and the
+    /// peer knows what is durable.
+    pub fn may_rest(&self, log: &Log) -> bool {
         !matches!(self.sending, Sending::Snapshot { .. })
             && !matches!(self.receiving, Receiving::Snapshot { .. })
+            && !self.lacks_durable(log)
+    }
+
+    /// Whether the peer, which gets entries before they are durable, is still to be told that some are.
+    pub const fn lacks_durable(&self, log: &Log) -> bool {
+        self.forwards
+            && matches!(self.sending, Sending::Live { confirmed: Some(confirmed), .. } if confirmed < log.durable())
+    }
+
+    /// Whether the peer, which gets entries before they are durable, waits to be told that they are: it does until it knows that
+    /// it has all that was there when it came.
+    pub const fn waits_for_durable(&self) -> bool {
+        match &self.sending {
+            Sending::Live { confirmed: Some(confirmed), .. } => *confirmed < self.our_log,
+            Sending::Live { confirmed: None, .. }
+            | Sending::Closed
+            | Sending::Awaiting { .. }
+            | Sending::AskedHave
+            | Sending::Snapshot { .. } => true,
+        }
     }
 
     /// Whether both hold the same entries, as far as both know; `head` is where our log ends.

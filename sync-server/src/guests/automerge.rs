@@ -40,6 +40,12 @@ pub(crate) const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// may be slower than who was told.
 pub(crate) const ARRIVAL_TIME: Duration = Duration::from_secs(1);
 
+/// How long a client waits for the next message about a document where there are many: what it is to be told becomes fewer
+/// messages by that, each of which takes a look at the whole document. A few follow each other at once, as where both find out what
+/// the other lacks.
+pub(crate) const SYNC_TICK: Duration = Duration::from_millis(25);
+const PROMPT_MESSAGES: u32 = 4;
+
 /// Largest ephemeral message.
 pub(crate) const MAX_EPHEMERAL_BYTES: usize = 256 << 10;
 
@@ -57,6 +63,8 @@ pub(super) struct Session<'a> {
     dialogues: BTreeMap<usize, Dialogue>,
     numbers: BTreeMap<DocumentId, usize>,
     last_number: usize,
+    /// Dialogues in which there may be something to say as soon as it is time.
+    waiting: BTreeSet<usize>,
     /// Documents that the client has asked for and that are not there, and until when that is not said.
     awaited: BTreeMap<DocumentId, Option<Instant>>,
 }
@@ -74,6 +82,7 @@ impl<'a> Session<'a> {
             dialogues: BTreeMap::new(),
             numbers: BTreeMap::new(),
             last_number: 0,
+            waiting: BTreeSet::new(),
             awaited: BTreeMap::new(),
         }
     }
@@ -142,6 +151,8 @@ impl<'a> Session<'a> {
         let inbox = self.inbox.clone();
         loop {
             let patience = self.awaited.values().flatten().min().copied();
+            let speaks =
+                self.waiting.iter().filter_map(|number| Some(self.dialogues.get(number)?.speaks())).min();
             tokio::select! {
                 frame = receiver.receive() => match frame? {
                     Some(frame) => self.on_frame(frame.as_bytes()).await?,
@@ -150,6 +161,11 @@ impl<'a> Session<'a> {
                 news = inbox.news() => self.on_news(news).await?,
                 () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
                     self.lose_patience().await?;
+                }
+                () = sleep_until(speaks.unwrap_or_else(Instant::now)), if speaks.is_some() => {
+                    for number in std::mem::take(&mut self.waiting) {
+                        self.speak(number).await?;
+                    }
                 }
                 _ = tick.tick() => self.on_tick().await?,
                 () = replaced.notified() => {
@@ -303,9 +319,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Tells the client what there is to tell of a document.
+    /// Tells the client what there is to tell of a document, as soon as it is time for that.
     async fn speak(&mut self, number: usize) -> Result<(), End> {
         while let Some(dialogue) = self.dialogues.get_mut(&number) {
+            if dialogue.speaks() > Instant::now() {
+                self.waiting.insert(number);
+                return Ok(());
+            }
             // Nothing is no answer to who asks for a document.
             if dialogue.asked && dialogue.is_empty().await? {
                 self.awaited.entry(dialogue.id).or_insert_with(|| Some(Instant::now() + ARRIVAL_TIME));
@@ -322,6 +342,7 @@ impl<'a> Session<'a> {
                 .bytes("data", &data)
                 .done();
             self.line.send(message).await?;
+            dialogue.has_spoken(Instant::now());
             dialogue.seat.told_up_to(durable);
         }
         Ok(())

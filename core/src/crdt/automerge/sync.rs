@@ -1,7 +1,8 @@
 //! Automerge's sync protocol, as its clients speak it with a relay.
 //!
-//! The library would apply the changes of a message by itself. Here they go through the gate first, like all others, and the
-//! library then hears the rest of the message. What it thinks of a peer is a [`Conversation`].
+//! The library would apply the changes of a message by itself. Here they go through the gate first, like all others. What it thinks
+//! of a peer is a [`Conversation`], which hears the rest of the message as the library would, but for one thing: with every message
+//! the library looks for what the peer has meanwhile among everything that was ever written.
 //!
 //! Peers tell each other what they hold by filters that err, once in a hundred changes: one that is taken for held is not sent,
 //! and what was made on top of it is. The library keeps that for later. Here nothing waits: all of the message is refused, and
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 
 use automerge::Automerge as Library;
 use automerge::ChangeHash;
-use automerge::sync::{ChunkList, Have as Held, Message, State, SyncDoc};
+use automerge::sync::{Capability, ChunkList, Have as Held, Message, MessageFlags, State, SyncDoc};
 use bytes::Bytes;
 
 use super::Automerge;
@@ -27,6 +28,10 @@ use crate::id::Have;
 /// Most bits for a change in a filter, and most of them that are looked at. All clients have 10 and 7.
 const MAX_FILTER_BITS: u64 = 64;
 const MAX_FILTER_PROBES: u64 = 32;
+
+/// Changes that a peer was sent and that are remembered at least, so that they are not sent again before it has said that it has
+/// them. Of more, those are forgotten that it has.
+const MANY_SENT: usize = 1_024;
 
 const HASH_BYTES: usize = 32;
 
@@ -70,6 +75,42 @@ impl Conversation {
         self.starts_again = true;
     }
 
+    /// What a peer says of itself in a message, beside changes. `State` is the library's, and so is what is made of a message:
+    /// see its `receive_sync_message`. `document` holds the changes already.
+    fn note(&mut self, document: &Library, message: Message) {
+        let state = &mut self.state;
+        state.in_flight = false;
+        if let Some(flags) = message.flags {
+            state.their_capabilities = Some(capabilities(flags));
+            state.peer_read_only = flags.contains(MessageFlags::READ_ONLY);
+            if flags.contains(MessageFlags::SYNC_RESET) {
+                state.sent_hashes.clear();
+            }
+        }
+        let (known, unknown): (Vec<ChangeHash>, Vec<_>) =
+            message.heads.iter().copied().partition(|head| super::document::has(document, &head.0));
+        if unknown.is_empty() {
+            state.shared_heads.clone_from(&known);
+        } else {
+            state.shared_heads.extend(&known);
+            state.shared_heads.sort_unstable();
+            state.shared_heads.dedup();
+        }
+        if message.heads.is_empty() {
+            // It has lost everything.
+            (state.last_sent_heads, state.sent_hashes) = Default::default();
+        } else if message.heads == document.get_heads() {
+            state.sent_hashes.clear();
+        } else if state.sent_hashes.len() > MANY_SENT {
+            let lacks: BTreeSet<ChangeHash> =
+                document.get_changes(&known).iter().map(automerge::Change::hash).collect();
+            state.sent_hashes.retain(|hash| lacks.contains(hash));
+        }
+        state.their_have = Some(message.have);
+        state.their_heads = Some(message.heads);
+        state.their_need = Some(message.need);
+    }
+
     /// Has a message that tells the peer that it has sent nothing ask for what was missing.
     fn ask(&self, message: &mut Message) {
         match self.gaps {
@@ -110,17 +151,12 @@ impl Automerge {
             };
             conversation.gaps = 0;
         }
-        let state = &mut conversation.state;
-        let (last_sent, lost_all) = (state.last_sent_heads.clone(), message.heads.is_empty());
-        let in_sync = self.with_committed(|document| {
-            document.receive_sync_message(state, message)?;
-            Ok(state.their_heads.as_ref() == Some(&document.get_heads()))
-        })?;
         // The library takes a message without changes from a peer with our heads for one that needs no answer, and what it came
         // after for answered. But the answer is what tells the peer that its changes have arrived, and may still wait for the disk.
-        if !lost_all {
-            state.last_sent_heads = last_sent;
-        }
+        let in_sync = self.with_committed(|document| {
+            conversation.note(document, message);
+            Ok(conversation.state.their_heads.as_ref() == Some(&document.get_heads()))
+        })?;
         Ok(Heard { updates, in_sync })
     }
 
@@ -133,7 +169,11 @@ impl Automerge {
             state.in_flight = false;
             state.have_responded = false;
         }
-        let mut message = self.read_committed(|document| document.generate_sync_message(state))?;
+        let mut message = self.read_committed(|document| {
+            // The library finds that out in the end, when it has made the message.
+            let waits = state.in_flight && state.have_responded && state.last_sent_heads == document.get_heads();
+            if waits { None } else { document.generate_sync_message(state) }
+        })?;
         if let Some(message) = message.as_mut().filter(|_| again) {
             conversation.ask(message);
         }
@@ -178,6 +218,12 @@ impl Automerge {
         let document = self.committed()?;
         contained(|| work(document)).inspect_err(|_| self.lose())
     }
+}
+
+/// Who says anything of itself understands what came with that.
+fn capabilities(flags: MessageFlags) -> Vec<Capability> {
+    let resets = flags.contains(MessageFlags::SUPPORTS_SYNC_RESET).then_some(Capability::SyncReset);
+    [Capability::MessageV2].into_iter().chain(resets).collect()
 }
 
 /// Reads a message whose form has been checked: the library divides by what filters claim, and reserves what lists claim.

@@ -39,6 +39,13 @@ const REMOTE: &str = "remote";
 /// The client id of documents that nobody has edited here. Nothing is ever written under it.
 const NOBODY: u64 = 0;
 
+/// After so many local edits the document of yrs is made again, if so many bytes of its encoding are fewer than
+/// [`BYTES_AN_EDIT`] for each of them.
+const EDITS_APART: usize = 4096;
+
+/// What making a document again may cost for each edit, in bytes of its encoding.
+const BYTES_AN_EDIT: usize = 8;
+
 /// A Yjs document, with its gate.
 pub struct Yjs {
     kind: Kind,
@@ -52,6 +59,10 @@ pub struct Yjs {
     /// What the update that was admitted last will bring; `None` if nothing waits to be applied.
     coming: Option<Brought>,
     shapes: RefCell<Shapes>,
+    /// Local edits since the document of yrs was made.
+    apart: usize,
+    /// How long its encoding was then.
+    encoded: usize,
     /// Updates of the edits since the last [`Crdt::take_local`].
     local: Vec<Vec<u8>>,
     damaged: Option<Damaged>,
@@ -70,6 +81,8 @@ impl Yjs {
             gate: YjsGate::new(),
             coming: None,
             shapes: RefCell::default(),
+            apart: 0,
+            encoded: 0,
             local: Vec::new(),
             damaged: None,
         }
@@ -174,10 +187,26 @@ impl Yjs {
     /// Makes the document of yrs again, from its snapshot, under a client id.
     fn make_again(&mut self, client: u64) -> Result<(), Damaged> {
         let snapshot = self.encode()?;
-        self.doc = new_doc(client, self.frees_later);
+        let before = std::mem::replace(&mut self.doc, new_doc(client, self.frees_later));
         self.client = client;
+        (self.apart, self.encoded) = (0, snapshot.len());
         self.coming = Some(Brought::default());
-        if snapshot == Update::EMPTY_V1 { Ok(()) } else { self.integrate(&[&snapshot]) }
+        if snapshot != Update::EMPTY_V1 {
+            self.integrate(&[&snapshot])?;
+        }
+        drop(before);
+        Ok(())
+    }
+
+    /// Makes the document again when its blocks lie far apart. yrs walks along a text for every edit; it allocates a block when
+    /// it comes, and much else is allocated between two of them, so that after a while each lies on a page of its own.
+    /// Made from a snapshot, they lie side by side.
+    fn gather(&mut self) -> Result<(), Damaged> {
+        self.apart += 1;
+        if self.apart < EDITS_APART || self.apart * BYTES_AN_EDIT < self.encoded {
+            return Ok(());
+        }
+        self.make_again(self.client)
     }
 
     fn edit(&mut self, operation: &Operation) -> Result<(), EditError> {
@@ -275,6 +304,7 @@ impl Crdt for Yjs {
         let Some(update) = self.take_merged()? else { return Ok(None) };
         let writer = self.writer.map_or(Writer::STRANGER, Writer::Replica);
         self.gate.admit(&writer, &update).map_err(|error| self.give_up(damaged(error.to_string())))?;
+        self.gather()?;
         Ok(Some(update.into()))
     }
 

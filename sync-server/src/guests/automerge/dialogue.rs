@@ -3,8 +3,10 @@
 use syncline_core::crdt::ReceiveError;
 use syncline_core::crdt::automerge::{Conversation, DocumentId};
 use syncline_core::replica::ContributeError;
+use tokio::time::Instant;
 
 use super::remote_heads::Told;
+use super::{PROMPT_MESSAGES, SYNC_TICK};
 use crate::guests::line::End;
 use crate::rooms::{Seat, is_gap};
 
@@ -20,12 +22,32 @@ pub(super) struct Dialogue {
     answer_after: u64,
     /// Whether it has asked for the document, and has heard neither what it holds nor that nobody has it.
     pub asked: bool,
+    /// Until when it will have been sent as many messages as it may.
+    paced: Instant,
 }
 
 impl Dialogue {
     pub(super) fn new(id: DocumentId, seat: Seat, may_write: bool) -> Self {
         let conversation = if may_write { Conversation::default() } else { Conversation::read_only() };
-        Self { id, seat, conversation, told: Told::default(), answer_after: 0, asked: false }
+        Self {
+            id,
+            seat,
+            conversation,
+            told: Told::default(),
+            answer_after: 0,
+            asked: false,
+            paced: Instant::now(),
+        }
+    }
+
+    /// The client was sent a message.
+    pub(super) fn has_spoken(&mut self, now: Instant) {
+        self.paced = self.paced.max(now) + SYNC_TICK;
+    }
+
+    /// From when on it may be sent another one.
+    pub(super) fn speaks(&self) -> Instant {
+        self.paced.checked_sub(SYNC_TICK * (PROMPT_MESSAGES - 1)).unwrap_or(self.paced)
     }
 
     /// The client sends a sync message.
