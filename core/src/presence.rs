@@ -23,6 +23,9 @@ pub const TIMEOUT: u64 = 60_000;
 /// Least time between two messages about who is present, to one peer, in milliseconds.
 pub const PRESENCE_TICK: u64 = 50;
 
+/// The same for each four of those who have the document open, where they are many: who moves is told to all of them.
+pub const PRESENCE_TICK_OF_FOUR: u64 = 1;
+
 /// Most sessions that are present in a document.
 pub const MAX_SESSIONS: usize = 10_000;
 

@@ -7,7 +7,6 @@ use super::intake::Intake;
 use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
 use crate::event::{DocumentError, Event, Output, PeerInfo, Side, StoreFault};
 use crate::id::{ConnectionId, DocId};
-use crate::presence::PRESENCE_TICK;
 use crate::time::Time;
 use crate::visitor::{Access, Visitor};
 use crate::wire::{
@@ -237,8 +236,10 @@ impl Connection {
     }
 
     /// Notes that the peer is to be told who is present in a document, as soon as it may be told anything of that.
-    pub fn mark_presence(&mut self, doc: DocId, now: Time) {
-        self.presence.insert(doc);
+    pub fn mark_presence(&mut self, doc: &DocId, now: Time) {
+        if !self.presence.contains(doc) {
+            self.presence.insert(doc.clone());
+        }
         self.presence_due = Some(now.max(self.presence_after));
     }
 
@@ -247,8 +248,12 @@ impl Connection {
         if self.presence_due.take_if(|due| *due <= now).is_none() {
             return BTreeSet::new();
         }
-        self.presence_after = now.after(PRESENCE_TICK);
         std::mem::take(&mut self.presence)
+    }
+
+    /// The peer has been told who is present, and is told nothing more of that for so many milliseconds.
+    pub fn rest_presence(&mut self, now: Time, tick: u64) {
+        self.presence_after = now.after(tick);
     }
 
     pub fn is_closing(&self, doc: &DocId) -> bool {

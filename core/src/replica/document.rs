@@ -225,9 +225,14 @@ impl Document {
         }
     }
 
+    /// Whether it is open on a link.
+    pub fn is_open_on(&self, id: ConnectionId) -> bool {
+        self.peers().contains_key(&id)
+    }
+
     /// The links on which it is open.
-    pub fn connections(&self) -> BTreeSet<ConnectionId> {
-        self.peers().keys().copied().collect()
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionId> {
+        self.peers().keys().copied()
     }
 
     /// On how many links it is open.

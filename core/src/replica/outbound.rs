@@ -1,9 +1,12 @@
 //! Frames out: what waits for a link, the messages of one tick in one frame, encoded once for all who get the same.
 
+use std::collections::BTreeSet;
+
 use super::Replica;
 use super::peer::Stretch;
 use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
+use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR};
 use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
 
 /// Size at which a frame is full and the rest waits for the link to take it. It bounds what a slow peer costs.
@@ -28,9 +31,13 @@ impl Default for Batching {
     }
 }
 
-/// Frames made in one pass, for the links that get the same one.
+/// What is made in one pass, for the links that get the same.
 #[derive(Default)]
-struct Shared(Vec<(DocId, Stretch, Codec, Frame)>);
+struct Shared {
+    frames: Vec<(DocId, Stretch, Codec, Frame)>,
+    /// News of who is present since a version.
+    presence: Vec<(DocId, u64, Codec, Encoded)>,
+}
 
 impl Replica {
     /// Gives a frame to every link that takes one and has something coming.
@@ -63,13 +70,9 @@ impl Replica {
             batch.push(message);
         }
         connection.put_back(waiting);
-        for doc in connection.take_presence(now) {
-            if batch.is_full() {
-                self.connections.get_mut(&id)?.mark_presence(doc, now);
-            } else if let Some(message) = self.presence_news(id, &doc, batch.left()) {
-                self.context.counts.presence_out += 1;
-                batch.push(codec.encode(&message));
-            }
+        let presence = connection.take_presence(now);
+        if !presence.is_empty() {
+            self.append_presence(id, presence, codec, &mut batch, shared)?;
         }
         let dirty = self.connections.get_mut(&id)?.take_dirty();
         dirty.iter().for_each(|doc| self.wake_document(doc));
@@ -82,6 +85,43 @@ impl Replica {
             }
         }
         (!batch.is_empty()).then(|| (self.packer.frame(codec, &batch.messages), batch.entries))
+    }
+
+    /// Adds what a peer is to be told of who is present in documents.
+    fn append_presence(
+        &mut self,
+        id: ConnectionId,
+        docs: BTreeSet<DocId>,
+        codec: Codec,
+        batch: &mut Batch,
+        shared: &mut Shared,
+    ) -> Option<()> {
+        let (now, full) = (self.context.now, self.full_frame());
+        let links = docs.iter().filter_map(|doc| Some(self.documents.get(doc)?.links())).max().unwrap_or(0);
+        let tick = PRESENCE_TICK.max(links as u64 / 4 * PRESENCE_TICK_OF_FOUR);
+        self.connections.get_mut(&id)?.rest_presence(now, tick);
+        for doc in docs {
+            if batch.is_full() {
+                self.connections.get_mut(&id)?.mark_presence(&doc, now);
+                continue;
+            }
+            // Most are told the same: what is new, and nothing of that is their own.
+            let since = self.presence_since(id, &doc).filter(|_| batch.left() == full);
+            let known =
+                |(d, s, c, _): &&(DocId, u64, Codec, Encoded)| *d == doc && Some(*s) == since && *c == codec;
+            if let Some((.., news)) = shared.presence.iter().find(known) {
+                self.note_presence_told(id, &doc);
+                self.context.counts.presence_out += 1;
+                batch.push(news.clone());
+            } else if let Some((message, more)) = self.presence_news(id, &doc, batch.left()) {
+                self.context.counts.presence_out += 1;
+                let news = codec.encode(&message);
+                let since = since.filter(|_| !more);
+                shared.presence.extend(since.map(|since| (doc, since, codec, news.clone())));
+                batch.push(news);
+            }
+        }
+        Some(())
     }
 
     fn full_frame(&self) -> usize {
@@ -115,13 +155,13 @@ impl Replica {
         let known = |(d, s, c, _): &&(DocId, Stretch, Codec, Frame)| {
             d == doc && Some(*s) == portion.stretch && *c == codec
         };
-        if let Some((.., frame)) = shared.0.iter().find(known) {
+        if let Some((.., frame)) = shared.frames.iter().find(known) {
             return Some((frame.clone(), portion.entries));
         }
         let encoded: Vec<Encoded> = portion.messages.iter().map(|message| codec.encode(message)).collect();
         let frame = self.packer.frame(codec, &encoded);
         if let Some(stretch) = portion.stretch {
-            shared.0.push((doc.clone(), stretch, codec, frame.clone()));
+            shared.frames.push((doc.clone(), stretch, codec, frame.clone()));
         }
         Some((frame, portion.entries))
     }

@@ -1,7 +1,7 @@
 //! Who is present in a document, as this replica knows it and tells its peers.
 //!
 //! Every change has a number. A peer is told what has changed since the number it was told last, at most once a
-//! [`PRESENCE_TICK`], in one message a document, whoever has moved meanwhile; of very many, the rest is told in the next. So a
+//! [`PRESENCE_TICK`](crate::presence::PRESENCE_TICK), in one message a document, whoever has moved meanwhile; of very many, the rest is told in the next. So a
 //! slow peer costs nothing but its number.
 //! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it, but
 //! for its user on another link, where a relay knows who is who: he has come back before the old link was seen to be dead.
@@ -28,6 +28,10 @@ pub(super) struct Presences {
     version: u64,
     /// Up to which version peers were told.
     told: BTreeMap<ConnectionId, u64>,
+    /// The version that peers made last themselves.
+    own: BTreeMap<ConnectionId, u64>,
+    /// Whether anybody is gone of whom not all may have been told.
+    parted: bool,
 }
 
 #[derive(Debug)]
@@ -75,6 +79,8 @@ impl Presences {
                     return false;
                 }
                 self.version += 1;
+                self.parted |= presence.is_none();
+                self.own.extend(speaker.link.map(|link| (link, self.version)));
                 (known.presence, known.version) = (presence, self.version);
             }
             None => {
@@ -83,6 +89,7 @@ impl Presences {
                 }
                 self.version += 1;
                 let (link, owner, version) = (speaker.link, speaker.user.clone(), self.version);
+                self.own.extend(link.map(|link| (link, version)));
                 let known = Session { presence, link, owner, heard: now, version };
                 self.sessions.insert(session, known);
             }
@@ -103,9 +110,18 @@ impl Presences {
             if gone(session) {
                 self.version += 1;
                 (session.presence, session.version) = (None, self.version);
+                self.own.extend(session.link.map(|link| (link, self.version)));
+                self.parted = true;
             }
         }
         self.version > before
+    }
+
+    /// Since which version a peer has not been told what is new, if nothing of it is its own and it has been told before: then all
+    /// are told the same of whom that is true.
+    fn since(&self, link: ConnectionId) -> Option<u64> {
+        let told = *self.told.get(&link)?;
+        (told > 0 && self.own.get(&link).is_none_or(|own| *own <= told)).then_some(told)
     }
 
     /// What a peer has not been told, up to about so many bytes, but for what it said itself; only a relay passes on what
@@ -140,8 +156,12 @@ impl Presences {
 
     /// Forgets who is gone once all have been told.
     fn forget(&mut self) {
+        if !self.parted {
+            return;
+        }
         let told = self.told.values().copied().min().unwrap_or(self.version);
         self.sessions.retain(|_, session| session.presence.is_some() || session.version > told);
+        self.parted = self.sessions.values().any(|session| session.presence.is_none());
     }
 
     /// Who is there.
@@ -214,10 +234,10 @@ impl Replica {
 
     /// Has the news about who is present told.
     fn tell_presence(&mut self, doc: &DocId) {
-        let Some(document) = self.documents.get(doc) else { return };
-        for id in document.connections() {
+        let links = self.documents.get(doc).into_iter().flat_map(Document::connections);
+        for id in links {
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.mark_presence(doc.clone(), self.context.now);
+                connection.mark_presence(doc, self.context.now);
             }
         }
         self.context.tell(Event::Present { doc: doc.clone() });
@@ -228,7 +248,7 @@ impl Replica {
         if self.documents.get(doc).is_some_and(|document| !document.presences.sessions.is_empty())
             && let Some(connection) = self.connections.get_mut(&id)
         {
-            connection.mark_presence(doc.clone(), self.context.now);
+            connection.mark_presence(doc, self.context.now);
         }
     }
 
@@ -236,22 +256,40 @@ impl Replica {
     pub(super) fn forget_presence(&mut self, id: ConnectionId, doc: &DocId) {
         let Some(document) = self.documents.get_mut(doc) else { return };
         document.presences.told.remove(&id);
-        if document.presences.remove(|session| session.link == Some(id)) {
+        let gone = document.presences.remove(|session| session.link == Some(id));
+        document.presences.own.remove(&id);
+        if gone {
             self.tell_presence(doc);
         }
     }
 
-    /// What a peer is to be told of who is present in a document, up to about so many bytes; what is left is told later.
-    pub(super) fn presence_news(&mut self, id: ConnectionId, doc: &DocId, budget: usize) -> Option<Message> {
-        let document = self.documents.get_mut(doc)?;
-        if !document.connections().contains(&id) {
-            return None;
+    /// See [`Presences::since`].
+    pub(super) fn presence_since(&self, id: ConnectionId, doc: &DocId) -> Option<u64> {
+        self.documents.get(doc).filter(|document| document.is_open_on(id))?.presences.since(id)
+    }
+
+    /// A peer has been told all that is new of who is present in a document.
+    pub(super) fn note_presence_told(&mut self, id: ConnectionId, doc: &DocId) {
+        if let Some(Document { presences, .. }) = self.documents.get_mut(doc) {
+            presences.told.insert(id, presences.version);
+            presences.forget();
         }
+    }
+
+    /// What a peer is to be told of who is present in a document, up to about so many bytes, and whether there is more, which is
+    /// told later.
+    pub(super) fn presence_news(
+        &mut self,
+        id: ConnectionId,
+        doc: &DocId,
+        budget: usize,
+    ) -> Option<(Message, bool)> {
+        let document = self.documents.get_mut(doc).filter(|document| document.is_open_on(id))?;
         let (sightings, more) = document.presences.news(id, self.context.config.policy.relay, budget);
         if more && let Some(connection) = self.connections.get_mut(&id) {
-            connection.mark_presence(doc.clone(), self.context.now);
+            connection.mark_presence(doc, self.context.now);
         }
-        (!sightings.is_empty()).then(|| Message::Presence { doc: doc.clone(), sightings })
+        (!sightings.is_empty()).then(|| (Message::Presence { doc: doc.clone(), sightings }, more))
     }
 
     /// Finds who is gone without a word, and says once more who is here.

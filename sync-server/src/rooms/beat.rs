@@ -24,6 +24,9 @@ use crate::metrics::{PassedOn, Protocol};
 /// Shortest time between beats that tell who is present.
 pub(crate) const PRESENCE_BEAT: Duration = Duration::from_millis(50);
 
+/// The same for each who is there, where they are many: who moves is told to all of them.
+pub(crate) const PRESENCE_BEAT_OF_ONE: Duration = Duration::from_micros(200);
+
 /// Most bytes of updates in one batch, which slow links hold until they have sent it. More is sent by sessions.
 pub(crate) const MAX_BATCH_BYTES: usize = 64 << 10;
 
@@ -86,7 +89,8 @@ impl Room {
         let mut inner = self.lock();
         let begin = inner.told.offset;
         self.follow(&mut inner);
-        let presence_due = inner.told.presence_at.map(|told| told + PRESENCE_BEAT);
+        let presence_beat = PRESENCE_BEAT.max(PRESENCE_BEAT_OF_ONE * inner.seats.len() as u32);
+        let presence_due = inner.told.presence_at.map(|told| told + presence_beat);
         let tells_presence = presence_due.is_none_or(|due| due <= now);
         let (due, pieces) = match News::since(&mut inner, begin, tells_presence) {
             Some(news) if news.is_none() => (Vec::new(), Vec::new()),

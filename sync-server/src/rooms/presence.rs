@@ -1,6 +1,6 @@
 //! Presence between the guests of a room and Syncline's own clients: each sees the others as its protocol can show them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -53,6 +53,7 @@ impl Ephemeral<'_> {
 pub(super) struct Company {
     /// The sessions that guests have among those of replicas, by what names them here.
     sessions: BTreeMap<String, SessionId>,
+    own: BTreeSet<SessionId>,
     /// Up to which version of the awareness they have been told.
     told: u64,
     /// Those of replicas' clients, as guests were shown them, and how often.
@@ -101,6 +102,29 @@ impl Company {
         if !self.outside.is_empty() {
             self.renewal = None;
         }
+    }
+
+    /// A guest is gone.
+    fn forget(&mut self, name: &str) {
+        let gone = self.sessions.remove(name);
+        gone.into_iter().for_each(|session| _ = self.own.remove(&session));
+    }
+
+    /// Who of those who are present speaks another protocol and shows something else than guests were shown last, and who is
+    /// gone. Most of whom this looks at have not moved.
+    fn compare<'a>(
+        &self,
+        present: impl Iterator<Item = (SessionId, &'a Presence)>,
+    ) -> (Vec<(SessionId, Presence)>, Vec<SessionId>) {
+        let (mut there, mut moved) = (BTreeSet::new(), Vec::new());
+        for (session, presence) in present.filter(|(session, _)| !self.own.contains(session)) {
+            there.insert(session);
+            if self.outside.get(&session).is_none_or(|(shown, _)| shown != presence) {
+                moved.push((session, presence.clone()));
+            }
+        }
+        let gone = self.outside.keys().filter(|session| !there.contains(session)).copied().collect();
+        (moved, gone)
     }
 
     /// The clients of a seat that was left.
@@ -208,7 +232,7 @@ impl Room {
             stays
         });
         if !stays {
-            self.lock().company.sessions.remove(name);
+            self.lock().company.forget(name);
         }
     }
 
@@ -218,7 +242,9 @@ impl Room {
             return *session;
         }
         let session = self.node().with(|replica, _| replica.new_session());
-        self.lock().company.sessions.insert(name.to_owned(), session);
+        let mut inner = self.lock();
+        inner.company.sessions.insert(name.to_owned(), session);
+        inner.company.own.insert(session);
         session
     }
 
@@ -259,31 +285,20 @@ impl Room {
     /// Somebody of replicas' clients, or of this room's guests, has come, moved or gone: guests are told of the former.
     pub(crate) fn on_present(&self) {
         let mut inner = self.lock();
-        let present: BTreeMap<SessionId, Presence> = self.node().look(|replica| {
-            replica.present(self.doc()).map(|(session, presence)| (session, presence.clone())).collect()
-        });
-        let own: Vec<SessionId> = inner.company.sessions.values().copied().collect();
-        let there: BTreeMap<_, _> =
-            present.into_iter().filter(|(session, _)| !own.contains(session)).collect();
-        let before = std::mem::take(&mut inner.company.outside);
-        let mut changed = false;
-        for session in before.keys().filter(|session| !there.contains_key(*session)) {
-            changed = true;
-            self.show(&mut inner, *session, None, before[session].1 + 1);
+        let (moved, gone) = self.node().look(|replica| inner.company.compare(replica.present(self.doc())));
+        if moved.is_empty() && gone.is_empty() {
+            return;
         }
-        for (session, presence) in there {
-            let (shown, times) =
-                before.get(&session).map_or((None, 0), |(shown, times)| (Some(shown), *times));
-            let news = shown != Some(&presence);
-            if news {
-                changed = true;
-                self.show(&mut inner, session, Some(&presence), times + 1);
-            }
-            inner.company.outside.insert(session, (presence, times + u64::from(news)));
+        for session in gone {
+            let times = inner.company.outside.remove(&session).map_or(0, |(_, times)| times);
+            self.show(&mut inner, session, None, times + 1);
         }
-        if changed {
-            self.tell_outside(&inner);
+        for (session, presence) in moved {
+            let times = inner.company.outside.get(&session).map_or(0, |(_, times)| *times) + 1;
+            self.show(&mut inner, session, Some(&presence), times);
+            inner.company.outside.insert(session, (presence, times));
         }
+        self.tell_outside(&inner);
     }
 
     /// What was shown of those who speak another protocol reaches guests as their own does.

@@ -171,7 +171,8 @@ impl Automerge {
         }
         let mut message = self.read_committed(|document| {
             // The library finds that out in the end, when it has made the message.
-            let waits = state.in_flight && state.have_responded && state.last_sent_heads == document.get_heads();
+            let waits =
+                state.in_flight && state.have_responded && state.last_sent_heads == document.get_heads();
             if waits { None } else { document.generate_sync_message(state) }
         })?;
         if let Some(message) = message.as_mut().filter(|_| again) {
