@@ -88,7 +88,8 @@ pub(crate) struct Driver {
 
 /// The ways to a link: frames that have room at once leave by the outlet, and the others in their turn.
 struct Way {
-    orders: mpsc::Sender<Order>,
+    /// Boxed, as a queue has room for many from the start.
+    orders: mpsc::Sender<Box<Order>>,
     outlet: Outlet,
 }
 
@@ -420,7 +421,7 @@ impl Driver {
                 Output::Close { connection, reason } => {
                     if let Some(link) = self.links.remove(&connection) {
                         // A link whose queue is full or gone ends as its sender is dropped here.
-                        drop(link.orders.try_send(Order::Close(reason)));
+                        drop(link.orders.try_send(Box::new(Order::Close(reason))));
                     }
                 }
                 Output::Merge(merge) => self.merge(merge),
@@ -492,7 +493,7 @@ impl Driver {
             let meters = &self.node.shared.meters;
             updates.into_iter().for_each(|since| meters.sent.observe_time(since.elapsed(), 1));
             self.taken.push(connection);
-        } else if link.orders.try_send(Order::Send(frame, updates)).is_err() {
+        } else if link.orders.try_send(Box::new(Order::Send(frame, updates))).is_err() {
             // The link has ended; its `Disconnected` is on the way.
             self.links.remove(&connection);
         }

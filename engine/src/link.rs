@@ -109,7 +109,7 @@ pub(crate) enum Order {
 pub(crate) async fn run(
     id: ConnectionId,
     link: Link,
-    orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Box<Order>>,
     inputs: Inputs,
     meters: &Meters,
 ) {
@@ -135,12 +135,12 @@ pub(crate) async fn run(
 async fn send_all(
     id: ConnectionId,
     sender: &mut LinkSender,
-    mut orders: mpsc::Receiver<Order>,
+    mut orders: mpsc::Receiver<Box<Order>>,
     inputs: &Inputs,
     meters: &Meters,
 ) -> bool {
     while let Some(order) = orders.recv().await {
-        match order {
+        match *order {
             Order::Send(frame, since) => {
                 if sender.send(to_link(frame)).await.is_err() {
                     return false;

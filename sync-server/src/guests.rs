@@ -12,6 +12,7 @@ mod line;
 pub(crate) mod y_sweet;
 mod yjs;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -152,24 +153,7 @@ impl Guests {
         let peer: Arc<str> = link.endpoint().into();
         let connection = self.metrics.connection(endpoint.protocol());
         let (mut line, mut receiver) = Line::new(link, peer.clone(), meter, connection.clone());
-        let end = match endpoint {
-            Endpoint::Yjs { room, token } => match self.admit(&room, token.or(header).as_deref()) {
-                Ok(admitted) => self.serve_yjs(&peer, &mut line, &mut receiver, admitted, false).await,
-                Err(end) => yjs::deny(&mut line, &mut receiver, end).await,
-            },
-            Endpoint::YSweet { doc, token } => match self.admit_y_sweet(&doc, token.or(header).as_deref()) {
-                Ok(admitted) => self.serve_yjs(&peer, &mut line, &mut receiver, admitted, true).await,
-                Err(end) => yjs::deny(&mut line, &mut receiver, end).await,
-            },
-            Endpoint::Hocuspocus => {
-                let visit = self.visit(&peer, &line, false, false);
-                hocuspocus::Session::new(self, visit, &mut line).run(&mut receiver).await
-            }
-            Endpoint::Automerge { token } => {
-                let visit = self.visit(&peer, &line, false, false);
-                automerge::Session::new(self, visit, token.or(header), &mut line).run(&mut receiver).await
-            }
-        };
+        let end = self.serve_as(endpoint, &peer, header, &mut line, &mut receiver).await;
         connection.ends(&end);
         match &end {
             End::Gone => {}
@@ -179,6 +163,35 @@ impl Guests {
             End::Misbehaved(reason) => tracing::info!(peer = &*peer, reason, "a client is sent away"),
         }
         line.close(receiver, end).await;
+    }
+
+    /// Each in the memory that it takes, of which a client has as much as its protocol needs.
+    fn serve_as<'a>(
+        &'a self,
+        endpoint: Endpoint,
+        peer: &'a Arc<str>,
+        header: Option<String>,
+        line: &'a mut Line,
+        receiver: &'a mut Ear,
+    ) -> Pin<Box<dyn Future<Output = End> + Send + 'a>> {
+        match endpoint {
+            Endpoint::Yjs { room, token } => match self.admit(&room, token.or(header).as_deref()) {
+                Ok(admitted) => Box::pin(self.serve_yjs(peer, line, receiver, admitted, false)),
+                Err(end) => Box::pin(yjs::deny(line, receiver, end)),
+            },
+            Endpoint::YSweet { doc, token } => match self.admit_y_sweet(&doc, token.or(header).as_deref()) {
+                Ok(admitted) => Box::pin(self.serve_yjs(peer, line, receiver, admitted, true)),
+                Err(end) => Box::pin(yjs::deny(line, receiver, end)),
+            },
+            Endpoint::Hocuspocus => {
+                let visit = self.visit(peer, line, false, false);
+                Box::pin(hocuspocus::Session::new(self, visit, line).run(receiver))
+            }
+            Endpoint::Automerge { token } => {
+                let visit = self.visit(peer, line, false, false);
+                Box::pin(automerge::Session::new(self, visit, token.or(header), line).run(receiver))
+            }
+        }
     }
 
     fn visit(&self, peer: &Arc<str>, line: &Line, may_write: bool, answers_status: bool) -> Visit {

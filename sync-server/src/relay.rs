@@ -18,7 +18,7 @@ use syncline_core::visitor::Visitor;
 use syncline_core::wire::MAX_FRAME_BYTES;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::auth::{Auth, AuthError};
@@ -334,8 +334,9 @@ async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
             Ok((stream, peer)) => {
                 let shared = shared.clone();
                 tokio::spawn(async move {
-                    serve(shared, stream, peer).await;
-                    drop(permit);
+                    if let Some(client) = greet(&shared, stream, peer).await {
+                        serve(shared, client, permit);
+                    }
                 });
             }
             Err(error) => {
@@ -346,15 +347,53 @@ async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
+/// Who is to be served.
+enum Client {
+    /// Somebody who asks by HTTP, and what was read of that.
+    Http(TcpStream, Vec<u8>),
+    Replica(Link, Option<Visitor>),
+    /// With the token that the head of the request shows.
+    Guest(Endpoint, Link, Meter, Option<String>),
+}
+
+/// Each client gets a task of its own, which takes the memory that it needs and not what it took to find out who it is.
+fn serve(shared: Arc<Shared>, client: Client, permit: OwnedSemaphorePermit) {
+    match client {
+        Client::Http(stream, read) => tokio::spawn(async move {
+            http::serve(shared, stream, read).await;
+            drop(permit);
+        }),
+        Client::Replica(link, visitor) => {
+            let attached = match visitor {
+                Some(visitor) => shared.node.attach_visitor(link, visitor),
+                None => shared.node.attach(link, Side::Accepted),
+            };
+            tokio::spawn(async move {
+                // The sender is dropped, never used: the error is the news.
+                let _ended = attached.ended.await;
+                drop(permit);
+            })
+        }
+        Client::Guest(endpoint, link, meter, token) => tokio::spawn(async move {
+            shared.guests.serve(endpoint, link, meter, token).await;
+            drop(permit);
+        }),
+    };
+}
+
+/// Hears what a client wants, and opens its WebSocket. Nobody if it is not let in.
+async fn greet(shared: &Shared, mut stream: TcpStream, peer: SocketAddr) -> Option<Client> {
     // Only a delay is at stake.
     let _slower = stream.set_nodelay(true);
     let head = match head::read(&mut stream).await {
         Ok(head) => head,
-        Err(error) => return tracing::debug!(%peer, %error, "dropped"),
+        Err(error) => {
+            tracing::debug!(%peer, %error, "dropped");
+            return None;
+        }
     };
     match head.wants {
-        Wants::Http => http::serve(shared, stream, head.bytes).await,
+        Wants::Http => Some(Client::Http(stream, head.bytes)),
         Wants::WebSocket { target, upgrade, length } => {
             let leftover = head.bytes.get(length..).unwrap_or_default().to_vec();
             drop(head.bytes);
@@ -363,13 +402,15 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
                 tracing::info!(%peer, reason, "a page is turned away");
                 let protocol = endpoint.as_ref().map_or(Protocol::Syncline, Endpoint::protocol);
                 shared.metrics.note_closed(protocol, Reason::Forbidden);
-                return head::forbid(&mut stream, &reason).await;
+                head::forbid(&mut stream, &reason).await;
+                return None;
             }
             let visitor = match (&endpoint, shared.guests.auth.visitor(upgrade.token.as_deref())) {
                 (None, Err(denied)) => {
                     tracing::info!(%peer, reason = %denied, "a client is not let in");
                     shared.metrics.note_closed(Protocol::Syncline, Reason::Unauthorized);
-                    return head::refuse(&mut stream, &denied.to_string()).await;
+                    head::refuse(&mut stream, &denied.to_string()).await;
+                    return None;
                 }
                 (None, Ok(visitor)) => visitor,
                 // Guests have other ways to show a token.
@@ -380,24 +421,23 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
                 // Clients give up that offer some and are answered with none.
                 Some(_) => upgrade.subprotocols.first(),
             };
-            if head::accept_upgrade(&mut stream, &upgrade.key, subprotocol.map(String::as_str)).await.is_err()
-            {
-                return;
-            }
+            head::accept_upgrade(&mut stream, &upgrade.key, subprotocol.map(String::as_str)).await.ok()?;
             let settings = WebSocketSettings::default();
-            match endpoint {
+            Some(match endpoint {
                 None => {
                     let settings = settings.max_frame_bytes(MAX_FRAME_BYTES);
-                    let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
-                    run(&shared.node, link, visitor).await;
+                    Client::Replica(
+                        websocket::accept(stream, leftover, peer.to_string(), settings).await,
+                        visitor,
+                    )
                 }
                 Some(endpoint) => {
                     let (settings, meter) = (settings.max_frame_bytes(MAX_MESSAGE_BYTES), Meter::default());
                     let stream = Metered::new(stream, shared.intake.clone(), meter.clone());
                     let link = websocket::accept(stream, leftover, peer.to_string(), settings).await;
-                    shared.guests.serve(endpoint, link, meter, upgrade.token).await;
+                    Client::Guest(endpoint, link, meter, upgrade.token)
                 }
-            }
+            })
         }
     }
 }
@@ -406,13 +446,4 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
 fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-async fn run(node: &Node, link: Link, visitor: Option<Visitor>) {
-    let attached = match visitor {
-        Some(visitor) => node.attach_visitor(link, visitor),
-        None => node.attach(link, Side::Accepted),
-    };
-    // The sender is dropped, never used: the error is the news.
-    let _ended = attached.ended.await;
 }

@@ -47,8 +47,11 @@ pub const HEARTBEAT_CEILING: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a closing link waits for the peer to say goodbye.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Bytes of a socket read at once, allocated for every link.
+/// Bytes of a socket read at once, allocated for every link, on the side that connects.
 pub const READ_BUFFER_BYTES: usize = 4096;
+
+/// The same on the side of the server, which has many links.
+pub const SERVER_READ_BUFFER_BYTES: usize = 1024;
 
 /// Larger frames leave in pieces, each when the one before has left.
 pub const WHOLE_FRAME_BYTES: usize = 128 << 10;
@@ -94,9 +97,13 @@ impl WebSocketSettings {
         self
     }
 
-    pub(crate) fn config(&self) -> WebSocketConfig {
+    pub(crate) fn config(&self, role: Role) -> WebSocketConfig {
+        let read_buffer = match role {
+            Role::Client => READ_BUFFER_BYTES,
+            Role::Server => SERVER_READ_BUFFER_BYTES,
+        };
         WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
+            .read_buffer_size(read_buffer)
             .write_buffer_size(0)
             .max_write_buffer_size(WHOLE_FRAME_BYTES + WRITE_BUFFER_SLACK_BYTES)
             .max_message_size(Some(self.max_frame_bytes))
@@ -119,7 +126,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = Traffic::new(stream);
-    let config = Some(settings.config());
+    let config = Some(settings.config(Role::Server));
     let socket = WebSocketStream::from_partially_read(stream, leftover, Role::Server, config).await;
     Link::new(peer, settings.max_frame_bytes, SocketWire::new(socket, settings, Role::Server))
 }

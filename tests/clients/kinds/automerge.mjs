@@ -108,13 +108,6 @@ class Adapter extends WebSocketClientAdapter {
   drop() {
     this.#dropped = true;
   }
-
-  // Settled once the socket that there is now, if there is one, has closed.
-  goesDown() {
-    const { socket } = this;
-    if (!socket || socket.readyState === socket.CLOSED) return Promise.resolve();
-    return new Promise((resolve) => socket.addEventListener("close", resolve));
-  }
 }
 
 export class AutomergeClient extends Client {
@@ -123,7 +116,6 @@ export class AutomergeClient extends Client {
   #repo;
   #adapter;
   #attached;
-  #closed = Promise.resolve();
   #handle;
   #presence;
   #initialState;
@@ -259,16 +251,12 @@ export class AutomergeClient extends Client {
   // An adapter that is not connected yet cannot be disconnected, and the repo connects it a little later.
   async disconnect() {
     await this.#attached;
-    this.#closed = this.#adapter.goesDown();
     this.#adapter.drop();
     this.#repo.networkSubsystem.removeNetworkAdapter(this.#adapter);
     return {};
   }
 
-  // The library's server takes the end of a client's old socket for that of its new one, if it hears of both at once, and tells
-  // the client nothing any more.
-  async connect() {
-    await this.#closed;
+  connect() {
     this.#adapter = new Adapter(this, this.#url, this.#retryInterval);
     this.#repo.networkSubsystem.addNetworkAdapter(this.#adapter);
     this.#attached = aTurn();

@@ -134,7 +134,8 @@ impl WebSocket {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = Traffic::new(stream);
-        let upgraded = client_async_with_config(request, stream, Some(self.settings.config())).await;
+        let upgraded =
+            client_async_with_config(request, stream, Some(self.settings.config(Role::Client))).await;
         let (socket, _answer) = upgraded.map_err(|error| self.not_upgraded(error))?;
         let wire = SocketWire::new(socket, self.settings, Role::Client);
         Ok(Link::new(self.endpoint(), self.settings.max_frame_bytes, wire))

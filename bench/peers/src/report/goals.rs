@@ -1,6 +1,7 @@
 //! What was promised of the relay, beside what was measured.
 //!
-//! The best peer is the one with the smallest figure among those that delivered everything; where none did, among all.
+//! Peers are those with documents of the same family. The best one is that with the smallest figure among those that delivered
+//! everything; where none did, among all.
 
 use serde_json::{Value as Json, json};
 
@@ -95,7 +96,12 @@ impl Others<'_> {
     }
 
     fn peers(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.case == self.row.case && row.side.maker() == Maker::Peer)
+        let is_peer = |row: &&Row| {
+            row.case == self.row.case
+                && row.side.maker() == Maker::Peer
+                && row.side.keeps_yjs() == self.row.side.keeps_yjs()
+        };
+        self.rows.iter().filter(is_peer)
     }
 
     fn best_peer(&self, metric: Metric) -> Option<f64> {
