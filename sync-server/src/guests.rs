@@ -162,7 +162,7 @@ impl Guests {
             }
             End::Misbehaved(reason) => tracing::info!(peer = &*peer, reason, "a client is sent away"),
         }
-        line.close(receiver, end).await;
+        Box::pin(line.close(receiver, end)).await;
     }
 
     /// Each in the memory that it takes, of which a client has as much as its protocol needs.

@@ -89,7 +89,7 @@ impl<'a> Session<'a> {
 
     /// Serves the client until one of both ends it.
     pub(super) async fn run(mut self, receiver: &mut Ear) -> End {
-        let joined = tokio::time::timeout(JOIN_TIMEOUT, self.join(receiver)).await;
+        let joined = Box::pin(tokio::time::timeout(JOIN_TIMEOUT, self.join(receiver))).await;
         let served = match joined {
             Ok(Ok(())) => {
                 let replaced = self.guests.peers.join(&self.peer);
@@ -155,19 +155,19 @@ impl<'a> Session<'a> {
                 self.waiting.iter().filter_map(|number| Some(self.dialogues.get(number)?.speaks())).min();
             tokio::select! {
                 frame = receiver.receive() => match frame? {
-                    Some(frame) => self.on_frame(frame.as_bytes()).await?,
+                    Some(frame) => Box::pin(self.on_frame(frame.as_bytes())).await?,
                     None => return Ok(()),
                 },
-                news = inbox.news() => self.on_news(news).await?,
+                news = inbox.news() => Box::pin(self.on_news(news)).await?,
                 () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
-                    self.lose_patience().await?;
+                    Box::pin(self.lose_patience()).await?;
                 }
                 () = sleep_until(speaks.unwrap_or_else(Instant::now)), if speaks.is_some() => {
                     for number in std::mem::take(&mut self.waiting) {
-                        self.speak(number).await?;
+                        Box::pin(self.speak(number)).await?;
                     }
                 }
-                _ = tick.tick() => self.on_tick().await?,
+                _ = tick.tick() => Box::pin(self.on_tick()).await?,
                 () = replaced.notified() => {
                     return Err(End::closed(FORBIDDEN, "the same peer has connected again"));
                 }

@@ -73,12 +73,12 @@ impl<'a> Session<'a> {
             let silence = self.line.silent_for(KEEPALIVE);
             tokio::select! {
                 frame = receiver.receive() => match frame? {
-                    Some(frame) => self.on_frame(frame.as_bytes()).await?,
+                    Some(frame) => Box::pin(self.on_frame(frame.as_bytes())).await?,
                     None => return Ok(()),
                 },
-                news = inbox.news() => self.on_news(news).await?,
+                news = inbox.news() => Box::pin(self.on_news(news)).await?,
                 () = sleep_until(silence) => self.keep_alive().await?,
-                _ = tick.tick() => self.on_tick().await?,
+                _ = tick.tick() => Box::pin(self.on_tick()).await?,
                 () = self.visit.stopping() => return Err(End::closed(RESTART, "the relay restarts")),
             }
         }

@@ -78,7 +78,8 @@ impl<'a> Session<'a> {
     }
 
     async fn serve(&mut self, inbox: &Inbox, receiver: &mut Ear) -> Result<(), End> {
-        self.greet().await?;
+        // What is done for a while is in memory of its own for as long: most clients are silent most of the time.
+        Box::pin(self.greet()).await?;
         let mut expiry = tokio::time::interval(EXPIRY_TICK);
         let (room, visit) = (self.seat.room().clone(), self.visit);
         let (mut failed, mut stopping) = (pin!(room.failed()), pin!(visit.stopping()));
@@ -86,10 +87,10 @@ impl<'a> Session<'a> {
             let silence = self.line.silent_for(KEEPALIVE);
             tokio::select! {
                 frame = receiver.receive() => match frame? {
-                    Some(frame) => self.on_frame(&frame).await?,
+                    Some(frame) => Box::pin(self.on_frame(&frame)).await?,
                     None => return Ok(()),
                 },
-                _ = inbox.news() => self.on_news().await?,
+                _ = inbox.news() => Box::pin(self.on_news()).await?,
                 () = sleep_until(silence) => self.line.send(NOBODY).await?,
                 _ = expiry.tick() => self.seat.expire(),
                 error = &mut failed => return Err(error.into()),
