@@ -43,6 +43,7 @@ pub use compaction::{Merge, Merged};
 pub use connection::{ANSWER_TIMEOUT, GOODBYE_TIMEOUT, GREETING_TIMEOUT, RETRY_WAIT};
 pub use edit::{EditFailure, Edited, Editor, FRESH_NAME_CHARS};
 pub use hosting::{ContributeError, Contributed, Guest};
+pub use live::DURABLE_DELAY;
 pub use memory::{LOADED_BYTES, MAX_LOADS};
 pub use outbound::{Batching, FULL_FRAME_BYTES, MAX_FULL_FRAME_BYTES};
 pub use statistics::{Census, Counts};

@@ -6,11 +6,12 @@ mod replicas;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use replicas::world::World;
 use replicas::{config, doc, written};
 use syncline_core::entry::{Family, Kind, Spec};
 use syncline_core::event::{Input, Side};
 use syncline_core::id::ConnectionId;
-use syncline_core::replica::{Config, Editor, Policy, Replica};
+use syncline_core::replica::{Config, DURABLE_DELAY, Editor, Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::wire::{Codec, Compression, Encoding, Frame, Message};
 
@@ -112,4 +113,26 @@ fn readers_of_one_dialect_get_the_same_bytes() {
     assert_eq!((frames.len(), buffers(&frames)), (READERS, 3));
     let same = |a: usize, b: usize| frames[&a].bytes.as_ptr() == frames[&b].bytes.as_ptr();
     assert!(same(1, 3) && same(2, 4) && !same(0, 1) && !same(0, 2) && !same(1, 2));
+}
+
+#[test]
+fn who_wrote_nothing_hears_a_little_later_that_it_is_on_disk() {
+    let mut world = World::default();
+    let relay = world.add(Policy::relay());
+    let (writer, reader) = (world.client(SPEC), world.client(SPEC));
+    for client in [writer, reader] {
+        world.connect(client, relay);
+    }
+    world.slow = Some((relay, Vec::new()));
+    world.write(writer, "one");
+    assert_eq!(world.text(reader), "one", "others hear of it before that");
+    let before = world.sent;
+    world.finish_writes();
+    assert_eq!(world.sent - before, 1, "the writer hears");
+    let due = world.replicas[relay].next_timeout().unwrap();
+    assert_eq!(due, world.now.after(DURABLE_DELAY));
+    world.now = due;
+    world.replicas[relay].handle(due, Input::Tick);
+    world.settle();
+    assert_eq!(world.sent - before, 2, "the reader hears");
 }

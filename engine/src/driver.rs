@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as StdInstant};
 
 use bytes::Bytes;
+use futures_channel::mpsc as queue;
 use syncline_core::event::{Event, Input, Output, StoreFault, Write};
 use syncline_core::id::{ConnectionId, DocId, WriteId};
 use syncline_core::replica::Merge;
@@ -38,16 +39,18 @@ pub const LINKS_CLOSING_TIME: Duration = Duration::from_secs(1);
 /// make way for the loop at each of them, which takes longer than the edit.
 pub const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
+/// What links bring so soon after other things is likely to be followed by more.
+const BUSY: Duration = Duration::from_millis(1);
+
 /// How often in one turn links that have taken a frame at once are asked for the next one.
 const MAX_ROUNDS_PER_TURN: usize = 8;
 
-/// The least times between what a node does, where that follows each other closely. The first thing after a quiet time waits for
-/// nothing.
+/// How long things wait for each other where one follows the other closely. The first thing after a quiet time waits for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rhythm {
     /// Between turns for edits that nobody waits for.
     pub edits: Duration,
-    /// Between turns for what links bring.
+    /// From the first thing that links bring until the turn for it and for what has come meanwhile.
     pub inputs: Duration,
     /// Between commits.
     pub commits: Duration,
@@ -88,8 +91,7 @@ pub(crate) struct Driver {
 
 /// The ways to a link: frames that have room at once leave by the outlet, and the others in their turn.
 struct Way {
-    /// Boxed, as a queue has room for many from the start.
-    orders: mpsc::Sender<Box<Order>>,
+    orders: queue::Sender<Order>,
     outlet: Outlet,
 }
 
@@ -126,15 +128,17 @@ struct Pace {
     waits: Option<Instant>,
     /// Whether the last edits had to wait, so that more are to be expected.
     burst: bool,
-    /// The next ticks, for edits and for inputs.
+    /// The next tick for edits.
     next: Instant,
+    /// When inputs had their turn last, and when they have it next.
+    last_inputs: Option<Instant>,
     next_inputs: Instant,
 }
 
 impl Pace {
     const fn new(rhythm: Rhythm, now: Instant) -> Self {
-        let (edits, inputs, waits, burst) = (false, false, None, false);
-        Self { rhythm, edits, inputs, waits, burst, next: now, next_inputs: now }
+        let (edits, inputs, waits, burst, last_inputs) = (false, false, None, false, None);
+        Self { rhythm, edits, inputs, waits, burst, next: now, last_inputs, next_inputs: now }
     }
 
     /// Whether edits, or what the store says of earlier ones, wait a little longer.
@@ -145,7 +149,10 @@ impl Pace {
 
     /// Whether what links bring does.
     fn holds_inputs_back(&mut self, now: Instant) -> bool {
-        self.inputs = true;
+        if !std::mem::replace(&mut self.inputs, true) {
+            let quiet = self.last_inputs.is_none_or(|last| now >= last + BUSY);
+            self.next_inputs = if quiet { now } else { now + self.rhythm.inputs };
+        }
         let holds = now < self.next_inputs;
         self.wait(holds, self.next_inputs)
     }
@@ -165,7 +172,7 @@ impl Pace {
             self.next = now + self.rhythm.edits;
         }
         if std::mem::take(&mut self.inputs) {
-            self.next_inputs = now + self.rhythm.inputs;
+            self.last_inputs = Some(now);
         }
     }
 }
@@ -339,7 +346,7 @@ impl Driver {
     }
 
     fn run_link(&mut self, id: ConnectionId, link: Link, ends: oneshot::Sender<()>) {
-        let (orders, waiting) = mpsc::channel(LINK_ORDERS);
+        let (orders, waiting) = queue::channel(LINK_ORDERS);
         self.links.insert(id, Way { orders, outlet: link.outlet() });
         self.ends.insert(id, ends);
         let shared = &self.node.shared;
@@ -419,9 +426,9 @@ impl Driver {
                     self.send(connection, frame, updates, &mut last);
                 }
                 Output::Close { connection, reason } => {
-                    if let Some(link) = self.links.remove(&connection) {
+                    if let Some(mut link) = self.links.remove(&connection) {
                         // A link whose queue is full or gone ends as its sender is dropped here.
-                        drop(link.orders.try_send(Box::new(Order::Close(reason))));
+                        drop(link.orders.try_send(Order::Close(reason)));
                     }
                 }
                 Output::Merge(merge) => self.merge(merge),
@@ -482,7 +489,7 @@ impl Driver {
         updates: Option<StdInstant>,
         last: &mut LastFrame,
     ) {
-        let Some(link) = self.links.get(&connection) else {
+        let Some(link) = self.links.get_mut(&connection) else {
             return;
         };
         let counters = &self.node.shared.counters;
@@ -493,7 +500,7 @@ impl Driver {
             let meters = &self.node.shared.meters;
             updates.into_iter().for_each(|since| meters.sent.observe_time(since.elapsed(), 1));
             self.taken.push(connection);
-        } else if link.orders.try_send(Box::new(Order::Send(frame, updates))).is_err() {
+        } else if link.orders.try_send(Order::Send(frame, updates)).is_err() {
             // The link has ended; its `Disconnected` is on the way.
             self.links.remove(&connection);
         }
@@ -558,6 +565,23 @@ fn answer_all<T: Clone>(waiting: &mut Vec<oneshot::Sender<T>>, answer: &T) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_links_bring_waits_for_more_where_it_follows_other_things_closely() {
+        let (now, tick) = (Instant::now(), Duration::from_millis(1));
+        let mut pace = Pace::new(Rhythm { inputs: tick, ..Rhythm::APPLICATION }, now);
+        assert!(!pace.holds_inputs_back(now), "it was quiet");
+        pace.turn(now);
+        let soon = now + BUSY / 2;
+        assert!(pace.holds_inputs_back(soon));
+        assert!(pace.holds_inputs_back(soon + tick / 2), "and for no longer when more has come");
+        assert!(!pace.holds_inputs_back(soon + tick));
+        pace.turn(soon + tick);
+        assert!(!pace.holds_inputs_back(soon + tick + BUSY), "it was quiet again");
+        let mut application = Pace::new(Rhythm::APPLICATION, now);
+        application.turn(now);
+        assert!(!application.holds_inputs_back(now));
+    }
 
     #[test]
     fn only_edits_that_nobody_waits_for_wait_and_only_for_a_tick() {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_channel::mpsc as queue;
+use futures_util::StreamExt;
 use syncline_core::event::Input;
 use syncline_core::id::ConnectionId;
 use syncline_core::wire::Frame;
@@ -105,11 +107,11 @@ pub(crate) enum Order {
     Close(String),
 }
 
-/// Runs a link to its end and reports it. Dropping the orders' sender ends it too.
+/// Runs a link to its end and reports it, in little memory: what is done for a while is in memory of its own for as long. Dropping the orders' sender ends it too.
 pub(crate) async fn run(
     id: ConnectionId,
     link: Link,
-    orders: mpsc::Receiver<Box<Order>>,
+    orders: queue::Receiver<Order>,
     inputs: Inputs,
     meters: &Meters,
 ) {
@@ -121,9 +123,8 @@ pub(crate) async fn run(
     };
     if ended_here {
         // The peer hears the reason while we listen for its answer; after that the link is dropped.
-        let _late =
-            tokio::time::timeout(CLOSING_TIME, async { while let Ok(Some(_)) = receiver.receive().await {} })
-                .await;
+        let answers = async { while let Ok(Some(_)) = receiver.receive().await {} };
+        let _late = Box::pin(tokio::time::timeout(CLOSING_TIME, answers)).await;
     }
     let end = receiver.end().map(|end| end.to_string()).unwrap_or_default();
     tracing::debug!(connection = id.0, endpoint, end, "link ended");
@@ -135,14 +136,14 @@ pub(crate) async fn run(
 async fn send_all(
     id: ConnectionId,
     sender: &mut LinkSender,
-    mut orders: mpsc::Receiver<Box<Order>>,
+    mut orders: queue::Receiver<Order>,
     inputs: &Inputs,
     meters: &Meters,
 ) -> bool {
-    while let Some(order) = orders.recv().await {
-        match *order {
+    while let Some(order) = orders.next().await {
+        match order {
             Order::Send(frame, since) => {
-                if sender.send(to_link(frame)).await.is_err() {
+                if Box::pin(sender.send(to_link(frame))).await.is_err() {
                     return false;
                 }
                 since.into_iter().for_each(|since| meters.sent.observe_time(since.elapsed(), 1));
@@ -163,7 +164,7 @@ async fn send_all(
 async fn receive_all(id: ConnectionId, receiver: &mut LinkReceiver, inputs: &Inputs) {
     let of_link = places();
     while let Ok(Some(frame)) = receiver.receive().await {
-        if inputs.received(id, &of_link, from_link(frame)).await.is_err() {
+        if Box::pin(inputs.received(id, &of_link, from_link(frame))).await.is_err() {
             return;
         }
     }

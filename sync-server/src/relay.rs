@@ -47,10 +47,10 @@ const GOODBYE_TIME: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long edits wait for others to be committed with, where they come one after the other. Others hear of them before that.
-pub const COMMIT_TICK: Duration = Duration::from_millis(10);
+pub const COMMIT_TICK: Duration = Duration::from_millis(20);
 
 /// How long what replicas send waits for more to be passed on with, where it comes one after the other.
-pub const INPUT_TICK: Duration = Duration::from_millis(1);
+pub const INPUT_TICK: Duration = Duration::from_micros(500);
 
 /// When a relay does what.
 const RHYTHM: Rhythm = Rhythm { edits: COMMIT_TICK, inputs: INPUT_TICK, commits: COMMIT_TICK };

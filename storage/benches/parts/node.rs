@@ -183,7 +183,7 @@ impl Node {
                     let found = self.storage.load(&doc).expect("a store in memory has everything");
                     self.replica.handle(NOW, Input::Loaded { doc, result: Ok(found) });
                 }
-                Output::Send { connection, frame } => {
+                Output::Send { connection, frame, .. } => {
                     self.frames.push_back(frame);
                     self.replica.handle(NOW, Input::Writable { connection });
                 }

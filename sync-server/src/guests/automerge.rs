@@ -60,7 +60,7 @@ pub(super) struct Session<'a> {
     peer: String,
     remote_heads: RemoteHeads,
     /// By number, under which the inbox tells of news.
-    dialogues: BTreeMap<usize, Dialogue>,
+    dialogues: BTreeMap<usize, Box<Dialogue>>,
     numbers: BTreeMap<DocumentId, usize>,
     last_number: usize,
     /// Dialogues in which there may be something to say as soon as it is time.
@@ -271,7 +271,8 @@ impl<'a> Session<'a> {
             Ok(seat) => {
                 self.numbers.insert(id, number);
                 self.awaited.remove(&id);
-                self.dialogues.insert(number, Dialogue::new(id, seat, access.may_write));
+                let dialogue = Dialogue::new(id, seat, access.may_write);
+                self.dialogues.insert(number, Box::new(dialogue));
                 Ok(Some(number))
             }
             Err(EnterError::Document(DocumentError::NotFound { .. }))
@@ -387,7 +388,8 @@ impl<'a> Session<'a> {
             return Err(End::closed(Close::TOO_LARGE, reason));
         }
         let dialogue = self.numbers.get(&id).and_then(|number| self.dialogues.get_mut(number));
-        let Some(Dialogue { seat, .. }) = dialogue else { return Ok(()) };
+        let Some(dialogue) = dialogue else { return Ok(()) };
+        let seat = &mut dialogue.seat;
         let ephemeral = Ephemeral { sender: message.sender, document: id, session, count, data };
         // Clients pass on what they hear, also to where it came from. Everybody is heard under his own name alone.
         if message.sender == self.peer {
@@ -401,7 +403,7 @@ impl<'a> Session<'a> {
     /// Ends what cannot go on, and whose presence has not been renewed.
     async fn on_tick(&mut self) -> Result<(), End> {
         self.dialogues.values().for_each(|dialogue| dialogue.seat.expire());
-        let failed = |(number, dialogue): (&usize, &Dialogue)| {
+        let failed = |(number, dialogue): (&usize, &Box<Dialogue>)| {
             dialogue.seat.room().failure().map(|error| (*number, dialogue.id, error))
         };
         let failures: Vec<_> = self.dialogues.iter().filter_map(failed).collect();

@@ -17,6 +17,9 @@ use super::Room;
 /// Shortest time between beats.
 pub(crate) const BEAT: Duration = Duration::from_millis(1);
 
+/// After beats that were closer to each other than this one waits for more, although it could be had at once.
+const BUSY: Duration = Duration::from_millis(5);
+
 /// The threads on which rooms have their beats. They end when this is dropped.
 pub(crate) struct Metronome {
     threads: Vec<Arc<Queue>>,
@@ -72,11 +75,11 @@ impl Queue {
         self.stirred.notify_one();
     }
 
-    /// The rooms that are to have a beat, once there are some or the time has come; `None` when that is over.
-    fn next(&self, until: Option<Instant>) -> Option<Vec<Weak<Room>>> {
+    /// Waits until there are rooms that are to have a beat, or until the time has come; false when that is over.
+    fn wait(&self, until: Option<Instant>) -> bool {
         let idle = |state: &mut State| state.rooms.is_empty() && !state.closed;
         let state = self.lock();
-        let mut state = match until {
+        let state = match until {
             Some(until) => {
                 let time = until.saturating_duration_since(Instant::now());
                 self.stirred
@@ -85,7 +88,12 @@ impl Queue {
             }
             None => self.stirred.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner),
         };
-        (!state.closed).then(|| std::mem::take(&mut state.rooms))
+        !state.closed
+    }
+
+    /// The rooms that are to have a beat.
+    fn take(&self) -> Vec<Weak<Room>> {
+        std::mem::take(&mut self.lock().rooms)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -97,13 +105,16 @@ impl Queue {
 fn beat(queue: &Queue) {
     // Rooms that want another beat at some time.
     let mut later: Vec<(Instant, Weak<Room>)> = Vec::new();
-    while let Some(mut rooms) = queue.next(later.iter().map(|(due, _)| *due).min()) {
-        let now = Instant::now();
+    let mut last = Instant::now();
+    while queue.wait(later.iter().map(|(due, _)| *due).min()) {
+        let quiet = last.elapsed();
+        thread::sleep(if quiet < BUSY { BEAT } else { Duration::ZERO });
+        let (now, mut rooms) = (Instant::now(), queue.take());
+        last = now;
         rooms.extend(later.extract_if(.., |(due, _)| *due <= now).map(|(_, room)| room));
         for room in rooms {
             let due = room.upgrade().and_then(|room| room.beat(now));
             later.extend(due.map(|due| (due, room)));
         }
-        thread::sleep(BEAT.saturating_sub(now.elapsed()));
     }
 }
