@@ -14,9 +14,9 @@ use std::hint::black_box;
 
 use divan::Bencher;
 
-use cases::{ALL, Case};
+use cases::{ALL, Case, TIMED_ONLY};
 
-/// How a process is told to do one body once, or to name all cases.
+/// How a process is told to do one body once, or to name all cases that are counted.
 const COUNT: &str = "count";
 const NAMES: &str = "names";
 
@@ -26,13 +26,17 @@ type Body = Box<dyn FnOnce() -> Box<dyn Any>>;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [NAMES] => ALL.iter().for_each(|case| println!("{case}")),
+        [NAMES] => counted().for_each(|case| println!("{case}")),
         [COUNT, name] => {
             let case = ALL.iter().find(|case| case.name == name).expect("a case of this name");
             drop(measured((case.prepare)()));
         }
         _ => divan::main(),
     }
+}
+
+fn counted() -> impl Iterator<Item = &'static Case> {
+    ALL.iter().filter(|case| !TIMED_ONLY.contains(&case.name))
 }
 
 /// Instructions are counted from here on, until this returns: xtask names it to valgrind.
