@@ -37,6 +37,7 @@ mod link;
 mod meters;
 pub mod node;
 mod observers;
+mod pace;
 mod presence;
 mod servers;
 mod status;

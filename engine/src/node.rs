@@ -19,11 +19,12 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::driver::Driver;
-pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN, Rhythm, SHORTEST_TICK};
+pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN};
 pub use crate::histogram::{Distribution, Histogram};
 use crate::link;
 pub use crate::link::{MAX_WAITING_FRAMES_OF_A_LINK, MAX_WAITING_INPUT_BYTES, MAX_WAITING_INPUTS};
 pub use crate::meters::{FirstArrival, Meters, Queues, SLOW_LINK_TIME};
+pub use crate::pace::{Rhythm, SHORTEST_TICK};
 
 /// How long the loop tries the lock before it sleeps over it: longer than most edits take.
 const SPINNING_TIME: Duration = Duration::from_micros(200);

@@ -18,7 +18,7 @@ use super::Room;
 pub(crate) const BEAT: Duration = Duration::from_millis(1);
 
 /// After beats that were closer to each other than this one waits for more, although it could be had at once.
-const BUSY: Duration = Duration::from_millis(5);
+const BUSY_ROOMS: Duration = Duration::from_millis(5);
 
 /// The threads on which rooms have their beats. They end when this is dropped.
 pub(crate) struct Metronome {
@@ -108,7 +108,7 @@ fn beat(queue: &Queue) {
     let mut last = Instant::now();
     while queue.wait(later.iter().map(|(due, _)| *due).min()) {
         let quiet = last.elapsed();
-        thread::sleep(if quiet < BUSY { BEAT } else { Duration::ZERO });
+        thread::sleep(if quiet < BUSY_ROOMS { BEAT } else { Duration::ZERO });
         let (now, mut rooms) = (Instant::now(), queue.take());
         last = now;
         rooms.extend(later.extract_if(.., |(due, _)| *due <= now).map(|(_, room)| room));
