@@ -403,10 +403,15 @@ impl<'a> Session<'a> {
     /// Ends what cannot go on, and whose presence has not been renewed.
     async fn on_tick(&mut self) -> Result<(), End> {
         self.dialogues.values().for_each(|dialogue| dialogue.seat.expire());
-        let failed = |(number, dialogue): (&usize, &Box<Dialogue>)| {
+        let failed = |(number, dialogue): (&usize, &Dialogue)| {
             dialogue.seat.room().failure().map(|error| (*number, dialogue.id, error))
         };
-        let failures: Vec<_> = self.dialogues.iter().filter_map(failed).collect();
+        let failures: Vec<_> = self
+            .dialogues
+            .iter()
+            .map(|(number, dialogue)| (number, &**dialogue))
+            .filter_map(failed)
+            .collect();
         for (number, id, error) in failures {
             tracing::warn!(peer = &*self.visit.peer, document = %id, %error, "a document is closed for a client");
             self.dialogues.remove(&number);
