@@ -13,10 +13,6 @@ use super::store::Store;
 /// How long a client may take to show what a store shows, in milliseconds, before both are looked at again.
 const GLANCE: u64 = 500;
 
-/// How often a client comes back at most, and how long it has each time to show what is there, in milliseconds.
-const COMINGS: usize = 5;
-const A_WHILE: u64 = 5_000;
-
 /// A server, what Syncline calls it, and a document at it that clients of its own can edit.
 pub struct Site {
     pub server: Server,
@@ -84,30 +80,8 @@ impl Site {
         Store::new(&self.ours, self.kind.family())
     }
 
-    /// Has a client come back that was away. One of automerge-repo that brings edits is at times (once in twelve) not sent by its
-    /// server what others wrote meanwhile, nor anything later; then it has to leave and come back once more.
-    pub fn come_back(&mut self, client: &str, store: &Store) {
-        for _ in 0..COMINGS {
-            self.clients.ask("connect", client, json!({}));
-            self.settle_with(&["bob"], store);
-            let until = json!({ "until": { "json": store.json() }, "timeout": A_WHILE });
-            let waiting = self.clients.send("wait", client, until);
-            if self.clients.outcome(waiting).is_ok() {
-                return;
-            }
-            println!("{}: {client} is not told what is there, and comes back again", self.kind);
-            self.clients.ask("disconnect", client, json!({}));
-        }
-        let told = self.told(client);
-        panic!("{}: they do not come together: {told}", self.kind);
-    }
-
     /// Waits until the clients and the store show the same, and everything of the store has been applied.
     pub fn settle(&mut self, store: &Store) {
-        self.settle_with(&["ann", "bob"], store);
-    }
-
-    fn settle_with(&mut self, clients: &[&str], store: &Store) {
         for _ in 0..PATIENCE.as_millis() / u128::from(GLANCE) {
             store.bring_together();
             let shown = store.json();
@@ -116,7 +90,7 @@ impl Site {
                 let waiting = self.clients.send("wait", client, until.clone());
                 self.clients.outcome(waiting).is_ok()
             };
-            if clients.iter().copied().all(same) && store.json() == shown {
+            if ["ann", "bob"].into_iter().all(same) && store.json() == shown {
                 assert_eq!(store.pending(), 0);
                 return;
             }
