@@ -102,7 +102,16 @@ impl Site {
     /// What a client shows, and what has happened to it.
     fn told(&mut self, client: &str) -> String {
         let mut ask = |question| self.clients.ask(question, client, json!({}));
-        format!("{client}: {} {} {}", ask("read")["json"], ask("reread")["json"], ask("status"))
+        format!("{client}: {} {}", ask("read")["json"], ask("status"))
+    }
+
+    /// A client goes offline, and its server has noticed that. One of automerge-repo never forgets what it has sent a client: what it
+    /// sends one that is already gone is lost, and that client is not told of anything any more when it comes back.
+    pub fn leave(&mut self, client: &str) {
+        // Closes that have been told are not waited for.
+        self.clients.ask("status", client, json!({}));
+        self.clients.ask("disconnect", client, json!({}));
+        self.clients.ask("wait", client, json!({ "until": { "event": "close" }, "timeout": 20_000 }));
     }
 
     pub fn edit(&mut self, client: &str, random: &mut Random) {
