@@ -22,6 +22,7 @@ pub struct Step {
 pub const ALL: &[Step] = &[
     Step { name: "tidy", what: "sizes, names, attributes, and docs that match the tree", run: tidy::check },
     Step { name: "purity", what: "core has no clock, entropy, IO, threads or async", run: purity::check },
+    Step { name: "locks", what: "the other workspaces depend on what their lock files say", run: locks },
     Step { name: "format", what: "rustfmt leaves everything as it is", run: format },
     Step { name: "layering", what: "dependencies point one way", run: layering::check },
     Step { name: "clippy", what: "no warning from the compiler or clippy", run: clippy },
@@ -51,6 +52,16 @@ const CLIENTS: &str = "tests/clients";
 
 /// Whose worlds the simulator plays: of replicas alone, by what their documents are made of, and with guests.
 const FAMILIES: [&str; 4] = ["toy", "yjs", "automerge", "guests"];
+
+/// Nothing else of the gate builds all of them.
+fn locks(tree: &Tree) -> Result<Unchecked, Failure> {
+    for manifest in [fuzz::MANIFEST, bench::MANIFEST] {
+        Command::cargo(tree)
+            .args(["update", "--workspace", "--locked", "--manifest-path", manifest])
+            .run("do the same without --locked, and commit the lock file")?;
+    }
+    Ok(Unchecked::new())
+}
 
 fn format(tree: &Tree) -> Result<Unchecked, Failure> {
     let remedy = "run `cargo fmt --all`, and `cargo fmt` in fuzz/ and bench/";
