@@ -107,7 +107,8 @@ pub(crate) enum Order {
     Close(String),
 }
 
-/// Runs a link to its end and reports it, in little memory: what is done for a while is in memory of its own for as long. Dropping the orders' sender ends it too.
+/// Runs a link to its end and reports it. Dropping the orders' sender ends it too. There are many, most of them idle: what is done
+/// for a while is in memory of its own for as long.
 pub(crate) async fn run(
     id: ConnectionId,
     link: Link,

@@ -109,17 +109,19 @@ impl Replica {
             let since = self.presence_since(id, &doc).filter(|_| batch.left() == full);
             let known =
                 |(d, s, c, _): &&(DocId, u64, Codec, Encoded)| *d == doc && Some(*s) == since && *c == codec;
-            if let Some((.., news)) = shared.presence.iter().find(known) {
+            let news = if let Some((.., news)) = shared.presence.iter().find(known) {
                 self.note_presence_told(id, &doc);
-                self.context.counts.presence_out += 1;
-                batch.push(news.clone());
+                news.clone()
             } else if let Some((message, more)) = self.presence_news(id, &doc, batch.left()) {
-                self.context.counts.presence_out += 1;
                 let news = codec.encode(&message);
                 let since = since.filter(|_| !more);
                 shared.presence.extend(since.map(|since| (doc, since, codec, news.clone())));
-                batch.push(news);
-            }
+                news
+            } else {
+                continue;
+            };
+            self.context.counts.presence_out += 1;
+            batch.push(news);
         }
         Some(())
     }

@@ -1,8 +1,8 @@
 //! Who is present in a document, as this replica knows it and tells its peers.
 //!
 //! Every change has a number. A peer is told what has changed since the number it was told last, at most once a
-//! [`PRESENCE_TICK`](crate::presence::PRESENCE_TICK), in one message a document, whoever has moved meanwhile; of very many, the rest is told in the next. So a
-//! slow peer costs nothing but its number.
+//! [`PRESENCE_TICK`](crate::presence::PRESENCE_TICK), and less often where many are told, in one message a document, whoever has
+//! moved meanwhile; of very many, the rest is told in the next. So a slow peer costs nothing but its number.
 //! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it, but
 //! for its user on another link, where a relay knows who is who: he has come back before the old link was seen to be dead.
 

@@ -8,6 +8,7 @@ use syncline_core::entry::Family;
 use syncline_core::event::{StoredEntry, Write};
 use syncline_core::id::Epoch;
 use syncline_core::log::Log;
+use syncline_core::operation::Operation;
 use syncline_core::replica::Policy;
 use syncline_core::wire::{Codec, Compression, Encoding, Message, Numbered};
 use syncline_storage::{MemoryStorage, Options, SqliteStorage, Storage};
@@ -111,12 +112,18 @@ fn append() -> Body {
     })
 }
 
-/// Edits to a document that has some.
-fn edit(family: Family) -> Body {
+/// Somebody with a document, and the last edits that are still to be made to it.
+fn begun(family: Family) -> (Node, Vec<Operation>) {
     let mut operations = script(LONG);
     let later = operations.split_off(LONG - EDITS);
     let mut node = Node::writer(family);
     node.edit(operations);
+    (node, later)
+}
+
+/// Edits to a document that has some.
+fn edit(family: Family) -> Body {
+    let (mut node, later) = begun(family);
     body(move || {
         node.edit(later);
         node
@@ -125,10 +132,7 @@ fn edit(family: Family) -> Body {
 
 /// A document is opened from a log that was compacted, with new entries behind.
 fn open(family: Family) -> Body {
-    let mut operations = script(LONG);
-    let later = operations.split_off(LONG - EDITS);
-    let mut node = Node::writer(family);
-    node.edit(operations);
+    let (mut node, later) = begun(family);
     node.compact();
     node.edit(later);
     node.close();

@@ -59,7 +59,7 @@ pub(super) struct Session<'a> {
     /// The name of the client, once it has said it.
     peer: String,
     remote_heads: RemoteHeads,
-    /// By number, under which the inbox tells of news.
+    /// By number, under which the inbox tells of news; boxed, as most clients have one and a map makes room for many.
     dialogues: BTreeMap<usize, Box<Dialogue>>,
     numbers: BTreeMap<DocumentId, usize>,
     last_number: usize,
@@ -403,15 +403,11 @@ impl<'a> Session<'a> {
     /// Ends what cannot go on, and whose presence has not been renewed.
     async fn on_tick(&mut self) -> Result<(), End> {
         self.dialogues.values().for_each(|dialogue| dialogue.seat.expire());
-        let failed = |(number, dialogue): (&usize, &Dialogue)| {
-            dialogue.seat.room().failure().map(|error| (*number, dialogue.id, error))
-        };
-        let failures: Vec<_> = self
-            .dialogues
-            .iter()
-            .map(|(number, dialogue)| (number, &**dialogue))
-            .filter_map(failed)
-            .collect();
+        let failures = self.dialogues.iter().filter_map(|(number, dialogue)| {
+            let error = dialogue.seat.room().failure()?;
+            Some((*number, dialogue.id, error))
+        });
+        let failures: Vec<_> = failures.collect();
         for (number, id, error) in failures {
             tracing::warn!(peer = &*self.visit.peer, document = %id, %error, "a document is closed for a client");
             self.dialogues.remove(&number);

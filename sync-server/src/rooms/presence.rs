@@ -53,6 +53,7 @@ impl Ephemeral<'_> {
 pub(super) struct Company {
     /// The sessions that guests have among those of replicas, by what names them here.
     sessions: BTreeMap<String, SessionId>,
+    /// These, looked up for everybody who is present whenever somebody moves.
     own: BTreeSet<SessionId>,
     /// Up to which version of the awareness they have been told.
     told: u64,

@@ -187,6 +187,7 @@ impl Yjs {
     /// Makes the document of yrs again, from its snapshot, under a client id.
     fn make_again(&mut self, client: u64) -> Result<(), Damaged> {
         let snapshot = self.encode()?;
+        // Freed before, its memory would be where the new one comes to lie, in as many places.
         let before = std::mem::replace(&mut self.doc, new_doc(client, self.frees_later));
         self.client = client;
         (self.apart, self.encoded) = (0, snapshot.len());
