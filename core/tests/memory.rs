@@ -172,6 +172,18 @@ fn what_waits_for_the_disk_stays() {
 }
 
 #[test]
+fn who_takes_nothing_keeps_nothing_in_memory() {
+    let mut scene = Scene::new(Family::Yjs, 0);
+    scene.world.stuck = Some((ConnectionId(2), Vec::new()));
+    for number in 0..DOCUMENTS {
+        scene.write(0, number);
+        assert_eq!(scene.relay().loaded(), 1);
+    }
+    scene.world.free();
+    scene.assert_equal();
+}
+
+#[test]
 fn a_resting_document_that_cannot_be_read_is_shut() {
     let mut scene = Scene::new(Family::Yjs, 0);
     (0..2).for_each(|number| scene.write(0, number));

@@ -39,6 +39,10 @@ pub const LINKS_CLOSING_TIME: Duration = Duration::from_secs(1);
 /// How often in one turn links that have taken a frame at once are asked for the next one.
 const MAX_ROUNDS_PER_TURN: usize = 8;
 
+/// Bytes of what others have written that may wait for the disk: with more, what links bring waits where it comes from. A disk that
+/// stands still is waited for; one that fails is not, as nothing is taken in then that would have to be written.
+pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
+
 /// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
 const LINK_ORDERS: usize = 4;
 
@@ -62,6 +66,8 @@ pub(crate) struct Driver {
     lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
     merges: Arc<Semaphore>,
     unwritten: Unwritten,
+    /// Whether the store has said that it cannot write.
+    failing: bool,
     /// Dropped last of all.
     end: End,
 }
@@ -137,6 +143,7 @@ impl Driver {
             lists: Vec::new(),
             merges: Arc::new(Semaphore::new(1)),
             unwritten: Unwritten::default(),
+            failing: false,
         }
     }
 
@@ -152,7 +159,7 @@ impl Driver {
             let mut due = tokio::select! {
                 biased;
                 Some(message) = control.recv() => self.on_control(message, &mut waiting),
-                count = inputs.recv_many(&mut waiting, MAX_INPUTS_PER_TURN), if waiting.len() < MAX_INPUTS_PER_TURN => {
+                count = inputs.recv_many(&mut waiting, MAX_INPUTS_PER_TURN), if self.takes_inputs(waiting.len()) => {
                     tracing::trace!(count, "inputs");
                     Due::WithInputs
                 }
@@ -217,6 +224,12 @@ impl Driver {
         drop(end);
     }
 
+    /// Whether what links bring is taken where so much of it waits for its turn.
+    fn takes_inputs(&self, waiting: usize) -> bool {
+        let unwritten = self.node.shared.meters.unwritten_bytes();
+        waiting < MAX_INPUTS_PER_TURN && (self.failing || unwritten < MAX_UNWRITTEN_BYTES)
+    }
+
     fn on_control(&mut self, control: Control, inputs: &mut Vec<Waiting>) -> Due {
         match control {
             Control::Store(event) => return self.on_store(event, inputs),
@@ -244,12 +257,16 @@ impl Driver {
                 return Due::WithEdits;
             }
             StoreEvent::Failed(fault) => {
+                self.failing = true;
                 inputs.push(Input::WriteFailed { fault: fault.clone() }.into());
                 if self.writer.is_closed() {
                     self.on_store_gone(&fault);
                 }
             }
-            StoreEvent::Ready => inputs.push(Input::StoreReady.into()),
+            StoreEvent::Ready => {
+                self.failing = false;
+                inputs.push(Input::StoreReady.into());
+            }
             StoreEvent::Loaded { doc, result } => {
                 if let Some(index) = self.loads.iter().position(|asked| *asked == doc) {
                     self.loads.swap_remove(index);
@@ -383,6 +400,7 @@ impl Driver {
     fn heed(&mut self, asked: Result<(), Closed>) {
         if let Err(closed) = asked {
             let fault = StoreFault(closed.to_string());
+            self.failing = true;
             self.on_store_gone(&fault);
             self.node.with(|replica, now| replica.handle(now, Input::WriteFailed { fault }));
         }

@@ -39,6 +39,8 @@ pub(crate) struct Pace {
     inputs: bool,
     /// The tick that something waits for.
     pub waits: Option<Instant>,
+    /// Whether that are edits.
+    edits_wait: bool,
     /// Whether the last edits had to wait, so that more are to be expected.
     burst: bool,
     /// The next tick for edits.
@@ -50,13 +52,15 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub const fn new(rhythm: Rhythm, now: Instant) -> Self {
-        let (edits, inputs, waits, burst, last_inputs) = (false, false, None, false, None);
-        Self { rhythm, edits, inputs, waits, burst, next: now, last_inputs, next_inputs: now }
+        let (edits, inputs, waits, edits_wait, burst) = (false, false, None, false, false);
+        let (last_inputs, next_inputs) = (None, now);
+        Self { rhythm, edits, inputs, waits, edits_wait, burst, next: now, last_inputs, next_inputs }
     }
 
     /// Whether edits, or what the store says of earlier ones, wait a little longer.
     pub fn holds_back(&mut self, now: Instant) -> bool {
         let holds = (self.edits || self.burst) && now < self.next;
+        self.edits_wait |= holds;
         self.wait(holds, self.next)
     }
 
@@ -84,7 +88,8 @@ impl Pace {
 
     /// The loop turns, for whatever reason: everything goes along.
     pub fn turn(&mut self, now: Instant) {
-        let waited = self.waits.take().is_some();
+        self.waits = None;
+        let waited = std::mem::take(&mut self.edits_wait);
         if std::mem::take(&mut self.edits) {
             self.burst = waited;
             self.next = now + self.rhythm.edits;
@@ -114,6 +119,18 @@ mod tests {
         let mut application = Pace::new(Rhythm::APPLICATION, now);
         application.turn(now);
         assert!(!application.holds_inputs_back(now));
+    }
+
+    #[test]
+    fn edits_that_go_along_with_what_links_bring_have_not_waited_for_each_other() {
+        let (now, tick) = (Instant::now(), Duration::from_millis(1));
+        let mut pace = Pace::new(Rhythm { inputs: tick, ..Rhythm::APPLICATION }, now);
+        assert!(!pace.holds_inputs_back(now));
+        pace.turn(now);
+        assert!(pace.holds_inputs_back(now));
+        pace.edits = true;
+        pace.turn(now + tick);
+        assert!(!pace.holds_back(now + tick), "their commit holds nobody up");
     }
 
     #[test]

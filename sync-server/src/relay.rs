@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use syncline::node::{Node, Rhythm};
 use syncline::storage::{self, StorageError};
@@ -267,7 +267,7 @@ fn tell_rooms(rooms: &Rooms, event: &Event) {
         Event::Built { doc } => rooms.tell(doc, Room::on_built),
         Event::Changed { doc, .. } => {
             rooms.arrived(doc);
-            rooms.tell(doc, |room| room.stir_since(Instant::now()));
+            rooms.tell(doc, Room::on_changed);
         }
         Event::Present { doc } => rooms.tell(doc, Room::on_present),
         Event::Durable { doc, offset } => rooms.tell(doc, |room| room.on_durable(*offset)),

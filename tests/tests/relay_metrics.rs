@@ -425,6 +425,7 @@ async fn a_client_that_does_not_read_is_behind_until_it_does() {
         }
     }
     Metrics::when(&relay, "syncline_updates_sent_total", &[("protocol", NATIVE)], UNREAD_EDITS as f64);
-    Metrics::when(&relay, "syncline_links_behind", &[], 0.0);
+    let after = Metrics::when(&relay, "syncline_links_behind", &[], 0.0);
+    assert!(after.of_protocol("syncline_slow_consumers_total", NATIVE) > 0.0, "it has kept edits waiting");
     writer.close().await;
 }

@@ -10,6 +10,8 @@ use syncline_core::id::Epoch;
 use syncline_core::random::Random;
 use syncline_core::wire::Message;
 use syncline_tests::process::child::{Running, Signal};
+use syncline_tests::process::guests::Behaved;
+use syncline_tests::process::guests::yjs::Editor;
 use syncline_tests::process::raw::Raw;
 use syncline_tests::process::relay::Relay;
 use syncline_tests::process::slow::Run;
@@ -21,6 +23,13 @@ const SLOW_CLIENTS: usize = 30;
 /// Edits made while they do not read, and the size of each: much more than the system's socket buffers take.
 const EDITS: u64 = 300;
 const EDIT_BYTES: usize = 64 << 10;
+
+/// The same for clients of Yjs, whose edits may be larger: these hardly fit into the tail that a room keeps.
+const YJS_EDITS: i64 = 16;
+const YJS_EDIT_BYTES: usize = 900 << 10;
+
+/// What such a slow client may cost, beside its share of that.
+const MAX_YJS_COST: u64 = 256 << 10;
 
 /// What a slow client may cost: a frame on its way, and what is made of it.
 const MAX_COST: u64 = 1 << 20;
@@ -60,6 +69,31 @@ async fn growth(slow: usize) -> u64 {
     growth
 }
 
+/// The same with clients of Yjs, one of whom writes.
+async fn growth_with_yjs(slow: usize) -> u64 {
+    let mut relay = Relay::start();
+    let mut ada = Editor::join(relay.address(), "/yjs/d").await;
+    let mut clients = Vec::new();
+    for _ in 0..slow {
+        clients.push(Editor::join(relay.address(), "/yjs/d").await);
+    }
+    let before = memory::resident(relay.process().pid());
+    for number in 0..YJS_EDITS {
+        ada.put_letters(&format!("k{number}"), YJS_EDIT_BYTES).await;
+        // The relay has taken it in.
+        ada.sync().await;
+    }
+    ada.put("n", YJS_EDITS).await;
+    ada.sync().await;
+    let growth = memory::peak(relay.process().pid()) - before;
+    for client in &mut clients {
+        while !client.holds_as_much_as(&ada) {
+            client.hear().await;
+        }
+    }
+    growth
+}
+
 /// A client that reads again is sent all that it missed.
 async fn reads_everything(client: &mut Raw) {
     let mut entries = 0;
@@ -86,6 +120,14 @@ async fn clients_that_do_not_read_cost_the_relay_little_and_miss_nothing() {
         each >> 10
     );
     assert!(each < MAX_COST, "{each} bytes for each slow client");
+}
+
+#[tokio::test]
+async fn clients_of_yjs_that_do_not_read_share_what_waits_for_them_and_miss_nothing() {
+    let (without, with) = (growth_with_yjs(0).await, growth_with_yjs(SLOW_CLIENTS).await);
+    let each = with.saturating_sub(without) / SLOW_CLIENTS as u64;
+    println!("each of {SLOW_CLIENTS} slow clients takes {} KiB", each >> 10);
+    assert!(each < MAX_YJS_COST, "{each} bytes for each slow client");
 }
 
 #[tokio::test]

@@ -216,7 +216,7 @@ impl Connection {
     pub fn mark(&mut self, doc: DocId, due: Time) {
         self.dirty.insert(doc);
         if !self.writable {
-            self.held.get_or_insert(due);
+            self.held = Some(self.held.map_or(due, |earlier| earlier.min(due)));
         }
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
@@ -260,8 +260,15 @@ impl Connection {
         self.closing.contains(doc)
     }
 
-    pub const fn sent(&mut self) {
+    /// Whether the link takes a frame.
+    pub const fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// The link has been given a frame, and takes the next one when it has taken that: until then it holds up what is left.
+    pub fn sent(&mut self, now: Time) {
         self.writable = false;
+        self.held = self.due.map(|due| due.max(now));
     }
 }
 

@@ -86,14 +86,15 @@ impl Document {
     }
 
     /// Leaves the document to the disk, if nothing of it is under way, or if guests have it at least its log; false if
-    /// nothing can be done.
-    pub fn rest(&mut self, context: &mut Context) -> bool {
+    /// nothing can be done. `takes` says which links have room: the others hear what they are to hear when they have, which
+    /// wakes the document, and do not keep it in memory until then.
+    pub fn rest(&mut self, context: &mut Context, takes: &dyn Fn(ConnectionId) -> bool) -> bool {
         let Phase::Live(live) = &mut self.phase else { return false };
         if self.hosted && !self.wanted {
             return live.unbuild(context);
         }
-        if self.wanted || !live.may_rest() {
-            live.hurry(context);
+        if self.wanted || !live.may_rest(takes) {
+            live.hurry(context, takes);
             return false;
         }
         let (peers, head) = (std::mem::take(&mut live.peers), live.log().head());

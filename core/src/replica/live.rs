@@ -190,17 +190,23 @@ impl Live {
         self.peers.is_empty() && self.after_write.is_empty() && !self.is_compacting()
     }
 
-    /// Whether nothing would be lost with it, as it is all on disk or with its peers, and comes from there again.
-    pub fn may_rest(&self) -> bool {
+    /// Whether nothing would be lost with it, as it is all on disk or with its peers, and comes from there again, and whether
+    /// those whose links have room know what is durable.
+    pub fn may_rest(&self, takes: &dyn Fn(ConnectionId) -> bool) -> bool {
         self.after_write.is_empty()
             && !self.is_compacting()
-            && self.peers.values().all(|peer| peer.may_rest(&self.log))
+            && self.peers.values().all(Peer::may_rest)
+            && self.lacking_durable(takes).next().is_none()
     }
 
     /// Tells peers now what they are in no hurry for: it rests as soon as they know.
-    pub fn hurry(&self, context: &mut Context) {
-        let lack = self.peers.iter().filter(|(_, peer)| peer.lacks_durable(&self.log));
-        lack.for_each(|(connection, _)| context.wake(*connection, &self.doc));
+    pub fn hurry(&self, context: &mut Context, takes: &dyn Fn(ConnectionId) -> bool) {
+        self.lacking_durable(takes).for_each(|connection| context.wake(connection, &self.doc));
+    }
+
+    fn lacking_durable(&self, takes: &dyn Fn(ConnectionId) -> bool) -> impl Iterator<Item = ConnectionId> {
+        let lack = self.peers.iter().filter(move |(id, peer)| takes(**id) && peer.lacks_durable(&self.log));
+        lack.map(|(id, _)| *id)
     }
 
     /// Memory that it takes, in bytes, roughly. What stands behind the log is measured again when the log has changed by

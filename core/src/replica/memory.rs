@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Replica;
+use super::connection::Connection;
 use super::document::Document;
 use super::live::Live;
 use crate::id::DocId;
@@ -125,12 +126,13 @@ impl Replica {
         }
         let but_the_last = self.loaded.uses.len().saturating_sub(1);
         let oldest: Vec<DocId> = self.loaded.uses.values().take(but_the_last).cloned().collect();
+        let takes = |id| self.connections.get(&id).is_some_and(Connection::is_writable);
         for doc in oldest {
             if self.loaded.bytes <= most {
                 break;
             }
             if let Some(document) = self.documents.get_mut(&doc)
-                && document.rest(&mut self.context)
+                && document.rest(&mut self.context, &takes)
             {
                 match document.live().is_some() {
                     true => self.context.counts.unbuilt += 1,

@@ -53,7 +53,7 @@ impl Replica {
                 self.context.counts.entries_out += entries as u64;
                 self.context.emit(Output::Send { connection: id, frame, entries, waited });
                 if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.sent();
+                    connection.sent(now);
                 }
             }
         }

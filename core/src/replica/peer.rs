@@ -232,12 +232,10 @@ impl Peer {
         }
     }
 
-    /// Whether nothing of it is kept in memory but how far each side holds the other's log: no snapshot is on its way, and the
-    /// peer knows what is durable.
-    pub fn may_rest(&self, log: &Log) -> bool {
+    /// Whether nothing of it is kept in memory but how far each side holds the other's log: no snapshot is on its way.
+    pub const fn may_rest(&self) -> bool {
         !matches!(self.sending, Sending::Snapshot { .. })
             && !matches!(self.receiving, Receiving::Snapshot { .. })
-            && !self.lacks_durable(log)
     }
 
     /// Whether the peer, which gets entries before they are durable, is still to be told that some are.

@@ -12,7 +12,7 @@ use syncline_core::path::Path;
 use syncline_core::replica::{Editor, Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::value::Value;
-use syncline_core::wire::{Message, Numbered};
+use syncline_core::wire::{Frame, Message, Numbered};
 
 use super::{config, doc, frame, hello, written};
 
@@ -40,6 +40,8 @@ pub struct World {
     pub largest: usize,
     /// Whose disk is not done at once, and what it has not finished.
     pub slow: Option<(usize, Vec<(WriteId, Write)>)>,
+    /// A link that takes one frame more from the replica that accepted it, and what it takes then.
+    pub stuck: Option<(ConnectionId, Vec<(usize, Frame)>)>,
 }
 
 impl World {
@@ -127,6 +129,11 @@ impl World {
             Output::Merge(merge) => replica.handle(self.now, Input::Merged(merge.run())),
             Output::Send { connection, frame, .. } => {
                 self.largest = self.largest.max(frame.bytes.len());
+                if let Some((stuck, frames)) = &mut self.stuck
+                    && (*stuck, self.links[stuck][1]) == (connection, index)
+                {
+                    return frames.push((index, frame));
+                }
                 replica.handle(self.now, Input::Writable { connection });
                 if let Some(ends) = self.links.get(&connection) {
                     let other = ends[usize::from(ends[0] == index)];
@@ -143,6 +150,15 @@ impl World {
         let before = self.writes;
         of(self);
         self.writes - before
+    }
+
+    /// The link that was stuck takes everything.
+    pub fn free(&mut self) {
+        let (connection, frames) = self.stuck.take().unwrap();
+        for (index, frame) in frames {
+            self.perform(index, Output::Send { connection, frame, entries: 0, waited: None });
+        }
+        self.settle();
     }
 
     pub fn finish_writes(&mut self) {

@@ -35,7 +35,7 @@ pub(super) struct Seated {
 }
 
 impl Seated {
-    const fn new(inbox: Arc<Inbox>, number: usize, author: Principal, protocol: Protocol) -> Self {
+    pub(super) const fn new(inbox: Arc<Inbox>, number: usize, author: Principal, protocol: Protocol) -> Self {
         let (outlet, is_level, position, presence, own) = (None, false, None, 0, None);
         Self { inbox, number, author, protocol, outlet, is_level, position, presence, own }
     }
@@ -56,11 +56,12 @@ impl Seated {
 pub(super) struct Gone;
 
 impl Room {
-    /// What a seat is sent next, with about so many bytes of updates; nothing if it is level now.
+    /// What a seat is sent next, with about so many bytes of updates; nothing if it is level: then only the next beat knows what it
+    /// has been sent, and nothing may overtake that.
     pub(super) fn next(&self, id: SeatId, budget: usize) -> Result<Option<Sent>, Gone> {
         let mut inner = self.lock();
         let Inner { tail, awareness, seats, .. } = &mut *inner;
-        let Some(seated) = seats.get_mut(&id) else { return Ok(None) };
+        let Some(seated) = seats.get_mut(&id).filter(|seated| !seated.is_level) else { return Ok(None) };
         if let Some(position) = seated.position {
             let pieces = tail.within(position, budget).ok_or(Gone)?;
             if let Some(last) = pieces.last() {

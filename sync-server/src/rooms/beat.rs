@@ -16,7 +16,7 @@ use syncline_core::id::ReplicaId;
 
 use super::attendance::Seated;
 use super::awareness::Awareness;
-use super::outlet::Outlet;
+use super::outlet::{Offered, Outlet};
 use super::room::Inner;
 use super::{Piece, Room, SeatId};
 use crate::metrics::{PassedOn, Protocol};
@@ -29,6 +29,19 @@ pub(crate) const PRESENCE_BEAT_OF_ONE: Duration = Duration::from_micros(200);
 
 /// Most bytes of updates in one batch, which slow links hold until they have sent it. More is sent by sessions.
 pub(crate) const MAX_BATCH_BYTES: usize = 64 << 10;
+
+/// Most bytes of news of who is present that are made for those who have moved, each of whom hears of all the others: where many
+/// come at once, their sessions make them, one after the other.
+pub(crate) const MAX_PRESENCE_BYTES: usize = 1 << 20;
+
+/// What came of a beat.
+#[derive(Default)]
+pub(super) struct Beaten {
+    /// How many updates it brought.
+    pub updates: usize,
+    /// When there is to be another one, if there is news of who is present that has to wait.
+    pub again: Option<Instant>,
+}
 
 /// What one seat is sent, and where it was before.
 struct Due {
@@ -69,20 +82,27 @@ struct News {
 }
 
 impl Room {
-    /// Passes on what is new. Returns when there is to be another beat, if there is news of who is present that has to wait.
-    pub(super) fn beat(&self, now: Instant) -> Option<Instant> {
+    /// Passes on what is new.
+    pub(super) fn beat(&self, now: Instant) -> Beaten {
         // What comes from here on may come too late for this one.
         self.stirred.swap(false, Ordering::AcqRel);
-        let (due, pieces, next) = self.begin_beat(now);
+        let (due, pieces, again) = self.begin_beat(now);
         let mut passed_on = PassedOn::new(&pieces);
         for due in &due {
             match due.outlet.try_send(&due.batch) {
-                true => passed_on.add(due.protocol, &due.batch, |piece| due.gets(piece)),
-                false => self.lock().fall_behind(due),
+                Offered::Taken => passed_on.add(due.protocol, &due.batch, |piece| due.gets(piece)),
+                Offered::Full => self.lock().fall_behind(due),
+                // The session hears of that by itself.
+                Offered::Gone => {}
             }
         }
         self.metrics.note_passed_on(&passed_on);
-        next
+        Beaten { updates: pieces.len(), again }
+    }
+
+    /// Everybody is sent what is new by his session.
+    pub(super) fn unlevel(&self) {
+        self.lock().unlevel_all();
     }
 
     fn begin_beat(&self, now: Instant) -> (Vec<Due>, Vec<Arc<Piece>>, Option<Instant>) {
@@ -139,6 +159,11 @@ impl News {
             && !self.movers.contains(&id)
     }
 
+    /// Whether those who have moved hear of each other from their sessions.
+    fn is_much_for_movers(&self) -> bool {
+        self.states.as_ref().map_or(0, Bytes::len) * self.movers.len() > MAX_PRESENCE_BYTES
+    }
+
     /// The batch of those who get all of it.
     fn batch_of_all(&mut self, outlet: &Outlet) -> Arc<Batch> {
         if let Some(batch) = self.batches.get(outlet.head()) {
@@ -166,7 +191,9 @@ impl Inner {
     /// Says what each seat that is level is sent, and takes it for sent. The sessions of others hear that there is news.
     fn distribute(&mut self, news: &mut News) -> Vec<Due> {
         let mut due = Vec::with_capacity(self.seats.len());
+        let is_much_for_movers = news.is_much_for_movers();
         for (seat, seated) in &mut self.seats {
+            seated.is_level &= !(is_much_for_movers && news.movers.contains(seat));
             let Some(outlet) = seated.outlet.as_ref().filter(|_| seated.is_level) else {
                 seated.mark();
                 continue;
@@ -190,7 +217,8 @@ impl Inner {
     fn fall_behind(&mut self, due: &Due) {
         if let Some(seated) = self.seats.get_mut(&due.seat) {
             seated.is_level = false;
-            seated.position = seated.position.min(due.position);
+            // Who had not joined then may have since.
+            seated.position = seated.position.map(|now| due.position.map_or(now, |before| now.min(before)));
             seated.presence = seated.presence.min(due.presence);
             seated.mark();
         }
@@ -201,5 +229,98 @@ impl Inner {
             seated.is_level = false;
             seated.mark();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use syncline::Principal;
+    use syncline::transports::memory;
+
+    use super::*;
+    use crate::rooms::seat::Inbox;
+
+    const NOW: SeatId = SeatId(0);
+
+    /// A room whose seats are level up to offset 10.
+    fn room(seats: u64) -> Inner {
+        let (link, _peer) = memory::pair();
+        let outlet = Outlet::new(link.outlet(), Bytes::new());
+        let mut inner = Inner::default();
+        for number in 0..seats {
+            let (inbox, author) = (Arc::<Inbox>::default(), Principal::new("ada").unwrap());
+            let mut seated = Seated::new(inbox, 0, author, Protocol::YWebsocket);
+            seated.outlet = Some(outlet.clone());
+            (seated.is_level, seated.position) = (true, Some(10));
+            inner.seats.insert(SeatId(number), seated);
+        }
+        inner
+    }
+
+    fn replica(name: u8) -> ReplicaId {
+        ReplicaId::new([name; 16])
+    }
+
+    fn piece(offset: u64, replica: ReplicaId, update: &'static [u8]) -> Arc<Piece> {
+        Arc::new(Piece::new(offset, replica, Bytes::from_static(update), Instant::now()))
+    }
+
+    fn news(pieces: Vec<Arc<Piece>>) -> News {
+        let writers = pieces.iter().map(|piece| piece.replica).collect();
+        let end = pieces.last().map_or(10, |piece| piece.offset);
+        let (movers, states, batches) = Default::default();
+        News { pieces, writers, begin: 10, end, presence: 0, movers, states, batches }
+    }
+
+    fn updates(due: &Due) -> usize {
+        due.batch.frames().len()
+    }
+
+    #[test]
+    fn all_share_one_batch_but_who_has_written_some_of_it_and_who_was_sent_some_of_it() {
+        let mut inner = room(5);
+        inner.seats.get_mut(&SeatId(2)).unwrap().own = Some(replica(1));
+        inner.seats.get_mut(&SeatId(3)).unwrap().position = Some(11);
+        inner.seats.get_mut(&SeatId(4)).unwrap().is_level = false;
+        let mut news = news(vec![piece(11, replica(1), b"one"), piece(12, replica(2), b"two")]);
+        let due = inner.distribute(&mut news);
+        assert_eq!(due.iter().map(updates).collect::<Vec<_>>(), [2, 2, 1, 1], "and who is behind gets none");
+        assert!(Arc::ptr_eq(&due[0].batch, &due[1].batch));
+        let positions: Vec<_> = inner.seats.values().map(|seated| seated.position).collect();
+        assert_eq!(positions, [Some(12), Some(12), Some(12), Some(12), Some(10)]);
+    }
+
+    #[test]
+    fn who_has_no_room_goes_on_from_where_he_was() {
+        let mut inner = room(1);
+        let due = inner.distribute(&mut news(vec![piece(11, replica(1), b"one")]));
+        inner.fall_behind(&due[0]);
+        let seated = &inner.seats[&NOW];
+        assert_eq!((seated.is_level, seated.position), (false, Some(10)));
+    }
+
+    #[test]
+    fn who_joins_while_he_is_told_who_is_present_keeps_his_place() {
+        let mut inner = room(1);
+        inner.seats.get_mut(&NOW).unwrap().position = None;
+        let mut news = News { states: Some(Bytes::from_static(b"somebody")), ..news(Vec::new()) };
+        let due = inner.distribute(&mut news);
+        assert_eq!(due[0].position, None, "he has not joined");
+        inner.seats.get_mut(&NOW).unwrap().joins(20);
+        inner.fall_behind(&due[0]);
+        assert_eq!(inner.seats[&NOW].position, Some(20));
+    }
+
+    #[test]
+    fn where_many_come_at_once_their_sessions_tell_them_of_each_other() {
+        let mut inner = room(3);
+        let states = Some(Bytes::from(vec![0; MAX_PRESENCE_BYTES / 2 + 1]));
+        let movers = [SeatId(0), SeatId(1)].into();
+        let due = inner.distribute(&mut News { states, movers, ..news(Vec::new()) });
+        assert_eq!(due.iter().map(|due| due.seat).collect::<Vec<_>>(), [SeatId(2)]);
+        let level: Vec<_> = inner.seats.values().map(|seated| seated.is_level).collect();
+        assert_eq!(level, [false, false, true]);
     }
 }

@@ -1,11 +1,13 @@
 //! When rooms have their [beats](super::beat).
 //!
-//! The first beat after a quiet time waits for nothing. From one to the next there is a least time, so that what comes meanwhile
-//! goes along. The threads are their own because the timers of the runtime are too coarse for that, and because a beat is nothing
+//! The first beat after a quiet time waits for nothing. What comes soon after another one waits a moment, so that what comes
+//! meanwhile goes along. The threads are their own because the timers of the runtime are too coarse for that, and because a beat is nothing
 //! but writing to sockets that have room: sessions go on beside it. A room has all its beats on one thread.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,9 +15,14 @@ use std::time::{Duration, Instant};
 use syncline::DocId;
 
 use super::Room;
+use super::beat::Beaten;
 
-/// Shortest time between beats.
-pub(crate) const BEAT: Duration = Duration::from_millis(1);
+/// How long what comes soon after other things waits for more.
+pub(crate) const BEAT: Duration = Duration::from_micros(500);
+
+/// The same where beats bring many updates, and how many that are: waiting longer saves most there.
+pub(crate) const FULL_BEAT: Duration = Duration::from_millis(1);
+const MANY_UPDATES: usize = 3;
 
 /// After beats that were closer to each other than this one waits for more, although it could be had at once.
 const BUSY_ROOMS: Duration = Duration::from_millis(5);
@@ -103,18 +110,51 @@ impl Queue {
 
 /// What a thread does.
 fn beat(queue: &Queue) {
-    // Rooms that want another beat at some time.
-    let mut later: Vec<(Instant, Weak<Room>)> = Vec::new();
-    let mut last = Instant::now();
-    while queue.wait(later.iter().map(|(due, _)| *due).min()) {
-        let quiet = last.elapsed();
-        thread::sleep(if quiet < BUSY_ROOMS { BEAT } else { Duration::ZERO });
+    // Rooms that want another beat at some time, by where they are.
+    let mut later: HashMap<*const Room, (Instant, Weak<Room>)> = HashMap::new();
+    let (mut last, mut updates) = (Instant::now(), 0);
+    while queue.wait(later.values().map(|(due, _)| *due).min()) {
+        thread::sleep(gathering(last.elapsed(), updates));
         let (now, mut rooms) = (Instant::now(), queue.take());
-        last = now;
-        rooms.extend(later.extract_if(.., |(due, _)| *due <= now).map(|(_, room)| room));
+        (last, updates) = (now, 0);
+        rooms.extend(later.extract_if(|_, (due, _)| *due <= now).map(|(_, (_, room))| room));
         for room in rooms {
-            let due = room.upgrade().and_then(|room| room.beat(now));
-            later.extend(due.map(|due| (due, room)));
+            let beaten = room.upgrade().map(|room| beat_once(&room, now)).unwrap_or_default();
+            updates = updates.max(beaten.updates);
+            match beaten.again {
+                Some(due) => _ = later.insert(room.as_ptr(), (due, room)),
+                None => _ = later.remove(&room.as_ptr()),
+            }
         }
+    }
+}
+
+/// How long a beat waits for more, so long after the last one that brought so many updates.
+const fn gathering(quiet: Duration, updates: usize) -> Duration {
+    match () {
+        () if quiet.as_nanos() >= BUSY_ROOMS.as_nanos() => Duration::ZERO,
+        () if updates < MANY_UPDATES => BEAT,
+        () => FULL_BEAT,
+    }
+}
+
+/// Other rooms go on, whatever goes wrong in one: there the sessions pass on what is new.
+fn beat_once(room: &Room, now: Instant) -> Beaten {
+    catch_unwind(AssertUnwindSafe(|| room.beat(now))).unwrap_or_else(|_panic| {
+        tracing::error!(doc = %room.doc(), "what is new could not be passed on at once; please report this");
+        room.unlevel();
+        Beaten::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_after_a_quiet_time_waits_for_nothing_and_longer_where_many_updates_come() {
+        assert_eq!(gathering(BUSY_ROOMS, MANY_UPDATES), Duration::ZERO);
+        assert_eq!(gathering(BUSY_ROOMS / 2, MANY_UPDATES), FULL_BEAT);
+        assert_eq!(gathering(BUSY_ROOMS / 2, MANY_UPDATES - 1), BEAT);
     }
 }

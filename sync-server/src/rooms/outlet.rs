@@ -33,13 +33,23 @@ impl Outlet {
         framed(&self.head, message)
     }
 
-    /// Sends frames if all of them have room at once; whether they had.
-    pub(super) fn try_send(&self, batch: &Batch) -> bool {
+    /// Sends frames if all of them have room at once.
+    pub(super) fn try_send(&self, batch: &Batch) -> Offered {
         match self.link.try_send(batch) {
-            Ok(sent) => sent,
-            Err(LinkError::TooLarge { .. }) => false,
-            // The session hears of the end by itself.
-            Err(_) => true,
+            Ok(true) => Offered::Taken,
+            // The session says what is too large.
+            Ok(false) | Err(LinkError::TooLarge { .. }) => Offered::Full,
+            Err(_) => Offered::Gone,
         }
     }
+}
+
+/// What became of frames that were to leave at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    Taken,
+    /// There was no room for all of them, and none has left.
+    Full,
+    /// The link has ended.
+    Gone,
 }

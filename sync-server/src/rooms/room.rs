@@ -245,10 +245,13 @@ impl Room {
         }
     }
 
-    /// Something may have come to the log at this time.
-    pub(crate) fn stir_since(&self, came: Instant) {
-        self.arrived.note(came);
-        self.stir();
+    /// The log has grown, by what replicas or guests have written. What guests have is most often passed on by then.
+    pub(crate) fn on_changed(&self) {
+        let head = self.node.look(|replica| replica.log(&self.doc).map_or(0, Log::head));
+        if self.lock().tail.end() < head {
+            self.arrived.note(Instant::now());
+            self.stir();
+        }
     }
 
     /// Makes pieces of what has come to the log.

@@ -25,7 +25,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    CLOSE_TIMEOUT, WebSocketSettings,
+    CLOSE_TIMEOUT, WHOLE_FRAME_BYTES, WebSocketSettings,
     heartbeat::{Beat, Heartbeat, Moved},
     outgoing::{self, Outgoing},
 };
@@ -267,10 +267,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
         self.begin(Outgoing::begin_parts(head, body))
     }
 
-    /// Past the library, whose buffer is empty where nothing waits to leave: a server's frames are the same for every link.
+    /// Past the library, whose buffer is empty where nothing waits to leave: a server's frames are the same for every link. What
+    /// is large leaves in pieces instead, of which the link holds one: few share a large batch, and slow peers keep it for long.
     fn try_push(&mut self, batch: &Batch, cx: &mut Context<'_>) -> Result<bool, LinkError> {
         self.check_open()?;
-        if self.role == Role::Client || self.unflushed || self.write_error.is_some() {
+        let is_large = batch.bytes() > WHOLE_FRAME_BYTES;
+        if is_large || self.role == Role::Client || self.unflushed || self.write_error.is_some() {
             return Ok(false);
         }
         let stream = self.socket.get_mut();

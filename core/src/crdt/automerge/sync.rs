@@ -30,7 +30,8 @@ const MAX_FILTER_BITS: u64 = 64;
 const MAX_FILTER_PROBES: u64 = 32;
 
 /// Changes that a peer was sent and that are remembered at least, so that they are not sent again before it has said that it has
-/// them. Of more, those are forgotten that it has.
+/// them. Of more, those are forgotten that it has, whenever they have become twice as many as were left the last time: to find out
+/// takes as long as all of those take that it lacks.
 const MANY_SENT: usize = 1_024;
 
 const HASH_BYTES: usize = 32;
@@ -42,6 +43,8 @@ const MESSAGE_TYPES: [u8; 2] = [0x42, 0x43];
 #[derive(Clone, Debug, Default)]
 pub struct Conversation {
     state: State,
+    /// How many changes that it was sent it lacked still when that was found out last.
+    still_sent: usize,
     /// Something the peer sent was not taken, so it is told that it has sent nothing.
     starts_again: bool,
     /// How often in a row what it sent was not taken as something was missing, and what that was the last time.
@@ -98,13 +101,15 @@ impl Conversation {
         }
         if message.heads.is_empty() {
             // It has lost everything.
-            (state.last_sent_heads, state.sent_hashes) = Default::default();
+            (state.last_sent_heads, state.sent_hashes, self.still_sent) = Default::default();
         } else if message.heads == document.get_heads() {
             state.sent_hashes.clear();
-        } else if state.sent_hashes.len() > MANY_SENT {
+            self.still_sent = 0;
+        } else if state.sent_hashes.len() > MANY_SENT.max(2 * self.still_sent) {
             let lacks: BTreeSet<ChangeHash> =
                 document.get_changes(&known).iter().map(automerge::Change::hash).collect();
             state.sent_hashes.retain(|hash| lacks.contains(hash));
+            self.still_sent = state.sent_hashes.len();
         }
         state.their_have = Some(message.have);
         state.their_heads = Some(message.heads);

@@ -9,7 +9,7 @@ use syncline_core::protocol::y_websocket::{Message, Sync, write_awareness};
 use yrs::types::ToJson;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
-use yrs::{Doc, Map, ReadTxn, StateVector, Transact, Update};
+use yrs::{Any, Doc, Map, ReadTxn, StateVector, Transact, Update};
 
 use super::{Behaved, Guest};
 
@@ -44,6 +44,12 @@ impl Editor {
         self.guest.say(sync(&Sync::Update { update: &update })).await;
     }
 
+    /// Sets a key of the map to so many letters.
+    pub async fn put_letters(&mut self, key: &str, letters: usize) {
+        let update = put_any(&self.doc, key, "x".repeat(letters).into());
+        self.guest.say(sync(&Sync::Update { update: &update })).await;
+    }
+
     /// The connection.
     pub const fn guest(&mut self) -> &mut Guest {
         &mut self.guest
@@ -59,6 +65,12 @@ impl Editor {
     #[must_use]
     pub fn writers(&self) -> Vec<u64> {
         self.doc.transact().state_vector().iter().map(|(client, _)| client.get()).collect()
+    }
+
+    /// Whether it holds as many operations of everybody as another one.
+    #[must_use]
+    pub fn holds_as_much_as(&self, other: &Self) -> bool {
+        self.doc.transact().state_vector() == other.doc.transact().state_vector()
     }
 
     /// A copy of the document whose edits are made as a client.
@@ -110,6 +122,10 @@ fn read(message: &[u8]) -> Message<'_> {
 /// Sets a key of a document's map; returns the update.
 #[must_use]
 pub fn put(doc: &Doc, key: &str, value: i64) -> Vec<u8> {
+    put_any(doc, key, value.into())
+}
+
+fn put_any(doc: &Doc, key: &str, value: Any) -> Vec<u8> {
     let map = doc.get_or_insert_map(MAP);
     let mut txn = doc.transact_mut();
     map.insert(&mut txn, key, value);
