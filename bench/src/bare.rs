@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use automerge::transaction::Transactable;
-use automerge::{Automerge, ObjType, ROOT, ReadDoc};
+use automerge::{Automerge, ObjId, ObjType, ROOT, ReadDoc};
 use syncline::{BoxError, Family};
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update};
@@ -14,22 +14,23 @@ use crate::edits::Edit;
 /// The key of the text.
 const TEXT: &str = "text";
 
-/// Makes edits, each in a transaction of its own whose update is taken, which is what any program must do that keeps a document
-/// and tells others of each edit. How long that took, and the library's own encoding of what was made.
-pub fn write(family: Family, edits: &[Edit]) -> Result<(Duration, Vec<u8>), BoxError> {
+/// Makes edits, each in a transaction of its own. How long that took, and the library's own encoding of what was made. Updates may be
+/// taken, as any program does that keeps each edit or tells others of it.
+pub fn write(family: Family, edits: &[Edit], updates: bool) -> Result<(Duration, Vec<u8>), BoxError> {
     match family {
         Family::Automerge => {
             let started = Instant::now();
-            let document = automerge(edits)?;
+            let mut document = Automerge::new();
+            edit_automerge(&mut document, edits, updates)?;
             Ok((started.elapsed(), document.save()))
         }
-        Family::Yjs | Family::Toy => Ok(yjs(edits)),
+        Family::Yjs | Family::Toy => Ok(yjs(edits, updates)),
     }
 }
 
 /// The library's own encoding of what the edits make.
 pub fn encoding(family: Family, edits: &[Edit]) -> Result<Vec<u8>, BoxError> {
-    write(family, edits).map(|(_, encoding)| encoding)
+    write(family, edits, false).map(|(_, encoding)| encoding)
 }
 
 /// Loads an encoding: how long that took, and the text.
@@ -54,7 +55,7 @@ fn new_yjs() -> Doc {
     Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..Options::default() })
 }
 
-fn yjs(edits: &[Edit]) -> (Duration, Vec<u8>) {
+fn yjs(edits: &[Edit], updates: bool) -> (Duration, Vec<u8>) {
     let document = new_yjs();
     let text = document.get_or_insert_text(TEXT);
     let started = Instant::now();
@@ -66,7 +67,9 @@ fn yjs(edits: &[Edit]) -> (Duration, Vec<u8>) {
         if !insert.is_empty() {
             text.insert(&mut transaction, *at as u32, insert);
         }
-        black_box(transaction.encode_update_v1());
+        if updates {
+            black_box(transaction.encode_update_v1());
+        }
     }
     let taken = started.elapsed();
     (taken, document.transact().encode_state_as_update_v1(&StateVector::default()))
@@ -75,33 +78,45 @@ fn yjs(edits: &[Edit]) -> (Duration, Vec<u8>) {
 /// An Automerge document of the edits.
 pub fn automerge(edits: &[Edit]) -> Result<Automerge, BoxError> {
     let mut document = Automerge::new();
-    edit_automerge(&mut document, edits)?;
+    edit_automerge(&mut document, edits, false)?;
     Ok(document)
 }
 
-/// Makes edits to the text, each a change of its own; where there is no text it is made.
-pub fn edit_automerge(document: &mut Automerge, edits: &[Edit]) -> Result<(), BoxError> {
-    let text = match document.get(ROOT, TEXT)? {
-        Some((_, text)) => text,
-        None => {
-            document
-                .transact(|transaction| transaction.put_object(ROOT, TEXT, ObjType::Text))
-                .map_err(|failure| failure.error)?
-                .result
+/// Makes the text, and edits to it, each a change of its own.
+fn edit_automerge(document: &mut Automerge, edits: &[Edit], updates: bool) -> Result<(), BoxError> {
+    let text = document
+        .transact(|transaction| transaction.put_object(ROOT, TEXT, ObjType::Text))
+        .map_err(|failure| failure.error)?
+        .result;
+    for edit in edits {
+        edit_text(document, &text, edit)?;
+        if updates {
+            let change = document.get_last_local_change().ok_or("an edit that made no change")?;
+            black_box(change.raw_bytes());
         }
-    };
-    for Edit { at, delete, insert } in edits {
-        let mut transaction = document.transaction();
-        transaction.splice_text(&text, *at, *delete as isize, insert)?;
-        transaction.commit();
-        let change = document.get_last_local_change().ok_or("an edit that made no change")?;
-        black_box(change.raw_bytes());
     }
     Ok(())
 }
 
+/// Makes one edit to a text.
+pub fn edit_text(
+    document: &mut Automerge,
+    text: &ObjId,
+    Edit { at, delete, insert }: &Edit,
+) -> Result<(), BoxError> {
+    let mut transaction = document.transaction();
+    transaction.splice_text(text, *at, *delete as isize, insert)?;
+    transaction.commit();
+    Ok(())
+}
+
+/// The text of a document.
+pub fn text(document: &Automerge) -> Result<ObjId, BoxError> {
+    let (_, text) = document.get(ROOT, TEXT)?.ok_or("a document without its text")?;
+    Ok(text)
+}
+
 /// The text of such a document.
 pub fn automerge_text(document: &Automerge) -> Result<String, BoxError> {
-    let (_, text) = document.get(ROOT, TEXT)?.ok_or("a document without its text")?;
-    Ok(document.text(&text)?)
+    Ok(document.text(text(document)?)?)
 }

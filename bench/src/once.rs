@@ -28,6 +28,8 @@ const ENCODING: &str = "encoding";
 pub enum Side {
     /// The library by itself. It keeps its encoding in a file, once, at the end.
     Bare(Family),
+    /// The same, with the update taken that each edit makes. It keeps nothing.
+    Updates(Family),
     /// The engine over a store in memory.
     Memory(Family),
     /// The engine over SQLite, as it comes: durable in full.
@@ -37,11 +39,13 @@ pub enum Side {
 }
 
 /// All sides.
-pub const SIDES: [Side; 7] = [
+pub const SIDES: [Side; 9] = [
     Side::Bare(Family::Yjs),
+    Side::Updates(Family::Yjs),
     Side::Memory(Family::Yjs),
     Side::Disk(Family::Yjs),
     Side::Bare(Family::Automerge),
+    Side::Updates(Family::Automerge),
     Side::Memory(Family::Automerge),
     Side::Disk(Family::Automerge),
     Side::Peer,
@@ -53,6 +57,7 @@ impl Side {
         match self {
             Self::Bare(Family::Automerge) => "automerge".to_owned(),
             Self::Bare(Family::Yjs | Family::Toy) => "yrs".to_owned(),
+            Self::Updates(family) => format!("{}, updates taken", Self::Bare(family).name()),
             Self::Memory(family) => format!("syncline, {family}, memory"),
             Self::Disk(family) => format!("syncline, {family}, sqlite"),
             Self::Peer => peer::NAME.to_owned(),
@@ -66,7 +71,7 @@ impl Side {
 
     /// Whether the document is there when the process has ended.
     pub const fn keeps(self) -> bool {
-        !matches!(self, Self::Memory(_))
+        !matches!(self, Self::Memory(_) | Self::Updates(_))
     }
 }
 
@@ -140,9 +145,13 @@ pub async fn write_here(arguments: &[String]) -> Result<(), BoxError> {
     let (made, saved) = match side {
         Side::Bare(family) => {
             let started = Instant::now();
-            let (made, encoding) = bare::write(family, &edits)?;
+            let (made, encoding) = bare::write(family, &edits, false)?;
             keep(&encoding, folder)?;
             (made, started.elapsed())
+        }
+        Side::Updates(family) => {
+            let (made, _) = bare::write(family, &edits, true)?;
+            (made, made)
         }
         Side::Memory(family) => ours::edit(MemoryStorage::new(), family, &edits).await?,
         Side::Disk(family) => ours::edit(ours::storage(folder)?, family, &edits).await?,
@@ -177,7 +186,7 @@ pub async fn read_here(arguments: &[String]) -> Result<(), BoxError> {
             let text = bare::load(family, &std::fs::read(folder.join(ENCODING))?)?.1;
             (started.elapsed(), text)
         }
-        Side::Memory(_) => return Err("what was in memory is gone".into()),
+        Side::Memory(_) | Side::Updates(_) => return Err("what was in memory is gone".into()),
         Side::Disk(_) => {
             let ([open, list, read, _], _, text) = ours::open_once(folder, name).await?;
             (open + list + read, text)

@@ -47,11 +47,12 @@ pub async fn edit(
     let repo = repo(folder).await?;
     let document = repo.create(bare::automerge(&[])?).await?;
     let name = document.document_id().to_string();
+    let text = document.with_document(|document| bare::text(document))?;
     let (started, mut count) = (Instant::now(), 0);
     while let Some(edit) = edits.get(count)
         && started.elapsed() < most
     {
-        document.with_document(|document| bare::edit_automerge(document, std::slice::from_ref(edit)))?;
+        document.with_document(|document| bare::edit_text(document, &text, edit))?;
         count += 1;
         tokio::task::yield_now().await;
     }

@@ -195,9 +195,11 @@ fn judge(courses: &[Course]) -> Result<(), BoxError> {
     let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
     let peer = course(Side::Peer)?;
     for family in [Family::Yjs, Family::Automerge] {
-        let (bare, memory) = (course(Side::Bare(family))?, course(Side::Memory(family))?);
-        let what = format!("{family}, edits with memory storage, of the library");
-        goal(&what, ratio(memory.made(), bare.made()), GOAL_EDITS, "x");
+        let memory = course(Side::Memory(family))?;
+        for bare in [Side::Bare(family), Side::Updates(family)] {
+            let what = format!("edits with memory storage, of {}", bare.name());
+            goal(&what, ratio(memory.made(), course(bare)?.made()), GOAL_EDITS, "x");
+        }
     }
     for family in [Family::Yjs, Family::Automerge] {
         let kept = course(Side::Disk(family))?;

@@ -76,6 +76,11 @@ fn clippy(tree: &Tree) -> Result<Unchecked, Failure> {
     Command::cargo(tree)
         .args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
         .run("mend what it names; a lint is allowed only where it stands, with a reason")?;
+    Command::cargo(tree)
+        .args(["clippy", "--workspace", "--all-targets", "--manifest-path", bench::MANIFEST])
+        .args(["--target-dir".as_ref(), tree.at("target").as_os_str()])
+        .args(["--", "-D", "warnings"])
+        .run("mend what it names in bench/")?;
     Ok(Unchecked::new())
 }
 
@@ -95,6 +100,10 @@ fn tests(tree: &Tree) -> Result<Unchecked, Failure> {
         .args(["nextest", "run", "--workspace"])
         .env(real_data::VARIABLE, real_data::folder(tree))
         .run("repeat one test with `cargo nextest run -p CRATE NAME`")?;
+    Command::cargo(tree)
+        .args(["nextest", "run", "--workspace", "--manifest-path", bench::MANIFEST])
+        .args(["--target-dir".as_ref(), tree.at("target").as_os_str()])
+        .run("repeat one test with `cargo nextest run --manifest-path bench/Cargo.toml NAME`")?;
     Ok(unchecked.into_iter().flatten().chain(clients).collect())
 }
 

@@ -67,10 +67,11 @@ fn measure(settings: &Settings) -> Result<(), BoxError> {
     report.write(&settings.out)
 }
 
-/// Every side once, and again.
+/// Every side once, and again, each time beginning with another one.
 fn turns(workload: Workload, case: &Case, turns: usize, report: &mut Report) {
     for turn in 1..=turns {
-        for side in &case.sides {
+        let (first, then) = case.sides.split_at((turn - 1) % case.sides.len().max(1));
+        for side in then.iter().chain(first) {
             let figures = (case.run)(*side).map_err(|error| error.to_string());
             report.add(workload, &case.name, *side, turn, figures);
         }

@@ -214,13 +214,13 @@ impl Team {
         self.ears.shown.begin(begun);
         self.late = Latencies::new()?;
         self.play(time)?;
-        let elapsed = (self.drain()? - begun).as_secs_f64();
+        let last = (self.drain()? - begun).as_secs_f64();
         let cpu = (process.cpu()? - cpu).as_secs_f64();
         let own = (process::own_cpu()? - own).as_secs_f64();
-        let delivered = self.delivered() as f64;
+        let (elapsed, delivered) = (begun.elapsed().as_secs_f64(), self.delivered() as f64);
         Ok(self
             .figures()
-            .with(Metric::Rate, delivered / elapsed)
+            .with(Metric::Rate, delivered / last)
             .with(Metric::Cpu, cpu * 1e6 / delivered.max(1.0))
             .with(Metric::CpuCores, cpu / elapsed)
             .with(Metric::GeneratorCpu, own * 1e6 / delivered.max(1.0))

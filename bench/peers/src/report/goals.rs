@@ -74,7 +74,8 @@ fn of(workload: Workload, rows: &[Row]) -> Vec<Goal> {
             Workload::Joins => joined(&others),
             Workload::Restart => restart(&others),
             Workload::Hour => {
-                vec![others.goal(Metric::Growth, Wanted::AtMost, Some(5.0), "since minute five")]
+                let growth = others.goal(Metric::Growth, Wanted::AtMost, Some(5.0), "since minute five");
+                delivery(&others).into_iter().chain([growth]).collect()
             }
             Workload::Ceiling => ceiling(&others),
         }
@@ -105,8 +106,7 @@ impl Others<'_> {
     }
 
     fn best_peer(&self, metric: Metric) -> Option<f64> {
-        let delivered_all =
-            |row: &&Row| row.figures.of(Metric::Delivered) == row.figures.of(Metric::Expected);
+        let delivered_all = |row: &&Row| row.figures.of(Metric::Missing) == Some(0.0);
         let best = |values: Vec<f64>| values.into_iter().min_by(f64::total_cmp);
         let of = |row: &Row| row.figures.of(metric);
         best(self.peers().filter(delivered_all).filter_map(of).collect())
@@ -153,6 +153,7 @@ fn delivery(others: &Others<'_>) -> Vec<Option<Goal>> {
     vec![
         others.goal(Metric::Missing, Wanted::Exactly, Some(0.0), ""),
         others.goal(Metric::Twice, Wanted::Exactly, Some(0.0), ""),
+        others.goal(Metric::Lost, Wanted::Exactly, Some(0.0), ""),
         others.goal(Metric::Unkept, Wanted::Exactly, Some(0.0), "after kill -9"),
     ]
 }
