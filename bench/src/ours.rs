@@ -66,6 +66,8 @@ pub async fn edit(
     let made = started.elapsed();
     document.saved(Saved::Local).await?;
     let saved = started.elapsed();
+    // The peer's document is a whole save then, too.
+    document.compact().await;
     drop(document);
     close(engine).await?;
     Ok((made, saved))

@@ -1,7 +1,6 @@
 //! What a log is made of: entries, and the positions and tokens that name parts of a log.
 
 use std::fmt;
-use std::hash::Hasher;
 use std::num::ParseIntError;
 
 use bytes::Bytes;
@@ -206,14 +205,18 @@ pub enum TouchKind {
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(pub u64);
 
+/// An entry's id, as bytes.
+const ID_BYTES: usize = 24;
+
 impl Digest {
     /// The digest after one more entry.
     #[must_use]
     pub fn chain(self, id: &EntryId) -> Self {
-        let mut hasher = XxHash3_64::with_seed(self.0);
-        hasher.write(id.replica.as_bytes());
-        hasher.write(&id.counter.to_le_bytes());
-        Self(hasher.finish())
+        let (replica, counter) = (id.replica.as_bytes(), id.counter.to_le_bytes());
+        let mut bytes = [0; ID_BYTES];
+        bytes[..replica.len()].copy_from_slice(replica);
+        bytes[replica.len()..].copy_from_slice(&counter);
+        Self(XxHash3_64::oneshot_with_seed(self.0, &bytes))
     }
 
     /// The digest after the log was replaced by a snapshot that holds `covers`.

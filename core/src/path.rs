@@ -111,7 +111,13 @@ fn unescape(token: &str) -> Result<String, PathError> {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|token| write!(f, "/{}", token.replace('~', "~0").replace('/', "~1")))
+        self.0.iter().try_for_each(|token| {
+            f.write_str("/")?;
+            match token.contains(['~', '/']) {
+                true => f.write_str(&token.replace('~', "~0").replace('/', "~1")),
+                false => f.write_str(token),
+            }
+        })
     }
 }
 

@@ -21,6 +21,7 @@ mod check;
 mod fault;
 mod lock;
 mod open;
+mod pack;
 mod read;
 mod row;
 mod schema;

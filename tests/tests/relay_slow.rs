@@ -87,7 +87,7 @@ async fn growth_with_yjs(slow: usize) -> u64 {
     ada.sync().await;
     let growth = memory::peak(relay.process().pid()) - before;
     for client in &mut clients {
-        while !client.holds_as_much_as(&ada) {
+        while client.operations() < ada.operations() {
             client.hear().await;
         }
     }

@@ -1,17 +1,15 @@
 //! Edits by the application: performed at once, one entry for each edit.
 
-use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use thiserror::Error;
-use twox_hash::XxHash3_64;
 
 use super::Replica;
 use super::context::Context;
 use super::live::Live;
 use crate::crdt::{Crdt, Damaged};
-use crate::entry::{Body, Entry, MAX_TOUCHED, MAX_TOUCHED_BYTES, MAX_UPDATE_BYTES, Touch, TouchKind};
+use crate::entry::{Body, Digest, Entry, MAX_TOUCHED, MAX_TOUCHED_BYTES, MAX_UPDATE_BYTES, Touch, TouchKind};
 use crate::event::{Event, StoreFault};
 use crate::id::{DocId, EntryId, Principal, ReplicaId};
 use crate::operation::{EditError, MAX_OPERATIONS, Operation};
@@ -121,10 +119,7 @@ impl Editor<'_> {
     /// hash of the entry that the edit will be.
     pub fn fresh_number(&mut self) -> u64 {
         self.named += 1;
-        let mut hasher = XxHash3_64::with_seed(self.named);
-        hasher.write(self.authorship.id.replica.as_bytes());
-        hasher.write(&self.authorship.id.counter.to_le_bytes());
-        hasher.finish()
+        Digest(self.named).chain(&self.authorship.id).0
     }
 
     /// A name for something new, as unlike any other as [`Editor::fresh_number`]: [`FRESH_NAME_CHARS`] letters and

@@ -26,6 +26,9 @@ const LONG: usize = 2_000;
 /// Edits that are made one after the other.
 const EDITS: usize = 500;
 
+/// Who reads what one writes.
+const READERS: usize = 50;
+
 /// Something that is measured.
 pub struct Case {
     /// What it is called.
@@ -55,6 +58,8 @@ pub const ALL: &[Case] = &[
     Case { name: "edit-automerge", prepare: || edit(Family::Automerge) },
     Case { name: "open-yjs", prepare: || open(Family::Yjs) },
     Case { name: "open-automerge", prepare: || open(Family::Automerge) },
+    Case { name: "contribute-yjs", prepare: contribute },
+    Case { name: "fan-out", prepare: fan_out },
     Case { name: "join-log", prepare: || join(false) },
     Case { name: "join-snapshot", prepare: || join(true) },
     Case { name: "compact-yjs", prepare: || compact(Family::Yjs) },
@@ -139,6 +144,37 @@ fn open(family: Family) -> Body {
     body(move || {
         node.open(None);
         node
+    })
+}
+
+/// What a client of Yjs types is taken in for the others.
+fn contribute() -> Body {
+    let mut author = yrs_typist();
+    let mut relay = Node::new(2, Policy::relay());
+    let guest = relay.host(spec(Family::Yjs));
+    let updates: Vec<Vec<u8>> = (0..EDITS).map(|_| author()).collect();
+    body(move || {
+        updates.iter().for_each(|update| relay.contribute(&guest, update));
+        (relay, updates)
+    })
+}
+
+/// A relay passes on to many what one writes, edit by edit.
+fn fan_out() -> Body {
+    let mut author = Node::new(1, Policy::client());
+    author.open(Some(spec(Family::Yjs)));
+    let mut relay = Node::new(2, Policy::relay());
+    author.meet(&mut relay);
+    for number in 2..READERS + 2 {
+        let mut reader = Node::new(number as u64 + 1, Policy::client());
+        reader.open(Some(spec(Family::Yjs)));
+        reader.meet_as(number, &mut relay);
+    }
+    author.edit(script(BATCH));
+    let edits = author.said();
+    body(move || {
+        relay.receive(edits);
+        relay
     })
 }
 

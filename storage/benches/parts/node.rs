@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use syncline_core::entry::{Entry, Family, Kind, Spec};
+use syncline_core::crdt::Exchange;
+use syncline_core::entry::{Entry, Family, Kind, Seen, Spec};
 use syncline_core::event::{Input, Output, Side};
-use syncline_core::id::{ConnectionId, DocId, Principal};
+use syncline_core::id::{ConnectionId, DocId, Have, Principal};
 use syncline_core::operation::Operation;
 use syncline_core::path::Path;
 use syncline_core::random::Random;
-use syncline_core::replica::{Compaction, Config, Merge, Policy, Replica};
+use syncline_core::replica::{Compaction, Config, Guest, Merge, Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::wire::{Encoding, Frame};
 use syncline_storage::{MemoryStorage, Storage};
@@ -18,7 +19,7 @@ use syncline_storage::{MemoryStorage, Storage};
 /// The one time at which everything happens.
 const NOW: Time = Time(1_795_000_000_000);
 
-/// The one link.
+/// The link of whoever has only one.
 const LINK: ConnectionId = ConnectionId(1);
 
 /// How often the writer goes to another place, and how often he deletes what is before him.
@@ -56,7 +57,8 @@ pub fn script(count: usize) -> Vec<Operation> {
 pub struct Node {
     replica: Replica,
     storage: MemoryStorage,
-    frames: VecDeque<Frame>,
+    /// What it has sent, and on which link.
+    frames: VecDeque<(ConnectionId, Frame)>,
     merges: Vec<Merge>,
 }
 
@@ -142,11 +144,20 @@ impl Node {
 
     /// Dials another one. Both say all they have to say.
     pub fn meet(&mut self, other: &mut Self) {
+        self.meet_on(LINK, other);
+    }
+
+    /// The same on a link of this number.
+    pub fn meet_as(&mut self, number: usize, other: &mut Self) {
+        self.meet_on(ConnectionId(number as u64), other);
+    }
+
+    fn meet_on(&mut self, connection: ConnectionId, other: &mut Self) {
         for (node, side) in [(&mut *self, Side::Dialed), (&mut *other, Side::Accepted)] {
-            node.take(Input::Connected { connection: LINK, side, visitor: None });
+            node.take(Input::Connected { connection, side, visitor: None });
         }
         loop {
-            let (here, there) = (std::mem::take(&mut self.frames), std::mem::take(&mut other.frames));
+            let (here, there) = (self.said(), other.said());
             if here.is_empty() && there.is_empty() {
                 return;
             }
@@ -155,15 +166,40 @@ impl Node {
         }
     }
 
+    /// What it has sent since this was asked before, and on which links.
+    pub fn said(&mut self) -> VecDeque<(ConnectionId, Frame)> {
+        std::mem::take(&mut self.frames)
+    }
+
     /// The link is gone.
     pub fn leave(&mut self) {
         self.take(Input::Disconnected { connection: LINK });
     }
 
-    fn receive(&mut self, frames: VecDeque<Frame>) {
-        for frame in frames {
-            self.take(Input::Received { connection: LINK, frame });
+    /// Hears what was sent.
+    pub fn receive(&mut self, frames: VecDeque<(ConnectionId, Frame)>) {
+        for (connection, frame) in frames {
+            self.take(Input::Received { connection, frame });
         }
+    }
+
+    /// Has the document held for a guest, and returns him.
+    pub fn host(&mut self, spec: Spec) -> Guest {
+        self.replica.host(NOW, &doc(), Some(spec));
+        self.settle();
+        self.replica.build(NOW, &doc());
+        self.settle();
+        let author = Principal::new("eve").expect("a valid name");
+        Guest { replica: self.replica.new_guest(), author, seen: Seen::default() }
+    }
+
+    /// Takes in an update of a guest.
+    pub fn contribute(&mut self, guest: &Guest, update: &[u8]) {
+        let receive = |exchange: &mut dyn Exchange, replicas: &Have| {
+            exchange.receive(replicas, update).map(|updates| (updates, ()))
+        };
+        self.replica.contribute(NOW, &doc(), guest, receive).expect("an update of a guest");
+        self.settle();
     }
 
     fn take(&mut self, input: Input) {
@@ -184,7 +220,7 @@ impl Node {
                     self.replica.handle(NOW, Input::Loaded { doc, result: Ok(found) });
                 }
                 Output::Send { connection, frame, .. } => {
-                    self.frames.push_back(frame);
+                    self.frames.push_back((connection, frame));
                     self.replica.handle(NOW, Input::Writable { connection });
                 }
                 Output::Merge(merge) => self.merges.push(merge),

@@ -12,6 +12,7 @@ use syncline_core::id::{DocId, EntryId, Epoch};
 use syncline_core::wire::{encode_entry, encode_have};
 
 use super::fault::Fault;
+use super::pack::pack;
 use super::read;
 use super::row::{DocumentRow, blamed, entry_sum, fence_sum, peer_sum, quarantine_sum, snapshot_sum};
 use super::schema;
@@ -251,7 +252,7 @@ fn put_snapshot(connection: &Connection, row: &mut DocumentRow, snapshot: &Snaps
         "INSERT INTO snapshots (doc, position, digest, covers, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(HEAD)?.execute((row.id, offset, digest, &*covers, size.cast_signed(), sum))?;
     const PART: &str = "INSERT INTO snapshot_parts (doc, position, part, state) VALUES (?1, ?2, ?3, ?4)";
-    for (part, state) in snapshot.state.chunks(SNAPSHOT_PART_BYTES).enumerate() {
+    for (part, state) in pack(&snapshot.state).chunks(SNAPSHOT_PART_BYTES).enumerate() {
         connection.prepare_cached(PART)?.execute((row.id, offset, part as i64, state))?;
     }
     if read::snapshot(connection, row, snapshot.offset)?.as_ref() != Some(snapshot) {

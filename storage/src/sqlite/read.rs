@@ -10,6 +10,7 @@ use syncline_core::id::{DocId, EntryId, Epoch, ReplicaId};
 use syncline_core::wire::{decode_entry, decode_have};
 
 use super::fault::Fault;
+use super::pack::unpack;
 use super::row::{
     BAD_SUM, DOCUMENT_COLUMNS, DocumentRow, entry_sum, fence_sum, peer_sum, quarantine_sum, snapshot_sum,
     unsigned,
@@ -92,7 +93,9 @@ pub(super) fn snapshot(
         return Ok(None);
     };
     let (digest, covers) = (Digest(unsigned(head, 0)?), head.get_ref(1)?.as_blob().unwrap_or_default());
-    let state = state(connection, row.id, offset, unsigned(head, 2)?)?;
+    let size = unsigned(head, 2)?;
+    let state = unpack(state(connection, row.id, offset, size)?, size);
+    let state = Bytes::from(state.map_err(|error| damaged(error.to_string()))?);
     if head.get::<_, i64>(3)? != snapshot_sum(row.id, offset, digest, covers, &state) {
         return Err(damaged(BAD_SUM.into()));
     }
@@ -100,7 +103,8 @@ pub(super) fn snapshot(
     Ok(Some(Snapshot { offset, digest, covers, state }))
 }
 
-fn state(connection: &Connection, id: i64, offset: u64, size: u64) -> Result<Bytes, Fault> {
+/// The state of a snapshot of some size, as it stands in the database.
+fn state(connection: &Connection, id: i64, offset: u64, size: u64) -> Result<Vec<u8>, Fault> {
     /// The size is believed only so far before the bytes are there.
     const MAX_RESERVED_BYTES: u64 = 64 << 20;
     const SQL: &str = "SELECT state FROM snapshot_parts WHERE doc = ?1 AND position = ?2 ORDER BY part";
@@ -110,7 +114,7 @@ fn state(connection: &Connection, id: i64, offset: u64, size: u64) -> Result<Byt
     while let Some(part) = parts.next()? {
         state.extend_from_slice(part.get_ref(0)?.as_blob().unwrap_or_default());
     }
-    Ok(state.into())
+    Ok(state)
 }
 
 fn entries(connection: &Connection, row: &DocumentRow) -> Result<Vec<StoredEntry>, Fault> {

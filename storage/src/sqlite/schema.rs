@@ -11,7 +11,7 @@ pub(super) const APPLICATION_ID: u32 = 0x5379_6e63;
 pub const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// The step at index `v` takes a store of format `v` to format `v + 1`. Steps of released formats never change.
-const MIGRATIONS: &[&str] = &[include_str!("schema/v1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
 /// Every table whose rows belong to a document.
 pub(super) const OWNED_TABLES: [&str; 6] =

@@ -6,5 +6,6 @@ mod conformance;
 mod footprint;
 mod halves;
 mod hybrid;
+mod outlet;
 mod support;
 mod websocket;

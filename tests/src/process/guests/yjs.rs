@@ -67,10 +67,10 @@ impl Editor {
         self.doc.transact().state_vector().iter().map(|(client, _)| client.get()).collect()
     }
 
-    /// Whether it holds as many operations of everybody as another one.
+    /// How many operations it holds, of whomever.
     #[must_use]
-    pub fn holds_as_much_as(&self, other: &Self) -> bool {
-        self.doc.transact().state_vector() == other.doc.transact().state_vector()
+    pub fn operations(&self) -> u64 {
+        self.doc.transact().state_vector().iter().map(|(_, clock)| u64::from(*clock)).sum()
     }
 
     /// A copy of the document whose edits are made as a client.

@@ -1,0 +1,2 @@
+-- The tables stay as they were. From here on the parts of a snapshot may be packed: together they are shorter than its
+-- `bytes` then. Releases that know format 1 only would take that for damage.
