@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::context::Context;
+use super::document::Document;
 use super::intake::Intake;
 use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
 use crate::event::{DocumentError, Event, Output, PeerInfo, Side, StoreFault};
@@ -569,10 +570,17 @@ impl Replica {
                 self.shut_connection(id, ErrorCode::TooMany, "the peer asks without reading the answers");
             }
         }
-        let now = self.context.now;
-        for (id, docs) in self.context.take_wakes() {
+        let (now, wakes) = (self.context.now, self.context.take_wakes());
+        for (doc, delay) in wakes.all {
+            for id in self.documents.get(&doc).into_iter().flat_map(Document::connections) {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.mark(doc.clone(), now.after(delay));
+                }
+            }
+        }
+        for ((id, doc), delay) in wakes.single {
             if let Some(connection) = self.connections.get_mut(&id) {
-                docs.into_iter().for_each(|(doc, delay)| connection.mark(doc, now.after(delay)));
+                connection.mark(doc, now.after(delay));
             }
         }
     }

@@ -11,8 +11,14 @@ use crate::replica::statistics::Counts;
 use crate::time::Time;
 use crate::wire::Message;
 
-/// Which documents may have something for which peers, and how many milliseconds that may wait for more.
-pub(super) type Wakes = BTreeMap<ConnectionId, BTreeMap<DocId, u64>>;
+/// Which documents may have something for their peers, and how many milliseconds that may wait for more.
+#[derive(Default)]
+pub(super) struct Wakes {
+    /// For all of them.
+    pub all: BTreeMap<DocId, u64>,
+    /// For single ones.
+    pub single: BTreeMap<(ConnectionId, DocId), u64>,
+}
 
 /// The surroundings of one call into the replica.
 pub(super) struct Context {
@@ -43,7 +49,7 @@ impl Context {
             last_write: WriteId(0),
             unwritten: VecDeque::new(),
             mail: VecDeque::new(),
-            wakes: Wakes::new(),
+            wakes: Wakes::default(),
             loads: Loads::default(),
         }
     }
@@ -120,12 +126,12 @@ impl Context {
 
     /// Notes that a document may have entries for a peer.
     pub fn wake(&mut self, connection: ConnectionId, doc: &DocId) {
-        self.wake_within(connection, doc, self.config.policy.batching.delay);
+        self.wakes.single.insert((connection, doc.clone()), self.config.policy.batching.delay);
     }
 
-    /// The same for what may wait for so many milliseconds.
-    pub fn wake_within(&mut self, connection: ConnectionId, doc: &DocId, delay: u64) {
-        let known = self.wakes.entry(connection).or_default().entry(doc.clone()).or_insert(delay);
+    /// Notes that a document may have something for all its peers, which may wait for so many milliseconds.
+    pub fn wake_all(&mut self, doc: &DocId, delay: u64) {
+        let known = self.wakes.all.entry(doc.clone()).or_insert(delay);
         *known = delay.min(*known);
     }
 

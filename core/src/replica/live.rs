@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Policy;
 use super::applied::Standing;
 use super::compaction::Compacting;
 use super::content::{Content, Skipped};
@@ -427,15 +428,18 @@ impl Live {
     /// More of the log is on disk. Where entries wait for that, as they do but at a relay, they leave; who only has to hear of it
     /// hears with the entries that come next, or a little later.
     fn pass_on_durable(&self, context: &mut Context) {
-        let batching = context.config.policy.batching.delay;
-        for (connection, peer) in &self.peers {
-            let waits = context.config.policy.relay && !peer.waits_for_durable();
-            let delay = if waits { batching.max(DURABLE_DELAY) } else { batching };
-            context.wake_within(*connection, &self.doc, delay);
+        let Policy { relay, batching, .. } = &context.config.policy;
+        if !relay {
+            return self.wake_peers(context);
         }
+        context.wake_all(&self.doc, batching.delay.max(DURABLE_DELAY));
+        let waiting = self.peers.iter().filter(|(_, peer)| peer.waits_for_durable());
+        waiting.for_each(|(connection, _)| context.wake(*connection, &self.doc));
     }
 
     pub fn wake_peers(&self, context: &mut Context) {
-        self.peers.keys().for_each(|connection| context.wake(*connection, &self.doc));
+        if !self.peers.is_empty() {
+            context.wake_all(&self.doc, context.config.policy.batching.delay);
+        }
     }
 }

@@ -149,12 +149,11 @@ fn open(family: Family) -> Body {
 
 /// What a client of Yjs types is taken in for the others.
 fn contribute() -> Body {
-    let mut author = yrs_typist();
+    let updates = Node::written(Family::Yjs, EDITS).updates();
     let mut relay = Node::new(2, Policy::relay());
     let guest = relay.host(spec(Family::Yjs));
-    let updates: Vec<Vec<u8>> = (0..EDITS).map(|_| author()).collect();
     body(move || {
-        updates.iter().for_each(|update| relay.contribute(&guest, update));
+        updates.iter().for_each(|(_, update)| relay.contribute(&guest, update));
         (relay, updates)
     })
 }

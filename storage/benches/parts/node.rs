@@ -189,6 +189,9 @@ impl Node {
         self.settle();
         self.replica.build(NOW, &doc());
         self.settle();
+        for built in std::mem::take(&mut self.merges) {
+            self.take(Input::Merged(built.run()));
+        }
         let author = Principal::new("eve").expect("a valid name");
         Guest { replica: self.replica.new_guest(), author, seen: Seen::default() }
     }
