@@ -111,7 +111,7 @@ impl Queue {
 /// What a thread does.
 fn beat(queue: &Queue) {
     // Rooms that want another beat at some time, by where they are.
-    let mut later: HashMap<*const Room, (Instant, Weak<Room>)> = HashMap::new();
+    let mut later: HashMap<usize, (Instant, Weak<Room>)> = HashMap::new();
     let (mut last, mut updates) = (Instant::now(), 0);
     while queue.wait(later.values().map(|(due, _)| *due).min()) {
         thread::sleep(gathering(last.elapsed(), updates));
@@ -121,18 +121,19 @@ fn beat(queue: &Queue) {
         for room in rooms {
             let beaten = room.upgrade().map(|room| beat_once(&room, now)).unwrap_or_default();
             updates = updates.max(beaten.updates);
+            let place = room.as_ptr().addr();
             match beaten.again {
-                Some(due) => _ = later.insert(room.as_ptr(), (due, room)),
-                None => _ = later.remove(&room.as_ptr()),
+                Some(due) => _ = later.insert(place, (due, room)),
+                None => _ = later.remove(&place),
             }
         }
     }
 }
 
 /// How long a beat waits for more, so long after the last one that brought so many updates.
-const fn gathering(quiet: Duration, updates: usize) -> Duration {
+fn gathering(quiet: Duration, updates: usize) -> Duration {
     match () {
-        () if quiet.as_nanos() >= BUSY_ROOMS.as_nanos() => Duration::ZERO,
+        () if quiet >= BUSY_ROOMS => Duration::ZERO,
         () if updates < MANY_UPDATES => BEAT,
         () => FULL_BEAT,
     }
