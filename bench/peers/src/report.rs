@@ -4,6 +4,7 @@ mod goals;
 mod html;
 mod machine;
 mod plot;
+mod plots;
 mod table;
 
 use std::path::Path;
@@ -83,7 +84,10 @@ impl Report {
         let (json, html) = (folder.join("report.json"), folder.join("report.html"));
         std::fs::write(&json, serde_json::to_vec_pretty(&self.json(&goals))?)?;
         std::fs::write(&html, html::page(self, &goals))?;
-        println!("written: {} and {}", json.display(), html.display());
+        for plot in Workload::ALL.into_iter().flat_map(|workload| plots::of(workload, &self.rows(workload))) {
+            std::fs::write(folder.join(&plot.name), plot.alone())?;
+        }
+        println!("written: {} and {}, and plots beside them", json.display(), html.display());
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub(super) fn unpack(found: Vec<u8>, size: u64) -> io::Result<Vec<u8>> {
     if found.len() as u64 >= size || size > MAX_PACKED_BYTES as u64 {
         return Ok(found);
     }
-    let mut state = Vec::new();
+    let mut state = Vec::with_capacity(size as usize + 1);
     // One byte more tells that it is too long, as its checksum will.
     ZlibDecoder::new(&found[..]).take(size + 1).read_to_end(&mut state)?;
     Ok(state)

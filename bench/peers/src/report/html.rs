@@ -5,10 +5,10 @@ use std::fmt::Write;
 use serde_json::Value as Json;
 
 use super::goals::Goal;
-use super::plot::{self, Lines};
-use super::{Report, Row, machine};
+use super::plots::{self, Plot};
+use super::{Report, Row, machine, plot};
 use crate::figures::Metric;
-use crate::side::{Missing, Side};
+use crate::side::Missing;
 use crate::workload::Workload;
 
 const STYLE: &str = include_str!("style.css");
@@ -48,39 +48,10 @@ fn described(title: &str, facts: &Json) -> String {
 fn section(workload: Workload, rows: &[Row]) -> String {
     let (letter, what) = workload.words();
     let mut html = format!("<h2><span>{letter}</span> {}</h2><div class=plots>", escaped(what));
-    for metric in workload.plots() {
-        html += &plots(*metric, rows);
+    for Plot { title, svg, .. } in plots::of(workload, rows) {
+        _ = write!(html, "<figure><figcaption>{}</figcaption>{svg}</figure>", escaped(&title));
     }
     html + "</div>" + &table(workload, rows)
-}
-
-/// Lines if there are several cases that differ by a number, else bars for each case.
-fn plots(metric: Metric, rows: &[Row]) -> String {
-    let mut cases: Vec<String> = rows.iter().map(|row| row.case.clone()).collect();
-    cases.dedup();
-    let value = |case: &str, side| {
-        let row = rows.iter().find(|row| row.case == case && row.side == side)?;
-        row.figures.of(metric)
-    };
-    let is_rate = cases.len() > 2 && cases.iter().all(|case| case.ends_with("/s"));
-    if is_rate {
-        let series =
-            Side::ALL.map(|side| (side, cases.iter().map(|case| value(case, side)).collect::<Vec<_>>()));
-        let series = series.into_iter().filter(|(_, values)| values.iter().any(Option::is_some)).collect();
-        let svg = plot::lines(&Lines { cases, series, unit: metric.unit() });
-        return figure(metric.name(), svg);
-    }
-    let bars = |case: &String| {
-        let values: Vec<_> =
-            Side::ALL.into_iter().filter_map(|side| Some((side, value(case, side)?))).collect();
-        figure(&format!("{}, {case}", metric.name()), plot::bars(&values, metric.unit()))
-    };
-    cases.iter().map(bars).collect()
-}
-
-fn figure(title: &str, svg: Option<String>) -> String {
-    svg.map(|svg| format!("<figure><figcaption>{}</figcaption>{svg}</figure>", escaped(title)))
-        .unwrap_or_default()
 }
 
 fn table(workload: Workload, rows: &[Row]) -> String {
@@ -137,6 +108,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::figures::Figures;
+    use crate::side::Side;
 
     #[test]
     fn everything_is_on_the_page() {

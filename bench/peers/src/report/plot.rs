@@ -90,10 +90,10 @@ pub fn lines(plot: &Lines) -> Option<String> {
     let mut svg = begun(HEIGHT);
     for mark in scale.marks() {
         let (at, end) = (y(mark), WIDTH - RIGHT);
-        _ = write!(svg, "<line class=grid x1={LEFT} x2={end} y1={at:.1} y2={at:.1} />");
+        _ = write!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{end}\" y1=\"{at:.1}\" y2=\"{at:.1}\" />");
         _ = write!(
             svg,
-            "<text class=end x={} y={:.1}>{} {}</text>",
+            "<text class=\"end\" x=\"{}\" y=\"{:.1}\">{} {}</text>",
             LEFT - 6.0,
             at + 4.0,
             axis(mark),
@@ -101,7 +101,7 @@ pub fn lines(plot: &Lines) -> Option<String> {
         );
     }
     for (at, case) in plot.cases.iter().enumerate() {
-        _ = write!(svg, "<text class=middle x={:.1} y={}>{case}</text>", x(at), HEIGHT - 12.0);
+        _ = write!(svg, "<text class=\"middle\" x=\"{:.1}\" y=\"{}\">{case}</text>", x(at), HEIGHT - 12.0);
     }
     let mut names = Vec::new();
     for (side, values) in &plot.series {
@@ -114,13 +114,18 @@ pub fn lines(plot: &Lines) -> Option<String> {
         let colour = colour(*side);
         _ = write!(svg, "<polyline stroke=\"{colour}\" points=\"{}\" />", path.join(" "));
         for (x, y) in &points {
-            _ = write!(svg, "<circle cx={x:.1} cy={y:.1} r=3.5 fill=\"{colour}\" />");
+            _ = write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\" />");
         }
         names.extend(points.last().map(|(_, y)| (*y, *side)));
     }
     for (at, side) in apart(names) {
         let colour = colour(side);
-        _ = write!(svg, "<text x={} y={:.1} fill=\"{colour}\">{side}</text>", WIDTH - RIGHT + 10.0, at + 4.0);
+        _ = write!(
+            svg,
+            "<text x=\"{}\" y=\"{:.1}\" fill=\"{colour}\">{side}</text>",
+            WIDTH - RIGHT + 10.0,
+            at + 4.0
+        );
     }
     Some(svg + "</svg>")
 }
@@ -132,20 +137,20 @@ pub fn bars(values: &[(Side, f64)], unit: &str) -> Option<String> {
     for (at, (side, value)) in values.iter().enumerate() {
         let (y, width) = (BAR * at as f64 + 2.0, (WIDTH - BAR_LEFT - BAR_RIGHT) * value.max(0.0) / most);
         let (colour, middle) = (colour(*side), y + BAR / 2.0 + 2.0);
-        _ = write!(svg, "<text class=end x={} y={middle}>{side}</text>", BAR_LEFT - 8.0);
+        _ = write!(svg, "<text class=\"end\" x=\"{}\" y=\"{middle}\">{side}</text>", BAR_LEFT - 8.0);
         _ = write!(
             svg,
-            "<rect x={BAR_LEFT} y={y} width={width:.1} height={} rx=3 fill=\"{colour}\" />",
+            "<rect x=\"{BAR_LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{}\" rx=\"3\" fill=\"{colour}\" />",
             BAR - 6.0
         );
         let at = BAR_LEFT + width + 6.0;
-        _ = write!(svg, "<text x={at:.1} y={middle}>{} {unit}</text>", short(*value));
+        _ = write!(svg, "<text x=\"{at:.1}\" y=\"{middle}\">{} {unit}</text>", short(*value));
     }
     Some(svg + "</svg>")
 }
 
 fn begun(height: f64) -> String {
-    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=img>")
+    format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">")
 }
 
 /// A mark of the scale, which is a power of ten.
@@ -195,6 +200,6 @@ mod tests {
     #[test]
     fn the_longest_bar_is_of_the_most() {
         let svg = bars(&[(Side::Floor, 2.0), (Side::Relay, 4.0)], "KiB").expect("there are bars");
-        assert!(svg.contains("width=200.0") && svg.contains("width=400.0"), "{svg}");
+        assert!(svg.contains("width=\"200.0\"") && svg.contains("width=\"400.0\""), "{svg}");
     }
 }
