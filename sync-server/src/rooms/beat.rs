@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::rooms::seat::Inbox;
 
-    const NOW: SeatId = SeatId(0);
+    const FIRST: SeatId = SeatId(0);
 
     /// A room whose seats are level up to offset 10.
     fn room(seats: u64) -> Inner {
@@ -297,20 +297,20 @@ mod tests {
         let mut inner = room(1);
         let due = inner.distribute(&mut news(vec![piece(11, replica(1), b"one")]));
         inner.fall_behind(&due[0]);
-        let seated = &inner.seats[&NOW];
+        let seated = &inner.seats[&FIRST];
         assert_eq!((seated.is_level, seated.position), (false, Some(10)));
     }
 
     #[test]
     fn who_joins_while_he_is_told_who_is_present_keeps_his_place() {
         let mut inner = room(1);
-        inner.seats.get_mut(&NOW).unwrap().position = None;
+        inner.seats.get_mut(&FIRST).unwrap().position = None;
         let mut news = News { states: Some(Bytes::from_static(b"somebody")), ..news(Vec::new()) };
         let due = inner.distribute(&mut news);
         assert_eq!(due[0].position, None, "he has not joined");
-        inner.seats.get_mut(&NOW).unwrap().joins(20);
+        inner.seats.get_mut(&FIRST).unwrap().joins(20);
         inner.fall_behind(&due[0]);
-        assert_eq!(inner.seats[&NOW].position, Some(20));
+        assert_eq!(inner.seats[&FIRST].position, Some(20));
     }
 
     #[test]
