@@ -17,7 +17,7 @@ use syncline_core::replica::{Config, Policy};
 use syncline_core::visitor::Visitor;
 use syncline_core::wire::MAX_FRAME_BYTES;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -42,6 +42,9 @@ pub const RETRY_AFTER: u64 = 500;
 
 /// How long a stopping relay waits for its goodbyes to leave.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// Most connections that wait to be accepted, if the system allows as many. Whose has no room tries again a second later.
+pub const ACCEPT_BACKLOG: u32 = 4_096;
 
 /// How long nobody is accepted after that failed, as where no file is to be had for one more.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -166,7 +169,7 @@ impl Relay {
         let options = storage::Options { durability: settings.durability, ..storage::Options::default() };
         let store = SqliteStorage::open(settings.data.join(STORE_FILE), options)?;
         let cannot = |error| RelayError::Listen { address: settings.listen, error };
-        let listener = TcpListener::bind(settings.listen).await.map_err(cannot)?;
+        let listener = listen(settings.listen).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let updates = Arc::new(AtomicU64::new(0));
         let counted = updates.clone();
@@ -324,6 +327,15 @@ fn allowed_connections() -> usize {
     usize::try_from(files.saturating_sub(FILES_FOR_OURSELVES))
         .unwrap_or(MAX_CONNECTIONS)
         .clamp(1, MAX_CONNECTIONS)
+}
+
+/// An address that clients of a relay that was there before may still be using.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
 }
 
 async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {

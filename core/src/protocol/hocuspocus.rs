@@ -135,12 +135,6 @@ impl Frame<'_> {
         begun(address)
     }
 
-    /// What comes in front of the bytes of a sync message, which end the frame.
-    #[must_use]
-    pub fn sync_head(address: &str, message: &Sync<'_>) -> Vec<u8> {
-        [begun(address), message.head()].concat()
-    }
-
     /// States of clients that are present.
     pub fn awareness(address: &str, states: &[u8]) -> Vec<u8> {
         let mut out = begun(address);

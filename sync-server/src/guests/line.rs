@@ -15,9 +15,16 @@ use crate::intake::Meter;
 use crate::metrics::Connection;
 use crate::rooms::{EnterError, Seat, Sent, framed};
 use syncline_core::protocol::lib0::Malformed;
+use syncline_core::protocol::y_websocket::Sync;
 
 /// How long a client may take to answer a goodbye.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// Larger updates are not copied together with others.
+pub(crate) const SMALL_UPDATE_BYTES: usize = 16 << 10;
+
+/// What small updates are gathered to that leave together.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// What messages are counted in.
 const A_SECOND: Duration = Duration::from_secs(1);
@@ -219,6 +226,9 @@ impl Line {
 
     /// Sends frames, all of them by one write if they are small, when the client has taken what it was sent before.
     pub(crate) async fn send_all(&mut self, frames: Vec<Bytes>) -> Result<(), End> {
+        if frames.is_empty() {
+            return Ok(());
+        }
         self.last = Instant::now();
         let batch = Batch::new(frames);
         self.connection.sent(batch.frames().len(), batch.bytes());
@@ -229,6 +239,31 @@ impl Line {
             self.sender.send(Frame::Binary(frame.clone())).await?;
         }
         Ok(())
+    }
+
+    /// Sends updates behind a head that names their document where there are several: the large ones, which are shared with others, by
+    /// themselves, and small ones in batches.
+    pub(crate) async fn send_updates<'a>(
+        &mut self,
+        head: &[u8],
+        updates: impl Iterator<Item = (Sync<'a>, Bytes)>,
+    ) -> Result<(), End> {
+        let (mut small, mut bytes) = (Vec::new(), 0);
+        for (sync, update) in updates {
+            let head = [head, &sync.head()].concat();
+            if update.len() > SMALL_UPDATE_BYTES || bytes > BATCH_BYTES {
+                self.send_all(std::mem::take(&mut small)).await?;
+                bytes = 0;
+            }
+            match update.len() > SMALL_UPDATE_BYTES {
+                true => self.send_parts(head, update).await?,
+                false => {
+                    bytes += head.len() + update.len();
+                    small.push(framed(&head, &update));
+                }
+            }
+        }
+        self.send_all(small).await
     }
 
     /// Sends the client what it lacks of a document, until its seat is level. Messages are as y-websocket has them, behind a head
@@ -243,9 +278,7 @@ impl Line {
                 }
                 Sent::Whole(missing) => {
                     seat.room().durable_at(missing.offset).await?;
-                    for (sync, update) in missing.updates() {
-                        self.send_parts([head, &sync.head()].concat(), update).await?;
-                    }
+                    self.send_updates(head, missing.updates()).await?;
                 }
                 Sent::Present(message) => self.send(framed(head, &message)).await?,
             }

@@ -154,9 +154,7 @@ impl<'a> Session<'a> {
     async fn on_vector(&mut self, vector: &[u8]) -> Result<(), End> {
         let missing = self.seat.join(vector).await??;
         self.seat.room().durable_at(missing.offset).await?;
-        for (sync, update) in missing.answer() {
-            self.line.send_parts(sync.head(), update).await?;
-        }
+        self.line.send_updates(&[], missing.answer()).await?;
         self.catch_up().await
     }
 

@@ -13,7 +13,7 @@ use syncline_core::replica::Replica;
 use super::Piece;
 
 /// Most updates behind a log's base that are given to those who come as they are; of more, one is made of all.
-pub(crate) const MAX_JOIN_PIECES: usize = 1_024;
+pub(crate) const MAX_JOIN_PIECES: usize = 16_384;
 
 /// What everybody lacks who holds nothing is made anew when so many bytes have come since, or this part of it.
 const STALE_BYTES: usize = 64 << 10;

@@ -1,14 +1,15 @@
 //! A frame on its way out, in pieces.
 //!
 //! The library copies what it sends into a buffer of the link, and a relay may send the same megabytes to hundreds of links at
-//! once. So a large frame leaves as fragments of one message (RFC 6455, section 5.4), the next one when the last has left;
-//! until then the links share its bytes.
+//! once. So a server's large frames leave past the library, behind a [`header`] from here, and the links share their bytes. Where
+//! that cannot be, as clients mask what they send, a large frame leaves as fragments of one message (RFC 6455, section 5.4), the
+//! next one when the last has left.
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::frame::{
-        Frame as Fragment,
+        Frame as Fragment, FrameHeader,
         coding::{Data, OpCode},
     },
 };
@@ -62,6 +63,28 @@ impl Outgoing {
         let message = Message::Frame(Fragment::message(piece, OpCode::Data(kind), last));
         (message, (!last).then_some(self))
     }
+}
+
+/// What a server sends in front of a frame's bytes.
+pub(super) fn header(frame: &Frame) -> Bytes {
+    let kind = match frame {
+        Frame::Binary(_) => Data::Binary,
+        Frame::Text(_) => Data::Text,
+    };
+    begun(kind, frame.len(), &[])
+}
+
+/// What a server sends in front of so many bytes of a binary frame that begins with `head`.
+pub(super) fn header_and(head: &[u8], rest: usize) -> Bytes {
+    begun(Data::Binary, head.len() + rest, head)
+}
+
+fn begun(kind: Data, len: usize, head: &[u8]) -> Bytes {
+    let mut begun = Vec::with_capacity(HEADER_BYTES + head.len());
+    let header = FrameHeader { opcode: OpCode::Data(kind), ..FrameHeader::default() };
+    header.format(len as u64, &mut begun).expect("a vector takes all that is written");
+    begun.extend_from_slice(head);
+    begun.into()
 }
 
 /// Binary frames as a server sends them, one behind the other.
@@ -119,6 +142,18 @@ mod tests {
         assert!(rest.is_some());
         let (whole, rest) = Outgoing::begin_parts(Bytes::from_static(b"a"), Bytes::from_static(b"b"));
         assert_eq!((whole, rest.is_none()), (Message::binary("ab"), true));
+    }
+
+    #[test]
+    fn a_header_from_here_is_what_the_library_puts_in_front() {
+        for len in [0, 1, 125, 126, 65_535, 65_536, WHOLE_FRAME_BYTES + 1] {
+            let body = Bytes::from(vec![7; len]);
+            let whole = encoded(std::slice::from_ref(&body));
+            assert_eq!([&header(&Frame::Binary(body.clone())), &*body].concat(), whole);
+            let (head, rest) = body.split_at(len / 3);
+            assert_eq!([&header_and(head, rest.len()), rest].concat(), whole);
+        }
+        assert_eq!(&header(&Frame::text("four"))[..], &[0x81, 4]);
     }
 
     #[test]

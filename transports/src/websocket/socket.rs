@@ -4,12 +4,12 @@
 //! let the heart beat, flush. So a sender that is stuck still answers pings and notices the end.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, buf::Chain};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -155,6 +155,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
         }
     }
 
+    /// Whether what is handed over may leave past the library, which would copy it: its buffer is empty where nothing waits to
+    /// leave, and a server's frames are the same for every link.
+    const fn may_pass(&self) -> bool {
+        matches!(self.role, Role::Server) && !self.unflushed && self.write_error.is_none()
+    }
+
+    /// Has a whole frame leave past the library, its second part without a copy.
+    fn pass(&mut self, first: Bytes, second: Bytes) {
+        self.unflushed = true;
+        self.socket.get_mut().put_ahead(first, second);
+    }
+
     fn begin(&mut self, (piece, rest): (Message, Option<Outgoing>)) -> Result<(), LinkError> {
         self.outgoing = rest;
         self.write(piece);
@@ -259,24 +271,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
 
     fn push(&mut self, frame: Frame) -> Result<(), LinkError> {
         self.check_open()?;
+        if frame.len() > WHOLE_FRAME_BYTES && self.may_pass() {
+            self.pass(outgoing::header(&frame), frame.into_bytes());
+            return Ok(());
+        }
         self.begin(Outgoing::begin(frame))
     }
 
     fn push_parts(&mut self, head: Bytes, body: Bytes) -> Result<(), LinkError> {
         self.check_open()?;
+        if self.may_pass() {
+            self.pass(outgoing::header_and(&head, body.len()), body);
+            return Ok(());
+        }
         self.begin(Outgoing::begin_parts(head, body))
     }
 
-    /// Past the library, whose buffer is empty where nothing waits to leave: a server's frames are the same for every link. What
-    /// is large leaves in pieces instead, of which the link holds one: few share a large batch, and slow peers keep it for long.
+    /// Past the library. What is large leaves frame by frame instead: few share a large batch, and slow peers keep it for long.
     fn try_push(&mut self, batch: &Batch, cx: &mut Context<'_>) -> Result<bool, LinkError> {
         self.check_open()?;
-        let is_large = batch.bytes() > WHOLE_FRAME_BYTES;
-        if is_large || self.role == Role::Client || self.unflushed || self.write_error.is_some() {
+        if batch.bytes() > WHOLE_FRAME_BYTES || !self.may_pass() {
             return Ok(false);
         }
         let stream = self.socket.get_mut();
-        stream.put_ahead(batch.encoded(outgoing::encoded));
+        stream.put_ahead(batch.encoded(outgoing::encoded), Bytes::new());
         match stream.poll_ahead(cx) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => self.write_error = Some(LinkError::lost(error)),
@@ -371,36 +389,39 @@ pub(super) struct Traffic<S> {
     stream: S,
     moved: Moved,
     /// What leaves before anything else that is written.
-    ahead: Bytes,
+    ahead: Chain<Bytes, Bytes>,
 }
 
 impl<S> Traffic<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, moved: Moved::default(), ahead: Bytes::new() }
+        Self { stream, moved: Moved::default(), ahead: Bytes::new().chain(Bytes::new()) }
     }
 
     /// Has whole frames leave before anything else, without a copy. What was put ahead before must have left.
-    fn put_ahead(&mut self, bytes: Bytes) {
-        debug_assert!(self.ahead.is_empty(), "a batch is taken when the one before has left");
-        self.ahead = bytes;
+    fn put_ahead(&mut self, first: Bytes, second: Bytes) {
+        debug_assert!(!self.ahead.has_remaining(), "a batch is taken when the one before has left");
+        self.ahead = first.chain(second);
     }
 }
 
 impl<S: AsyncWrite + Unpin> Traffic<S> {
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
+        let Self { stream, moved, ahead } = self;
+        if !ahead.has_remaining() {
             return Poll::Ready(Ok(()));
         }
-        while !self.ahead.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.ahead))?;
+        while ahead.has_remaining() {
+            let mut parts = [IoSlice::new(&[]); 2];
+            let filled = ahead.chunks_vectored(&mut parts);
+            let written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &parts[..filled]))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.moved.sent += written as u64;
-            self.ahead.advance(written);
+            moved.sent += written as u64;
+            ahead.advance(written);
         }
         // Nothing keeps the batch that everybody has taken.
-        self.ahead = Bytes::new();
+        *ahead = Bytes::new().chain(Bytes::new());
         Poll::Ready(Ok(()))
     }
 }

@@ -263,7 +263,7 @@ impl Session for Syncline {
             metadata: state.and_then(Metadata::new).unwrap_or_default(),
         };
         let session = SessionId::new(*replica(self.number).as_bytes());
-        let sightings = vec![Sighting { session, presence: Some(presence) }];
+        let sightings = vec![Sighting { session, presence: Some(presence.into()) }];
         self.say(&[Message::Presence { doc: self.doc.clone(), sightings }], out);
     }
 }

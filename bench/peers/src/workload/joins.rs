@@ -1,7 +1,8 @@
 //! People who come to a large document of Yjs: the workload (f). The floor holds no documents, and sides of Automerge none of these.
 //!
 //! The document is written by one author, and the server is stopped in good order and started again, so that it has the document on
-//! disk alone. Those who come hold nothing; all of them must be given the same, and that must be the document.
+//! disk alone. Those who come hold nothing; all of them must be given the same, and that must be the document. The time begins before
+//! anything is asked of the server: y-sweet loads a document when it is asked for a token, without which nobody joins.
 
 use std::cell::OnceCell;
 use std::hash::Hasher;
@@ -20,7 +21,7 @@ use crate::crowd::{Crowd, Number};
 use crate::figures::{Figures, Metric};
 use crate::process;
 use crate::session::{Heard, Session};
-use crate::side::{Place, Server, Side};
+use crate::side::{Server, Side};
 use crate::socket::{Event, Outbox};
 use crate::update;
 
@@ -86,9 +87,9 @@ fn run(side: Side, written: &Written, joins: usize) -> Result<Figures, BoxError>
     let mut server = side.start()?;
     write(&server, written, side.settling())?;
     server.restart()?;
-    Joining::of(&server.place(SMALL_DOC)?, GUEST, 1, b"")?.finish()?;
+    Joining::of(&server, SMALL_DOC, GUEST, 1, b"")?.finish()?;
     let (idle, cpu, own) = (server.process().resident()?, server.process().cpu()?, process::own_cpu()?);
-    let joined = Joining::of(&server.place(DOC)?, GUEST, joins, MARK.as_bytes())?.finish()?;
+    let joined = Joining::of(&server, DOC, GUEST, joins, MARK.as_bytes())?.finish()?;
     let (cpu, own) = (server.process().cpu()? - cpu, process::own_cpu()? - own);
     let peak = server.process().peak()?;
     joined.check(written)?;
@@ -108,8 +109,7 @@ fn run(side: Side, written: &Written, joins: usize) -> Result<Figures, BoxError>
 
 /// Writes the document by the hand of its author, and waits until it is told to somebody new, and stored.
 fn write(server: &Server, written: &Written, settling: Duration) -> Result<(), BoxError> {
-    let place = server.place(DOC)?;
-    let mut author = Joining::of(&place, AUTHOR, 1, b"")?.finish()?;
+    let mut author = Joining::of(server, DOC, AUTHOR, 1, b"")?.finish()?;
     for update in &written.updates {
         let member = &mut author.members[0];
         let mut written = Ok(());
@@ -120,7 +120,7 @@ fn write(server: &Server, written: &Written, settling: Duration) -> Result<(), B
     let since = Instant::now();
     loop {
         author.listen_for(ASK_INTERVAL)?;
-        let mut guest = Joining::of(&place, GUEST, 1, MARK.as_bytes())?;
+        let mut guest = Joining::of(server, DOC, GUEST, 1, MARK.as_bytes())?;
         guest.listen_for(ASK_INTERVAL)?;
         if guest.has_all() {
             break;
@@ -155,9 +155,16 @@ struct Member {
 }
 
 impl Joining {
-    fn of(place: &Place, first: usize, joins: usize, mark: &'static [u8]) -> Result<Self, BoxError> {
+    fn of(
+        server: &Server,
+        doc: &str,
+        first: usize,
+        joins: usize,
+        mark: &'static [u8],
+    ) -> Result<Self, BoxError> {
         let mut joining =
             Self { crowd: Crowd::new()?, members: Vec::with_capacity(joins), begun: Instant::now(), mark };
+        let place = server.place(doc)?;
         for at in 0..joins {
             let session = place.session(first + at, u64::MAX)?;
             let number = joining.crowd.connect(place.server, &place.path)?;
@@ -244,8 +251,7 @@ impl Member {
             Heard::Content(piece) if piece.bytes() == NOTHING => {}
             Heard::Content(piece) => {
                 digest.write(piece.bytes());
-                // It was written last, so it is near the end.
-                *has_mark |= memmem::rfind(piece.bytes(), mark).is_some();
+                *has_mark |= memmem::find(piece.bytes(), mark).is_some();
                 if *keeps {
                     content.push(piece.bytes().to_vec());
                 }

@@ -183,9 +183,7 @@ impl Seated {
         self.ask(line, address).await?;
         let missing = self.seat.join(vector).await??;
         self.seat.room().durable_at(missing.offset).await?;
-        for (sync, update) in missing.answer() {
-            line.send_parts(Frame::sync_head(address, &sync), update).await?;
-        }
+        line.send_updates(&Frame::head(address), missing.answer()).await?;
         self.catch_up(line, address).await
     }
 
