@@ -5,6 +5,7 @@
 //! relay decides that has asked.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
@@ -25,6 +26,10 @@ pub const PRESENCE_TICK: u64 = 50;
 
 /// The same for each four of those who have the document open, where they are many: who moves is told to all of them.
 pub const PRESENCE_TICK_OF_FOUR: u64 = 1;
+
+/// Where there are so many they are told in turns, so that whatever else they are sent waits for few of them: how far these are
+/// apart, in milliseconds.
+pub const PRESENCE_TURN: u64 = 16;
 
 /// Most sessions that are present in a document.
 pub const MAX_SESSIONS: usize = 10_000;
@@ -102,8 +107,8 @@ pub struct Metadata(Map<String, Json>);
 pub struct Sighting {
     /// Which.
     pub session: SessionId,
-    /// What it shows now; `None` if it is gone.
-    pub presence: Option<Presence>,
+    /// What it shows now; `None` if it is gone. Shared, as many are told of it.
+    pub presence: Option<Arc<Presence>>,
 }
 
 impl SessionId {
@@ -148,7 +153,7 @@ impl<'de> Deserialize<'de> for SessionId {
 impl Sighting {
     /// Roughly how much memory it takes, in bytes.
     pub(crate) fn cost(&self) -> usize {
-        size_of::<Self>() + self.presence.as_ref().map_or(0, Presence::len)
+        size_of::<Self>() + self.presence.as_ref().map_or(0, |presence| presence.len())
     }
 }
 

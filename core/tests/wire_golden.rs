@@ -198,7 +198,7 @@ fn ending() -> Vec<Golden> {
             Message::Presence {
                 doc: doc(),
                 sightings: vec![
-                    Sighting { session: SessionId::new([5; 16]), presence: Some(presence()) },
+                    Sighting { session: SessionId::new([5; 16]), presence: Some(presence().into()) },
                     Sighting { session: SessionId::new([6; 16]), presence: None },
                 ],
             },

@@ -252,9 +252,9 @@ impl Connection {
         std::mem::take(&mut self.presence)
     }
 
-    /// The peer has been told who is present, and is told nothing more of that for so many milliseconds.
-    pub fn rest_presence(&mut self, now: Time, tick: u64) {
-        self.presence_after = now.after(tick);
+    /// The peer has been told who is present, and is told nothing more of that before a time.
+    pub fn rest_presence(&mut self, until: Time) {
+        self.presence_after = until;
     }
 
     pub fn is_closing(&self, doc: &DocId) -> bool {

@@ -6,7 +6,8 @@ use super::Replica;
 use super::peer::Stretch;
 use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
-use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR};
+use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR, PRESENCE_TURN};
+use crate::time::Time;
 use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
 
 /// Size at which a frame is full and the rest waits for the link to take it. It bounds what a slow peer costs.
@@ -99,8 +100,9 @@ impl Replica {
         let (now, full) = (self.context.now, self.full_frame());
         let links = docs.iter().filter_map(|doc| Some(self.documents.get(doc)?.links())).max().unwrap_or(0);
         let tick = PRESENCE_TICK.max(links as u64 / 4 * PRESENCE_TICK_OF_FOUR);
-        self.connections.get_mut(&id)?.rest_presence(now, tick);
+        self.connections.get_mut(&id)?.rest_presence(next_presence(id, now, tick));
         for doc in docs {
+            self.begin_telling_presence(&doc);
             if batch.is_full() {
                 self.connections.get_mut(&id)?.mark_presence(&doc, now);
                 continue;
@@ -169,6 +171,17 @@ impl Replica {
     }
 }
 
+/// When a peer may next be told who is present, if it is told now: a tick later. Of many each has its turn within the tick, so that
+/// not all are told at the same time; until that is found the tick is up to a half shorter or longer.
+fn next_presence(id: ConnectionId, now: Time, tick: u64) -> Time {
+    if tick <= PRESENCE_TICK {
+        return now.after(tick);
+    }
+    let turn = id.0 % (tick / PRESENCE_TURN) * PRESENCE_TURN;
+    let soonest = now.after(tick / 2);
+    soonest.after((turn + tick - soonest.0 % tick) % tick)
+}
+
 /// The messages of one frame.
 struct Batch {
     messages: Vec<Encoded>,
@@ -204,5 +217,25 @@ impl Batch {
 
     fn has_room_for(&self, message: &Encoded) -> bool {
         self.is_empty() || (!self.is_full() && self.bytes + message.len() < MAX_FRAME_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_told_after_a_tick_and_many_in_turns() {
+        assert_eq!(next_presence(ConnectionId(3), Time(7), PRESENCE_TICK), Time(57));
+        let tick = 125;
+        let mut turns = BTreeSet::new();
+        for id in 0..500 {
+            let now = Time(1_000_007);
+            let first = next_presence(ConnectionId(id), now, tick);
+            assert!((tick / 2..tick * 3 / 2).contains(&first.since(now)), "{first:?}");
+            assert_eq!(next_presence(ConnectionId(id), first, tick).since(first), tick);
+            turns.insert(first.0 % tick);
+        }
+        assert_eq!(turns.len() as u64, tick / PRESENCE_TURN);
     }
 }

@@ -7,6 +7,7 @@
 //! for its user on another link, where a relay knows who is who: he has come back before the old link was seen to be dead.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Document, Replica};
 use crate::event::Event;
@@ -32,12 +33,16 @@ pub(super) struct Presences {
     own: BTreeMap<ConnectionId, u64>,
     /// Whether anybody is gone of whom not all may have been told.
     parted: bool,
+    /// Whether everybody is about to be told what is new.
+    awaited: bool,
 }
 
 #[derive(Debug)]
 struct Session {
     /// What it shows; `None` if it is gone, which is remembered until all have been told.
-    presence: Option<Presence>,
+    presence: Option<Arc<Presence>>,
+    /// About how many bytes it takes to tell.
+    cost: usize,
     /// The link it is on; `None` if it is the application's here.
     link: Option<ConnectionId>,
     /// Whose it is, if that is known.
@@ -69,6 +74,7 @@ impl Session {
 impl Presences {
     /// Takes in what somebody says of a session; true if that is news.
     fn put(&mut self, now: Time, speaker: &Speaker, sighting: Sighting) -> bool {
+        let cost = sighting.cost();
         let Sighting { session, presence } = sighting;
         match self.sessions.get_mut(&session) {
             Some(known) if !known.hears(speaker) => return false,
@@ -81,7 +87,7 @@ impl Presences {
                 self.version += 1;
                 self.parted |= presence.is_none();
                 self.own.extend(speaker.link.map(|link| (link, self.version)));
-                (known.presence, known.version) = (presence, self.version);
+                (known.presence, known.cost, known.version) = (presence, cost, self.version);
             }
             None => {
                 if presence.is_none() || !self.has_room(speaker) {
@@ -90,7 +96,7 @@ impl Presences {
                 self.version += 1;
                 let (link, owner, version) = (speaker.link, speaker.user.clone(), self.version);
                 self.own.extend(link.map(|link| (link, version)));
-                let known = Session { presence, link, owner, heard: now, version };
+                let known = Session { presence, cost, link, owner, heard: now, version };
                 self.sessions.insert(session, known);
             }
         }
@@ -129,29 +135,30 @@ impl Presences {
     fn news(&mut self, link: ConnectionId, forwards: bool, budget: usize) -> (Vec<Sighting>, bool) {
         let told = self.told.get(&link).copied().unwrap_or(0);
         let passes = |session: &Session| session.link.is_none() || forwards && session.link != Some(link);
-        let mut news: Vec<(u64, Sighting)> = self
+        let mut news: Vec<(u64, usize, Sighting)> = self
             .sessions
             .iter()
             .filter(|(_, session)| session.version > told && passes(session))
             .filter(|(_, session)| told > 0 || session.presence.is_some())
             .map(|(id, session)| {
-                (session.version, Sighting { session: *id, presence: session.presence.clone() })
+                let sighting = Sighting { session: *id, presence: session.presence.clone() };
+                (session.version, session.cost, sighting)
             })
             .collect();
-        news.sort_unstable_by_key(|(version, _)| *version);
+        news.sort_unstable_by_key(|(version, ..)| *version);
         let mut bytes = 0;
-        let fits = news.iter().take_while(|(_, sighting)| {
+        let fits = news.iter().take_while(|(_, cost, _)| {
             let fits = bytes < budget;
-            bytes += sighting.cost();
+            bytes += cost;
             fits
         });
         let rest = news.split_off(fits.count());
         // What was told last, or everything.
         let until =
-            if rest.is_empty() { Some(self.version) } else { news.last().map(|(version, _)| *version) };
+            if rest.is_empty() { Some(self.version) } else { news.last().map(|(version, ..)| *version) };
         self.told.insert(link, until.unwrap_or(told));
         self.forget();
-        (news.into_iter().map(|(_, sighting)| sighting).collect(), !rest.is_empty())
+        (news.into_iter().map(|(.., sighting)| sighting).collect(), !rest.is_empty())
     }
 
     /// Forgets who is gone once all have been told.
@@ -166,7 +173,7 @@ impl Presences {
 
     /// Who is there.
     fn present(&self) -> impl Iterator<Item = (SessionId, &Presence)> {
-        self.sessions.iter().filter_map(|(id, session)| Some((*id, session.presence.as_ref()?)))
+        self.sessions.iter().filter_map(|(id, session)| Some((*id, session.presence.as_deref()?)))
     }
 
     fn is_empty(&self) -> bool {
@@ -180,7 +187,7 @@ impl Replica {
     pub fn announce(&mut self, now: Time, doc: &DocId, session: SessionId, presence: Option<Presence>) {
         self.context.set_clock(now);
         let speaker = Speaker { link: None, user: None, most: MAX_SESSIONS };
-        self.see(doc, &speaker, vec![Sighting { session, presence }]);
+        self.see(doc, &speaker, vec![Sighting { session, presence: presence.map(Arc::new) }]);
         self.deliver();
     }
 
@@ -204,7 +211,7 @@ impl Replica {
         let speaker = Speaker { link: Some(id), user: self.visitor(id), most: self.most_sessions(id) };
         if let Some(user) = &speaker.user {
             let shown = sightings.iter_mut().filter_map(|sighting| sighting.presence.as_mut());
-            shown.for_each(|presence| presence.user = user.clone());
+            shown.for_each(|presence| Arc::make_mut(presence).user = user.clone());
         }
         self.see(doc, &speaker, sightings);
     }
@@ -234,10 +241,12 @@ impl Replica {
 
     /// Has the news about who is present told.
     fn tell_presence(&mut self, doc: &DocId) {
-        let links = self.documents.get(doc).into_iter().flat_map(Document::connections);
-        for id in links {
-            if let Some(connection) = self.connections.get_mut(&id) {
-                connection.mark_presence(doc, self.context.now);
+        let Some(document) = self.documents.get_mut(doc) else { return };
+        if !std::mem::replace(&mut document.presences.awaited, true) {
+            for id in document.connections() {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.mark_presence(doc, self.context.now);
+                }
             }
         }
         self.context.tell(Event::Present { doc: doc.clone() });
@@ -245,10 +254,13 @@ impl Replica {
 
     /// A document was opened on a link: whoever is present there is told of.
     pub(super) fn greet_with_presence(&mut self, id: ConnectionId, doc: &DocId) {
-        if self.documents.get(doc).is_some_and(|document| !document.presences.sessions.is_empty())
-            && let Some(connection) = self.connections.get_mut(&id)
-        {
-            connection.mark_presence(doc, self.context.now);
+        let Some(Document { presences, .. }) = self.documents.get_mut(doc) else { return };
+        match self.connections.get_mut(&id) {
+            Some(connection) if !presences.sessions.is_empty() => {
+                connection.mark_presence(doc, self.context.now);
+            }
+            // What is new next is news to this one, too.
+            _ => presences.awaited = false,
         }
     }
 
@@ -260,6 +272,13 @@ impl Replica {
         document.presences.own.remove(&id);
         if gone {
             self.tell_presence(doc);
+        }
+    }
+
+    /// A peer is about to be told what is new; what comes after that is to be told again.
+    pub(super) fn begin_telling_presence(&mut self, doc: &DocId) {
+        if let Some(Document { presences, .. }) = self.documents.get_mut(doc) {
+            presences.awaited = false;
         }
     }
 

@@ -168,7 +168,7 @@ fn check_entries(entries: &[Numbered], budget: &mut EntryBudget) -> Result<(), W
 
 fn check_sightings(sightings: &[Sighting]) -> Result<(), WireError> {
     at_most("the number of sessions", sightings.len(), MAX_SIGHTINGS)?;
-    let shown = sightings.iter().filter_map(|sighting| sighting.presence.as_ref());
+    let shown = sightings.iter().filter_map(|sighting| sighting.presence.as_deref());
     match shown.filter_map(Presence::excess).next() {
         Some((what, limit)) => Err(WireError::TooLarge { what, limit }),
         None => Ok(()),

@@ -83,7 +83,7 @@ pub fn message(g: &mut Gen) -> Message {
 }
 
 fn sighting(g: &mut Gen) -> Sighting {
-    Sighting { session: SessionId::new(sixteen(g)), presence: maybe(g, presence) }
+    Sighting { session: SessionId::new(sixteen(g)), presence: maybe(g, presence).map(Into::into) }
 }
 
 fn presence(g: &mut Gen) -> Presence {
