@@ -57,7 +57,11 @@ pub(crate) struct Awareness {
     clients: BTreeMap<u64, Client>,
     /// Counts changes.
     version: u64,
+    /// Which client each change that still stands was of: where many are present, few have changed since they were asked for last.
+    changes: BTreeMap<u64, u64>,
     bytes: usize,
+    /// When the first of those who are gone may be forgotten.
+    forgets: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -188,6 +192,7 @@ impl Awareness {
             theirs.then_some((*id, client.clock + 1))
         };
         let gone: Vec<(u64, u64)> = self.clients.iter_mut().filter_map(theirs).collect();
+        self.forgets.get_or_insert(now + GONE_TIME);
         self.remove(gone)
     }
 
@@ -214,17 +219,15 @@ impl Awareness {
         let seat = state.is_some().then_some(OUTSIDE);
         let known = self.clients.entry(client).or_insert_with(|| Client::fresh(now));
         (known.seat, known.heard) = (seat, now);
+        self.forgets.get_or_insert(now + GONE_TIME);
         self.put(Claim { client, clock: last + 1, state }, last + 1);
     }
 
     /// What clients that have seats show, as far as it has changed since a version, and whose seats these are; nothing of
     /// those that are gone.
     pub(crate) fn shown_since(&self, version: u64) -> Vec<Shown> {
-        let changed = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.version > version && client.seat != Some(OUTSIDE));
-        changed.map(|(id, client)| (*id, client.seat.zip(client.state.clone()))).collect()
+        let changed = self.changed_since(version).filter(|(_, client)| client.seat != Some(OUTSIDE));
+        changed.map(|(id, client)| (id, client.seat.zip(client.state.clone()))).collect()
     }
 
     fn remove(&mut self, gone: Vec<(u64, u64)>) -> bool {
@@ -245,8 +248,7 @@ impl Awareness {
 
     /// The seats of clients that have changed since a version.
     pub(crate) fn movers(&self, version: u64) -> BTreeSet<SeatId> {
-        let moved = self.clients.values().filter(|client| client.version > version);
-        moved.filter_map(|client| client.seat).collect()
+        self.changed_since(version).filter_map(|(_, client)| client.seat).collect()
     }
 
     /// The same as [`Awareness::since`] as a message.
@@ -260,15 +262,18 @@ impl Awareness {
     /// What has changed since a version, as an update, for a seat, which is not told of its own, or for those who have not
     /// changed; `None` if nothing has. Who starts at the beginning is not told who is gone.
     pub(crate) fn since(&self, version: u64, seat: Option<SeatId>) -> Option<Vec<u8>> {
-        let changed = self.clients.iter().filter(|(_, client)| {
-            client.version > version
-                && (seat.is_none() || client.seat != seat)
-                && (client.state.is_some() || version > 0)
+        let changed = self.changed_since(version).filter(|(_, client)| {
+            (seat.is_none() || client.seat != seat) && (client.state.is_some() || version > 0)
         });
-        let states: Vec<_> = changed
-            .map(|(id, client)| (*id, client.clock, client.state.as_deref().unwrap_or(NONE)))
-            .collect();
+        let states: Vec<_> =
+            changed.map(|(id, client)| (id, client.clock, client.state.as_deref().unwrap_or(NONE))).collect();
         (!states.is_empty()).then(|| write(states.into_iter()))
+    }
+
+    /// The clients that have changed since a version, in the order in which they have.
+    fn changed_since(&self, version: u64) -> impl Iterator<Item = (u64, &Client)> {
+        let changes = self.changes.range(version + 1..);
+        changes.filter_map(|(_, id)| Some((*id, self.clients.get(id)?)))
     }
 
     /// Whether there is room for what a client says of itself. A client that is passed over stays as it was.
@@ -281,12 +286,22 @@ impl Awareness {
         let Some(client) = self.clients.get_mut(&claim.client) else { return };
         self.version += 1;
         self.bytes = self.bytes - size(&client.state) + size(&claim.state);
+        self.changes.remove(&client.version);
+        self.changes.insert(self.version, claim.client);
         client.heard_clock = claim.clock;
         (client.clock, client.state, client.version) = (clock, claim.state, self.version);
     }
 
     fn forget(&mut self, now: Instant) {
-        self.clients.retain(|_, client| client.seat.is_some() || now < client.heard + GONE_TIME);
+        if self.forgets.take_if(|due| *due <= now).is_none() {
+            return;
+        }
+        let gone = |client: &Client| client.seat.is_none().then_some(client.heard + GONE_TIME);
+        for (_, client) in self.clients.extract_if(.., |_, client| gone(client).is_some_and(|due| due <= now))
+        {
+            self.changes.remove(&client.version);
+        }
+        self.forgets = self.clients.values().filter_map(gone).min();
     }
 }
 

@@ -286,7 +286,14 @@ impl Room {
     /// Somebody of replicas' clients, or of this room's guests, has come, moved or gone: guests are told of the former.
     pub(crate) fn on_present(&self) {
         let mut inner = self.lock();
-        let (moved, gone) = self.node().look(|replica| inner.company.compare(replica.present(self.doc())));
+        let (moved, gone) = self.node().look(|replica| {
+            // Where there are guests alone, as mostly, nobody has to be told apart from them.
+            let guests_alone = inner.company.outside.is_empty() && replica.links(self.doc()) == 0;
+            match guests_alone {
+                true => Default::default(),
+                false => inner.company.compare(replica.present(self.doc())),
+            }
+        });
         if moved.is_empty() && gone.is_empty() {
             return;
         }
