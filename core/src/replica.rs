@@ -16,6 +16,7 @@ mod applied;
 mod backoff;
 mod compaction;
 mod connection;
+mod connections;
 mod content;
 mod context;
 mod document;
@@ -56,6 +57,7 @@ use crate::time::Time;
 use crate::wire::{Encoding, Message, Packer};
 
 use connection::Connection;
+use connections::Connections;
 use context::Context;
 use document::Document;
 use intake::Intake;
@@ -148,7 +150,7 @@ pub struct Config {
 /// A replica of any number of documents. See the [module](self) for how to drive it.
 pub struct Replica {
     context: Context,
-    connections: BTreeMap<ConnectionId, Connection>,
+    connections: Connections,
     documents: BTreeMap<DocId, Document>,
     /// When documents are opened again that a peer could not open.
     retries: BTreeMap<(ConnectionId, DocId), Time>,
@@ -172,7 +174,7 @@ impl Replica {
     pub fn new(config: Config) -> Self {
         Self {
             context: Context::new(config),
-            connections: BTreeMap::new(),
+            connections: Connections::default(),
             documents: BTreeMap::new(),
             retries: BTreeMap::new(),
             stale_loads: BTreeMap::new(),
@@ -224,10 +226,9 @@ impl Replica {
     /// When [`Input::Tick`] is due, if nothing happens before.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        let deadlines =
-            self.connections.values().flat_map(|connection| [connection.deadline(), connection.due()]);
-        deadlines
-            .flatten()
+        self.connections
+            .next_due()
+            .into_iter()
             .chain(self.retries.values().copied())
             .chain(self.presence_check)
             .min()
@@ -292,7 +293,7 @@ impl Replica {
     /// Takes leave of every peer, asking it to dial again after `retry_after` milliseconds.
     pub fn goodbye(&mut self, retry_after: u64) {
         for connection in self.connections.keys() {
-            self.context.post(*connection, Message::Goodbye { retry_after });
+            self.context.post(connection, Message::Goodbye { retry_after });
         }
         self.deliver();
     }
@@ -425,9 +426,9 @@ impl Replica {
             return;
         }
         let Some(document) = self.documents.get_mut(doc) else { return };
-        for (id, connection) in &self.connections {
+        for (id, connection) in self.connections.iter() {
             if let Some(info) = connection.info().filter(|_| !connection.is_closing(doc)) {
-                document.open_at(&mut self.context, *id, info);
+                document.open_at(&mut self.context, id, info);
             }
         }
     }
@@ -467,7 +468,7 @@ impl Replica {
     /// Nothing that follows could be stored, so nothing more is accepted, from peers or from the application.
     fn on_write_failed(&mut self, fault: StoreFault) {
         self.fault = Some(fault.clone());
-        let open: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        let open: Vec<ConnectionId> = self.connections.keys().collect();
         for connection in open {
             self.suspend_connection(connection, &fault);
         }

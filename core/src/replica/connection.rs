@@ -134,11 +134,6 @@ impl Connection {
         }
     }
 
-    /// When the link is cut, unless the peer does what is awaited.
-    pub fn deadline(&self) -> Option<Time> {
-        self.awaited.map(|(_, until)| until)
-    }
-
     /// Why the link is cut at this time, if it is.
     fn overdue(&self, now: Time) -> Option<&'static str> {
         self.awaited.filter(|(_, until)| *until <= now).map(|(what, _)| what.reason())
@@ -182,9 +177,14 @@ impl Connection {
         self.writable && (!self.waiting.is_empty() || due.is_some_and(|due| due <= now))
     }
 
-    /// When a frame can be made that cannot be made now.
-    pub fn due(&self) -> Option<Time> {
-        [self.due, self.presence_due].into_iter().flatten().min().filter(|_| self.writable)
+    /// When there is something to do: a frame can be made, or the link is cut, unless the peer does what is awaited.
+    pub fn next_due(&self) -> Option<Time> {
+        let frame = match self.waiting.is_empty() {
+            true => [self.due, self.presence_due].into_iter().flatten().min(),
+            false => Some(Time(0)),
+        };
+        let deadline = self.awaited.map(|(_, until)| until);
+        frame.filter(|_| self.writable).into_iter().chain(deadline).min()
     }
 
     /// Whether the link has taken everything that was said.
@@ -331,7 +331,8 @@ impl Replica {
 
     pub(super) fn on_tick(&mut self) {
         let now = self.context.now;
-        let overdue = self.connections.iter().filter_map(|(id, link)| Some((*id, link.overdue(now)?)));
+        let due = self.connections.due(now).into_iter();
+        let overdue = due.filter_map(|id| Some((id, self.connections.get(&id)?.overdue(now)?)));
         let overdue: Vec<(ConnectionId, &str)> = overdue.collect();
         overdue.into_iter().for_each(|(id, reason)| self.shut_connection(id, ErrorCode::Unavailable, reason));
         self.retry();

@@ -45,8 +45,8 @@ impl Replica {
     pub(super) fn flush(&mut self) {
         self.deliver();
         let now = self.context.now;
-        let ready: Vec<_> =
-            self.connections.iter().filter(|(_, c)| c.is_ready(now)).map(|(id, _)| *id).collect();
+        let mut ready = self.connections.due(now);
+        ready.retain(|id| self.connections.get(id).is_some_and(|connection| connection.is_ready(now)));
         let mut shared = Shared::default();
         for id in ready {
             let waited = self.connections.get(&id).and_then(|connection| connection.waited(now));

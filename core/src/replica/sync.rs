@@ -173,7 +173,7 @@ impl Replica {
     /// Lets the document hear the message; true if that ended the conversation.
     fn converse(
         context: &mut Context,
-        connections: &std::collections::BTreeMap<ConnectionId, super::Connection>,
+        connections: &super::Connections,
         live: &mut Live,
         id: ConnectionId,
         message: Message,

@@ -1,0 +1,100 @@
+//! All links of a replica, and which of them have something to do.
+//!
+//! Most of thousands of links have nothing to do most of the time, and a turn must not look at each of them. So it is kept when each
+//! has something to do next; for those that may have changed since, that is found out when somebody asks.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use super::connection::Connection;
+use crate::id::ConnectionId;
+use crate::time::Time;
+
+/// The links, by their ids.
+#[derive(Default)]
+pub(super) struct Connections {
+    all: BTreeMap<ConnectionId, Planned>,
+    /// When each has something to do, as far as that was found out.
+    plan: BTreeSet<(Time, ConnectionId)>,
+    /// Those that may have something to do at another time.
+    touched: Vec<ConnectionId>,
+}
+
+struct Planned {
+    connection: Connection,
+    /// When it has something to do, in the plan; none if it is not there.
+    at: Option<Time>,
+    touched: bool,
+}
+
+impl Connections {
+    pub fn get(&self, id: &ConnectionId) -> Option<&Connection> {
+        self.all.get(id).map(|planned| &planned.connection)
+    }
+
+    pub fn get_mut(&mut self, id: &ConnectionId) -> Option<&mut Connection> {
+        let planned = self.all.get_mut(id)?;
+        if !std::mem::replace(&mut planned.touched, true) {
+            self.touched.push(*id);
+        }
+        Some(&mut planned.connection)
+    }
+
+    pub fn contains_key(&self, id: &ConnectionId) -> bool {
+        self.all.contains_key(id)
+    }
+
+    pub fn insert(&mut self, id: ConnectionId, connection: Connection) {
+        self.remove(&id);
+        self.all.insert(id, Planned { connection, at: None, touched: true });
+        self.touched.push(id);
+    }
+
+    pub fn remove(&mut self, id: &ConnectionId) -> Option<Connection> {
+        let Planned { connection, at, .. } = self.all.remove(id)?;
+        at.into_iter().for_each(|at| _ = self.plan.remove(&(at, *id)));
+        Some(connection)
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = ConnectionId> {
+        self.all.keys().copied()
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Connection> {
+        self.all.values().map(|planned| &planned.connection)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
+        self.all.iter().map(|(id, planned)| (*id, &planned.connection))
+    }
+
+    /// Those that have something to do at this time, or had before, in the order of their ids.
+    pub fn due(&mut self, now: Time) -> Vec<ConnectionId> {
+        self.settle();
+        let mut due: Vec<ConnectionId> =
+            self.plan.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        due.sort_unstable();
+        due
+    }
+
+    /// When the next of them has something to do.
+    pub fn next_due(&self) -> Option<Time> {
+        let touched = self.touched.iter().filter_map(|id| self.all.get(id)?.connection.next_due());
+        let others =
+            self.plan.iter().find(|(_, id)| self.all.get(id).is_some_and(|planned| !planned.touched));
+        touched.chain(others.map(|(at, _)| *at)).min()
+    }
+
+    fn settle(&mut self) {
+        for id in self.touched.drain(..) {
+            let Some(planned) = self.all.get_mut(&id) else { continue };
+            planned.touched = false;
+            let at = planned.connection.next_due();
+            if planned.at != at {
+                planned.at.into_iter().for_each(|at| _ = self.plan.remove(&(at, id)));
+                self.plan.extend(at.map(|at| (at, id)));
+                planned.at = at;
+            }
+        }
+    }
+}
