@@ -43,6 +43,12 @@ const MAX_ROUNDS_PER_TURN: usize = 8;
 /// stands still is waited for; one that fails is not, as nothing is taken in then that would have to be written.
 pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
 
+/// How long nobody has edited when merges begin that nobody waits for: they take memory and a core from whoever edits.
+pub const QUIET_TIME: Duration = Duration::from_millis(100);
+
+/// How long they wait for that.
+pub const MERGE_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
 const LINK_ORDERS: usize = 4;
 
@@ -373,10 +379,14 @@ impl Driver {
         }
     }
 
-    /// Has a merge run on a thread of its own, one at a time: each holds its document twice.
+    /// Has a merge run on a thread of its own, one at a time: each holds its document twice. It gives way to those who edit.
     fn merge(&mut self, merge: Merge) {
         let (node, turns) = (self.node.clone(), self.merges.clone());
         self.tasks.spawn(async move {
+            if !merge.is_awaited() {
+                // Those who edit without pause do not put it off for ever.
+                let _late = timeout(MERGE_PATIENCE, quiet(&node)).await;
+            }
             let turn = turns.acquire_owned().await;
             // It never panics; where the runtime ends, so does the node.
             if let Ok(merged) = tokio::task::spawn_blocking(move || merge.run()).await {
@@ -476,6 +486,15 @@ async fn all_ended(tasks: &mut JoinSet<()>, mut inputs: mpsc::Receiver<Waiting>)
             },
             Some(_unheard) = inputs.recv() => {}
         }
+    }
+}
+
+/// Waits until nobody has edited for a while.
+async fn quiet(node: &Node) {
+    while let Some(left) =
+        QUIET_TIME.checked_sub(Duration::from_millis(node.quiet())).filter(|left| !left.is_zero())
+    {
+        tokio::time::sleep(left).await;
     }
 }
 

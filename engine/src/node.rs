@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     control: mpsc::UnboundedSender<Control>,
     last_connection: AtomicU64,
     last_contact: AtomicU64,
+    last_edit: AtomicU64,
     task: Mutex<Option<JoinHandle<()>>>,
     pub closed: watch::Sender<bool>,
     /// Marked after every turn of the loop.
@@ -150,6 +151,7 @@ impl Node {
             control,
             last_connection: AtomicU64::new(0),
             last_contact: AtomicU64::new(0),
+            last_edit: AtomicU64::new(0),
             task: Mutex::new(None),
             closed: watch::Sender::new(false),
             turns: watch::Sender::new(()),
@@ -180,11 +182,18 @@ impl Node {
     /// As [`Node::with`], where what is left to do waits a tick at most for more to be done with it.
     pub fn with_leisure<T>(&self, work: impl FnOnce(&mut Replica, Time) -> T) -> T {
         let mut replica = self.lock();
-        let result = work(&mut replica, self.now());
+        let now = self.now();
+        let result = work(&mut replica, now);
         self.shared.edits.store(true, Ordering::Relaxed);
+        self.shared.last_edit.store(now.0, Ordering::Relaxed);
         drop(replica);
         self.shared.edited.notify_one();
         result
+    }
+
+    /// For how many milliseconds nobody has edited.
+    pub(crate) fn quiet(&self) -> u64 {
+        self.now().since(Time(self.shared.last_edit.load(Ordering::Relaxed)))
     }
 
     /// Has what was done to the replica attended to at once: somebody waits for it.

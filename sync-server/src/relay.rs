@@ -459,3 +459,25 @@ fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    /// Where there is no room for one more, the system lets it wait and try again a second later.
+    #[tokio::test]
+    async fn a_crowd_has_room_in_front_of_the_door() {
+        const CROWD: usize = 400;
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        assert!(allowed.trim().parse::<usize>().unwrap() > CROWD, "this system lets no such crowd wait");
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut crowd = Vec::new();
+        for _ in 0..CROWD {
+            crowd.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert_eq!(crowd.len(), CROWD);
+    }
+}

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::edit::Touched;
 use super::live::Live;
 use crate::crdt::{self, Crdt, Damaged};
-use crate::entry::{Blame, Body, Digest, Entry, Spec};
+use crate::entry::{Blame, Body, Digest, Entry, Family, Spec};
 use crate::event::{Event, Fence, Output, Snapshot, Write};
 use crate::id::{DocId, EntryId, Have};
 use crate::path::Path;
@@ -42,6 +42,7 @@ pub struct Merge {
     skip: BTreeSet<EntryId>,
     /// The log's digest behind the last entry.
     digest: Digest,
+    awaited: bool,
 }
 
 /// What is made of the beginning of a log.
@@ -108,6 +109,12 @@ impl Merge {
         };
         let poison = skipped.beyond(&before).collect();
         Merged { merge: self, product: product.unwrap_or(Product::Nothing), poison }
+    }
+
+    /// Whether somebody waits for it. Otherwise it may wait for a better time, but not for ever: until then the log grows.
+    #[must_use]
+    pub const fn is_awaited(&self) -> bool {
+        self.awaited
     }
 
     fn snapshot(&self, state: Bytes) -> Snapshot {
@@ -208,16 +215,19 @@ impl Live {
             entries: entries.map(|stored| stored.entry.clone()).collect(),
             skip: self.skipped.barred.clone(),
             digest,
+            awaited: purpose == Purpose::Build || self.compacting.awaited,
         })
     }
 
-    /// Whether merging the log up to `end` is worth what it costs: bytes in proportion to the base's, and time in
-    /// proportion to the entries that the base was made of, which may be far more than its bytes tell.
+    /// Whether merging the log up to `end` is worth what it costs: bytes in proportion to the base's, and with Automerge, which keeps
+    /// all history, time in proportion to the entries that the base was made of, which may be far more than its bytes tell.
     fn is_worthwhile(&self, policy: &Compaction, end: u64) -> bool {
         let base_bytes = self.log.base().map_or(0, |base| base.state.len());
         // What a snapshot covers is told by the peer that sent it, and may be any numbers.
         let add = |sum: u64, last: EntryId| sum.saturating_add(last.counter);
-        let base_entries = self.log.base().map_or(0, |base| base.covers.iter().fold(0, add));
+        let keeps_all = self.spec.family == Family::Automerge;
+        let covers = self.log.base().filter(|_| keeps_all).map(|base| &base.covers);
+        let base_entries = covers.map_or(0, |covers| covers.iter().fold(0, add));
         let entries = end.saturating_sub(self.log.base_offset());
         self.log.tail_bytes() >= policy.least_bytes.max(base_bytes.saturating_mul(policy.ratio))
             && entries >= self.compacting.not_before
@@ -243,10 +253,12 @@ impl Live {
                 }
             }
         }
-        match std::mem::take(&mut self.compacting.again) {
-            true => self.compact(context, true),
-            false => self.tell_compacted(context),
+        let again = std::mem::take(&mut self.compacting.again);
+        if !again {
+            self.tell_compacted(context);
         }
+        // As much may have come meanwhile.
+        self.compact(context, again);
     }
 
     fn install_merged(&mut self, context: &mut Context, snapshot: Arc<Snapshot>, poison: Vec<EntryId>) {

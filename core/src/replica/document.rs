@@ -148,6 +148,9 @@ impl Document {
                 live.peers = std::mem::take(peers);
                 if std::mem::take(&mut self.compacts) {
                     live.compact(context, true);
+                } else if self.wanted {
+                    // What was written in the end of the last session may not have been worth its time then.
+                    live.compact(context, false);
                 }
                 if self.hosted {
                     live.host(context);

@@ -41,10 +41,10 @@ const NOBODY: u64 = 0;
 
 /// After so many local edits the document of yrs is made again, if so many bytes of its encoding are fewer than
 /// [`BYTES_AN_EDIT`] for each of them.
-const EDITS_APART: usize = 4096;
+const EDITS_APART: usize = 2048;
 
 /// What making a document again may cost for each edit, in bytes of its encoding.
-const BYTES_AN_EDIT: usize = 8;
+const BYTES_AN_EDIT: usize = 32;
 
 /// A Yjs document, with its gate.
 pub struct Yjs {
