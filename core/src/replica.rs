@@ -97,7 +97,7 @@ pub struct Compaction {
     pub least_bytes: usize,
     /// How many times the snapshot's size the entries must reach.
     pub ratio: usize,
-    /// How many entries are kept, so that peers a little behind can go on from their cursor.
+    /// How many entries are kept, so that peers a little behind can go on from their cursor; fewer are not merged.
     pub keep_entries: u64,
 }
 

@@ -43,7 +43,7 @@ const MAX_ROUNDS_PER_TURN: usize = 8;
 /// stands still is waited for; one that fails is not, as nothing is taken in then that would have to be written.
 pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
 
-/// How long nobody has edited when merges begin that nobody waits for: they take memory and a core from whoever edits.
+/// How long nobody has edited here when merges begin that nobody waits for: they take memory and a core from whoever edits.
 pub const QUIET_TIME: Duration = Duration::from_millis(100);
 
 /// How long they wait for that.
@@ -386,6 +386,10 @@ impl Driver {
             if !merge.is_awaited() {
                 // Those who edit without pause do not put it off for ever.
                 let _late = timeout(MERGE_PATIENCE, quiet(&node)).await;
+                // Whoever comes next can do it; now somebody would wait for it.
+                if node.is_closing() {
+                    return;
+                }
             }
             let turn = turns.acquire_owned().await;
             // It never panics; where the runtime ends, so does the node.

@@ -140,10 +140,12 @@ impl Node {
         let reports = control.clone();
         // A report that comes after the loop has ended is of no interest to anybody.
         let writer = Writer::spawn(storage, move |event| drop(reports.send(Control::Store(event))))?;
+        let clock = Clock::start();
+        let started = clock.now();
         let shared = Arc::new(Shared {
             replica: Mutex::new(Replica::new(config)),
             closing: AtomicBool::new(false),
-            clock: Clock::start(),
+            clock,
             wake: Notify::new(),
             edited: Notify::new(),
             edits: AtomicBool::new(false),
@@ -151,7 +153,7 @@ impl Node {
             control,
             last_connection: AtomicU64::new(0),
             last_contact: AtomicU64::new(0),
-            last_edit: AtomicU64::new(0),
+            last_edit: AtomicU64::new(started.0),
             task: Mutex::new(None),
             closed: watch::Sender::new(false),
             turns: watch::Sender::new(()),
@@ -191,9 +193,14 @@ impl Node {
         result
     }
 
-    /// For how many milliseconds nobody has edited.
+    /// For how many milliseconds nobody has edited here, since it was started: the application, or clients of other protocols.
     pub(crate) fn quiet(&self) -> u64 {
         self.now().since(Time(self.shared.last_edit.load(Ordering::Relaxed)))
+    }
+
+    /// Whether there are to be no more edits.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.shared.closing.load(Ordering::Relaxed)
     }
 
     /// Has what was done to the replica attended to at once: somebody waits for it.

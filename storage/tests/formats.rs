@@ -1,13 +1,17 @@
 //! Stores of every released format open, and say the same things as when they were written.
 //!
 //! `tests/formats/v1.sql` is what format 1 looks like, as text: the tables and a few documents. It never changes;
-//! a new format adds a file.
+//! a new format adds a file. `v2-packed.sql` has besides what only format 2 has, a snapshot that is packed. How small that becomes may
+//! change with the library that packs it, so that it is only read.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::fmt::Display;
 use std::path::Path;
 
 use rusqlite::Connection;
+use syncline_core::event::{Snapshot, Write};
+use syncline_core::id::DocId;
 use syncline_storage::conformance::{History, assert_same};
 use syncline_storage::{MemoryStorage, Options, SCHEMA_VERSION, SqliteStorage, Storage};
 use tempfile::TempDir;
@@ -16,14 +20,29 @@ use tempfile::TempDir;
 const SEED: u64 = 1;
 const WRITES: u64 = 40;
 
-fn golden(version: u32) -> String {
+fn golden(version: impl Display) -> String {
     let path = format!("{}/tests/formats/v{version}.sql", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
 }
 
-fn writes() -> Vec<syncline_core::event::Write> {
+fn writes() -> Vec<Write> {
     let mut history = History::new(SEED);
     (0..WRITES).map(|_| history.write()).collect()
+}
+
+/// A document's whole log as a large snapshot, behind the other writes.
+fn compacted() -> (DocId, Write) {
+    let mut model = MemoryStorage::new();
+    model.commit(&writes()).unwrap();
+    let docs = History::new(SEED).names().to_vec();
+    let stored = docs.into_iter().find_map(|doc| Some((doc.clone(), model.load(&doc).unwrap()?)));
+    let (doc, stored) = stored.unwrap();
+    let last = stored.entries.last().unwrap();
+    let mut covers = stored.snapshot.map(|base| base.covers.clone()).unwrap_or_default();
+    stored.entries.iter().for_each(|stored| covers.insert(stored.entry.id));
+    let state = b"again and again ".repeat(300).into();
+    let snapshot = Snapshot { offset: last.offset, digest: last.digest, covers, state };
+    (doc.clone(), Write::Compact { doc, snapshot: snapshot.into() })
 }
 
 /// Tables and rows as text, in the form of the golden files.
@@ -65,6 +84,34 @@ fn every_released_format_opens() {
         }
         assert!(storage.check().unwrap().is_sound());
     }
+}
+
+#[test]
+fn packed_snapshots_of_format_2_are_read() {
+    let (doc, compact) = compacted();
+    let mut model = MemoryStorage::new();
+    model.commit(&writes()).unwrap();
+    model.commit(std::slice::from_ref(&compact)).unwrap();
+    let folder = TempDir::new().unwrap();
+    if let Some(out) = std::env::var_os("SYNCLINE_WRITE_GOLDEN") {
+        let path = folder.path().join("new.db");
+        let mut storage = SqliteStorage::open(&path, Options::default()).unwrap();
+        storage.commit(&writes()).unwrap();
+        storage.commit(&[compact]).unwrap();
+        drop(storage);
+        std::fs::write(Path::new(&out).join("v2-packed.sql"), dump(&path)).unwrap();
+    }
+    let path = folder.path().join("app.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(&golden("2-packed")).unwrap();
+    let packed = "SELECT max(length(state)) FROM snapshot_parts";
+    let packed: usize = old.query_row(packed, [], |row| row.get(0)).unwrap();
+    old.close().unwrap();
+    let mut storage = SqliteStorage::open(&path, Options::default()).unwrap();
+    let found = storage.load(&doc).unwrap();
+    assert_same(&doc, found.as_ref(), model.load(&doc).unwrap().as_ref());
+    assert!(packed < found.unwrap().snapshot.unwrap().state.len() / 10, "it is packed");
+    assert!(storage.check().unwrap().is_sound());
 }
 
 #[test]

@@ -59,6 +59,9 @@ pub const WHOLE_FRAME_BYTES: usize = 128 << 10;
 /// Size of these pieces. Each link that has a large frame on its way holds one in its write buffer.
 pub const FRAGMENT_BYTES: usize = 4 << 10;
 
+/// The same for a server, whose links share their bytes.
+pub const PASSED_BYTES: usize = 256 << 10;
+
 /// What a write buffer holds beyond one largest piece: control frames.
 pub const WRITE_BUFFER_SLACK_BYTES: usize = 64 << 10;
 

@@ -219,8 +219,9 @@ impl Live {
         })
     }
 
-    /// Whether merging the log up to `end` is worth what it costs: bytes in proportion to the base's, and with Automerge, which keeps
-    /// all history, time in proportion to the entries that the base was made of, which may be far more than its bytes tell.
+    /// Whether merging the log up to `end` is worth what it costs: bytes in proportion to the base's, for as many entries at least as
+    /// are kept, and with Automerge, which keeps all history, time in proportion to the entries that the base was made of, which may
+    /// be far more than its bytes tell.
     fn is_worthwhile(&self, policy: &Compaction, end: u64) -> bool {
         let base_bytes = self.log.base().map_or(0, |base| base.state.len());
         // What a snapshot covers is told by the peer that sent it, and may be any numbers.
@@ -230,7 +231,7 @@ impl Live {
         let base_entries = covers.map_or(0, |covers| covers.iter().fold(0, add));
         let entries = end.saturating_sub(self.log.base_offset());
         self.log.tail_bytes() >= policy.least_bytes.max(base_bytes.saturating_mul(policy.ratio))
-            && entries >= self.compacting.not_before
+            && entries >= self.compacting.not_before.max(policy.keep_entries)
             && entries >= least_entries(base_entries.saturating_mul(policy.ratio as u64))
     }
 

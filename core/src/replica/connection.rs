@@ -261,6 +261,11 @@ impl Connection {
         self.closing.contains(doc)
     }
 
+    /// The link has taken what it was given.
+    pub const fn takes_more(&mut self) {
+        self.writable = true;
+    }
+
     /// Whether the link takes a frame.
     pub const fn is_writable(&self) -> bool {
         self.writable
@@ -310,7 +315,7 @@ impl Replica {
 
     pub(super) fn on_writable(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.writable = true;
+            connection.takes_more();
         }
     }
 
@@ -377,7 +382,7 @@ impl Replica {
     fn end_connection(&mut self, id: ConnectionId, code: ErrorCode, told: String, reason: &str) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.say(&Message::Failure { doc: None, code, message: told });
-            connection.writable = true;
+            connection.takes_more();
         }
         self.shut_connection(id, code, reason);
     }

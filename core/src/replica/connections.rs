@@ -3,8 +3,7 @@
 //! Most of thousands of links have nothing to do most of the time, and a turn must not look at each of them. So it is kept when each
 //! has something to do next; for those that may have changed since, that is found out when somebody asks.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::connection::Connection;
 use crate::id::ConnectionId;
@@ -95,6 +94,59 @@ impl Connections {
                 self.plan.extend(at.map(|at| (at, id)));
                 planned.at = at;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quickcheck::quickcheck;
+
+    use super::*;
+    use crate::event::Side;
+    use crate::id::DocId;
+    use crate::wire::{Encoding, Message};
+
+    /// Something that happens to one of a few links.
+    fn step(connections: &mut Connections, now: Time, what: u8, id: ConnectionId) {
+        let doc = DocId::new("notes").expect("a name");
+        match what % 8 {
+            0 => connections.insert(id, Connection::new(now, Side::Dialed, None, Encoding::Binary)),
+            1 => _ = connections.remove(&id),
+            what => {
+                let Some(connection) = connections.get_mut(&id) else { return };
+                match what {
+                    2 => connection.say(&Message::Ping { token: 1 }),
+                    3 => connection.mark(doc, now.after(20)),
+                    4 => connection.mark_presence(&doc, now),
+                    5 => connection.sent(now),
+                    6 => connection.takes_more(),
+                    _ => drop((
+                        connection.take_presence(now),
+                        connection.take_dirty(),
+                        connection.take_waiting(),
+                    )),
+                }
+            }
+        }
+    }
+
+    fn due_by_looking_at_all(connections: &Connections, now: Time) -> Vec<ConnectionId> {
+        let due = connections.iter().filter(|(_, link)| link.next_due().is_some_and(|due| due <= now));
+        due.map(|(id, _)| id).collect()
+    }
+
+    quickcheck! {
+        fn what_is_planned_is_what_there_is_to_do(steps: Vec<(u8, u8, u8)>) -> bool {
+            let (mut connections, mut now) = (Connections::default(), Time(1));
+            steps.into_iter().all(|(what, id, passed)| {
+                now = now.after(u64::from(passed));
+                step(&mut connections, now, what, ConnectionId(u64::from(id % 4)));
+                let next = connections.values().filter_map(Connection::next_due).min();
+                // The plan is brought up to date only now and then.
+                let due = passed % 3 > 0 || connections.due(now) == due_by_looking_at_all(&connections, now);
+                due && connections.next_due() == next
+            })
         }
     }
 }

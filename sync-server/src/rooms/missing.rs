@@ -24,6 +24,8 @@ const STALE_PART: usize = 8;
 pub(crate) struct Missing {
     /// It, as updates in their order. All who are sent them share them.
     pub updates: Arc<[Bytes]>,
+    /// Updates that have come since these were made.
+    since: Vec<Bytes>,
     /// What is appended from here on is not part of it.
     pub offset: u64,
     /// The same as a position in the log.
@@ -35,7 +37,7 @@ impl Missing {
     pub(super) fn log(replica: &Replica, doc: &DocId) -> Option<Self> {
         let (updates, offset) = replica.all_for_guests(doc, MAX_JOIN_PIECES)?;
         let cursor = replica.log(doc)?.cursor(offset);
-        Some(Self { updates: updates.into(), offset, cursor })
+        Some(Self { updates: updates.into(), since: Vec::new(), offset, cursor })
     }
 
     /// What a built document holds beyond a version.
@@ -47,7 +49,7 @@ impl Missing {
         let cursor = replica.log(doc).and_then(|log| log.cursor(log.head()));
         let offset = replica.log(doc).map_or(0, Log::head);
         let exchange = replica.exchange(doc).ok_or_else(closed)?;
-        Ok(Self { updates: [exchange.missing(version)?].into(), offset, cursor })
+        Ok(Self { updates: [exchange.missing(version)?].into(), since: Vec::new(), offset, cursor })
     }
 
     /// Whether it is still worth giving to others when so many bytes have come since.
@@ -60,40 +62,34 @@ impl Missing {
     /// that it finds empty.
     pub(super) fn followed_by<'a>(&self, pieces: impl Iterator<Item = &'a Arc<Piece>>) -> Self {
         let mut followed = self.clone();
-        let mut updates = Vec::new();
         for piece in pieces {
-            updates.push(piece.update.clone());
+            followed.since.push(piece.update.clone());
             followed.offset = piece.offset;
-        }
-        if !updates.is_empty() {
-            followed.updates = self.updates.iter().cloned().chain(updates).collect();
         }
         followed
     }
 
     /// Whether nothing was missing, as far as that can be told: deletions are told in any case.
     pub(super) fn brings_nothing(&self) -> bool {
-        self.updates.iter().all(|update| brings_no_blocks(update))
+        self.all().all(|update| brings_no_blocks(update))
     }
 
     /// The answer to somebody who has said what is held: a client knows by its end that it has everything.
     pub(crate) fn answer(&self) -> impl Iterator<Item = (Sync<'_>, Bytes)> {
-        let (last, first) = match self.updates.split_last() {
-            Some((last, first)) => (last.clone(), first),
-            None => (Bytes::from_static(NOTHING), &[][..]),
-        };
-        let update = self.updates.last().map_or(NOTHING, |last| &**last);
-        updates(first).chain([(Sync::Step2 { update }, last)])
+        let last = self.all().last().cloned().unwrap_or(Bytes::from_static(NOTHING));
+        let update = self.all().last().map_or(NOTHING, |last| &**last);
+        let before = (self.updates.len() + self.since.len()).saturating_sub(1);
+        self.updates().take(before).chain([(Sync::Step2 { update }, last)])
     }
 
     /// The same for somebody who has not asked.
     pub(crate) fn updates(&self) -> impl Iterator<Item = (Sync<'_>, Bytes)> {
-        updates(&self.updates)
+        self.all().map(|update| (Sync::Update { update }, update.clone()))
     }
-}
 
-fn updates(updates: &[Bytes]) -> impl Iterator<Item = (Sync<'_>, Bytes)> {
-    updates.iter().map(|update| (Sync::Update { update }, update.clone()))
+    fn all(&self) -> impl Iterator<Item = &Bytes> {
+        self.updates.iter().chain(&self.since)
+    }
 }
 
 /// Whether an update has no blocks and no deletions.
@@ -121,7 +117,7 @@ mod tests {
 
     fn missing(updates: &[&'static [u8]]) -> Missing {
         let updates = updates.iter().map(|update| Bytes::from_static(update)).collect();
-        Missing { updates, offset: 0, cursor: None }
+        Missing { updates, since: Vec::new(), offset: 0, cursor: None }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! When to ask a silent peer for a sign of life, and when to stop believing in it.
 //!
-//! Signs of life are bytes, not frames: half a large frame on a slow line is as good as a ping. The peer is
+//! Signs of life are bytes, not frames: half a large frame on a slow line is as good as a ping, whoever sends it. The peer is
 //! judged only right after its socket has been read empty, so an owner that was busy elsewhere for a minute
 //! does not take its own absence for the peer's.
 
@@ -67,7 +67,8 @@ impl Heartbeat {
             return;
         }
         let now = Instant::now();
-        if traffic.received != self.traffic.received {
+        let taken = self.stuck.is_some() && traffic.sent != self.traffic.sent;
+        if traffic.received != self.traffic.received || taken {
             self.heard = now;
             self.asked = None;
         }
@@ -115,6 +116,8 @@ impl Heartbeat {
                 Some(Beat::Dead { silence: now - self.heard })
             }
             Some(_) => None,
+            // Behind bytes that are stuck a question would not arrive either.
+            None if self.stuck.is_some() => None,
             None if now >= self.heard + self.interval => {
                 self.asked = Some(now);
                 Some(Beat::Ask)
@@ -129,8 +132,11 @@ impl Heartbeat {
             Some(asked) => asked + self.patience(),
             None => self.heard + self.interval,
         };
-        let next = self.stuck.map_or(sign, |stuck| sign.min(stuck + self.timeout));
-        if next > now { next } else { now + self.interval }
+        let sign = if sign > now { sign } else { now + self.interval };
+        self.stuck
+            .map(|stuck| stuck + self.timeout)
+            .filter(|end| *end > now)
+            .map_or(sign, |end| sign.min(end))
     }
 
     fn patience(&self) -> Duration {
@@ -206,13 +212,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_a_little_is_not_given_up() {
-        let mut heartbeat = heartbeat();
-        for step in 1..=20 {
-            heartbeat.note(Moved { received: step, sent: step }, true);
-            tokio::time::advance(seconds(10)).await;
-            heartbeat.note(Moved { received: step, sent: step }, true);
-            assert!(heartbeat.beat(Instant::now(), true).is_none(), "step {step}");
+    async fn a_peer_that_takes_a_little_is_not_given_up_even_while_it_says_nothing() {
+        for talks in [1, 0] {
+            let mut heartbeat = heartbeat();
+            for step in 1..=20 {
+                let moved = Moved { received: talks * step, sent: step };
+                heartbeat.note(moved, true);
+                tokio::time::advance(seconds(10)).await;
+                heartbeat.note(moved, true);
+                assert!(heartbeat.beat(Instant::now(), true).is_none(), "step {step}");
+            }
+            // When it has taken everything, it is asked as any other.
+            heartbeat.note(Moved { received: talks * 20, sent: 21 }, false);
+            assert_eq!(next(&mut heartbeat, true).await.0, Beat::Ask);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A frame on its way out, in pieces.
 //!
 //! The library copies what it sends into a buffer of the link, and a relay may send the same megabytes to hundreds of links at
-//! once. So a server's large frames leave past the library, behind a [`header`] from here, and the links share their bytes. Where
-//! that cannot be, as clients mask what they send, a large frame leaves as fragments of one message (RFC 6455, section 5.4), the
-//! next one when the last has left.
+//! once. So a large frame leaves as fragments of one message (RFC 6455, section 5.4), the next one when the last has left; until
+//! then the links share its bytes. Pongs and goodbyes leave between them. A server's leave past the library, without any copy;
+//! a client's are smaller, as they are masked in a copy.
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use super::{FRAGMENT_BYTES, WHOLE_FRAME_BYTES};
+use super::{FRAGMENT_BYTES, PASSED_BYTES, WHOLE_FRAME_BYTES};
 use crate::Frame;
 
 /// What a frame's header takes at most, without a mask.
@@ -22,6 +22,8 @@ const HEADER_BYTES: usize = 10;
 
 /// What of a frame has not been handed over yet.
 pub(super) struct Outgoing {
+    /// What comes in front of the rest.
+    head: Bytes,
     rest: Bytes,
     kind: Data,
 }
@@ -36,15 +38,24 @@ impl Outgoing {
             };
             return (whole, None);
         }
+        Self::whole(frame).next()
+    }
+
+    /// A frame of which nothing has been handed over.
+    pub(super) fn whole(frame: Frame) -> Self {
         let kind = match &frame {
             Frame::Binary(_) => Data::Binary,
             Frame::Text(_) => Data::Text,
         };
-        Self { rest: frame.into_bytes(), kind }.next()
+        Self { head: Bytes::new(), rest: frame.into_bytes(), kind }
     }
 
-    /// The same for a binary frame in two parts, of which the second one may be shared by many links. It is sent in pieces as
-    /// soon as it is larger than one.
+    /// The same for a binary frame in two parts, of which the second one may be shared by many links.
+    pub(super) const fn parts(head: Bytes, rest: Bytes) -> Self {
+        Self { head, rest, kind: Data::Binary }
+    }
+
+    /// As [`Outgoing::begin`] for a binary frame in two parts. It is sent in pieces as soon as it is larger than one.
     pub(super) fn begin_parts(head: Bytes, mut body: Bytes) -> (Message, Option<Self>) {
         let room = FRAGMENT_BYTES.saturating_sub(head.len());
         let begun = [head, body.split_to(room.min(body.len()))].concat();
@@ -52,7 +63,7 @@ impl Outgoing {
             return (Message::binary(begun), None);
         }
         let first = Fragment::message(begun, OpCode::Data(Data::Binary), false);
-        (Message::Frame(first), Some(Self { rest: body, kind: Data::Continue }))
+        (Message::Frame(first), Some(Self { head: Bytes::new(), rest: body, kind: Data::Continue }))
     }
 
     /// The next piece, and what is left after that.
@@ -63,28 +74,20 @@ impl Outgoing {
         let message = Message::Frame(Fragment::message(piece, OpCode::Data(kind), last));
         (message, (!last).then_some(self))
     }
-}
 
-/// What a server sends in front of a frame's bytes.
-pub(super) fn header(frame: &Frame) -> Bytes {
-    let kind = match frame {
-        Frame::Binary(_) => Data::Binary,
-        Frame::Text(_) => Data::Text,
-    };
-    begun(kind, frame.len(), &[])
-}
-
-/// What a server sends in front of so many bytes of a binary frame that begins with `head`.
-pub(super) fn header_and(head: &[u8], rest: usize) -> Bytes {
-    begun(Data::Binary, head.len() + rest, head)
-}
-
-fn begun(kind: Data, len: usize, head: &[u8]) -> Bytes {
-    let mut begun = Vec::with_capacity(HEADER_BYTES + head.len());
-    let header = FrameHeader { opcode: OpCode::Data(kind), ..FrameHeader::default() };
-    header.format(len as u64, &mut begun).expect("a vector takes all that is written");
-    begun.extend_from_slice(head);
-    begun.into()
+    /// The next piece as a server sends it past the library: what comes in front of it, and it; and what is left after that.
+    pub(super) fn next_passed(mut self) -> (Bytes, Bytes, Option<Self>) {
+        let piece = self.rest.split_to(self.rest.len().min(PASSED_BYTES));
+        let (last, head) = (self.rest.is_empty(), std::mem::take(&mut self.head));
+        let opcode = OpCode::Data(std::mem::replace(&mut self.kind, Data::Continue));
+        let header = FrameHeader { opcode, is_final: last, ..FrameHeader::default() };
+        let mut begun = Vec::with_capacity(HEADER_BYTES + head.len());
+        header
+            .format((head.len() + piece.len()) as u64, &mut begun)
+            .expect("a vector takes all that is written");
+        begun.extend_from_slice(&head);
+        (begun.into(), piece, (!last).then_some(self))
+    }
 }
 
 /// Binary frames as a server sends them, one behind the other.
@@ -145,15 +148,33 @@ mod tests {
     }
 
     #[test]
-    fn a_header_from_here_is_what_the_library_puts_in_front() {
-        for len in [0, 1, 125, 126, 65_535, 65_536, WHOLE_FRAME_BYTES + 1] {
+    fn what_a_server_passes_is_what_the_library_would_send() {
+        for len in [0, 1, 125, 126, 65_535, 65_536, WHOLE_FRAME_BYTES + 1, PASSED_BYTES] {
             let body = Bytes::from(vec![7; len]);
             let whole = encoded(std::slice::from_ref(&body));
-            assert_eq!([&header(&Frame::Binary(body.clone())), &*body].concat(), whole);
-            let (head, rest) = body.split_at(len / 3);
-            assert_eq!([&header_and(head, rest.len()), rest].concat(), whole);
+            let (header, piece, rest) = Outgoing::whole(Frame::Binary(body.clone())).next_passed();
+            assert_eq!(([header, piece].concat(), rest.is_none()), (whole.to_vec(), true));
+            let (head, rest) = (body.slice(..len / 3), body.slice(len / 3..));
+            let (header, piece, rest) = Outgoing::parts(head, rest).next_passed();
+            assert_eq!(([header, piece].concat(), rest.is_none()), (whole.to_vec(), true));
         }
-        assert_eq!(&header(&Frame::text("four"))[..], &[0x81, 4]);
+        assert_eq!(&Outgoing::whole(Frame::text("four")).next_passed().0[..], &[0x81, 4]);
+    }
+
+    #[test]
+    fn what_is_larger_is_passed_in_pieces_without_a_copy() {
+        let body = Bytes::from(vec![7; 2 * PASSED_BYTES + 1]);
+        let mut outgoing = Some(Outgoing::parts(Bytes::from_static(b"head"), body.clone()));
+        let mut seen = Vec::new();
+        while let Some(left) = outgoing.take() {
+            let (header, piece, rest) = left.next_passed();
+            let at = seen.iter().map(|(_, len)| len).sum::<usize>();
+            assert_eq!(piece.as_ptr(), body[at..].as_ptr(), "the same memory");
+            seen.push((header[0], piece.len()));
+            outgoing = rest;
+        }
+        // Binary and not the last, continued, and continued and the last.
+        assert_eq!(seen, [(0x02, PASSED_BYTES), (0x00, PASSED_BYTES), (0x80, 1)]);
     }
 
     #[test]

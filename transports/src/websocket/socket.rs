@@ -129,8 +129,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
         self.heartbeat.note(self.socket.get_ref().moved, self.unflushed);
         while let Poll::Ready(beat) = self.heartbeat.poll(cx, self.ahead.is_none()) {
             match beat {
-                // Behind bytes that are stuck a question would not arrive either.
-                Beat::Ask if self.unflushed => {}
                 Beat::Ask => self.write(Message::Ping(Default::default())),
                 Beat::Dead { silence } => {
                     return Poll::Ready(Ending::Over(LinkError::Silent { silence }));
@@ -161,10 +159,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
         matches!(self.role, Role::Server) && !self.unflushed && self.write_error.is_none()
     }
 
-    /// Has a whole frame leave past the library, its second part without a copy.
-    fn pass(&mut self, first: Bytes, second: Bytes) {
+    /// Has the next piece of a frame leave past the library, without a copy.
+    fn pass(&mut self, outgoing: Outgoing) {
+        let (header, piece, rest) = outgoing.next_passed();
+        self.outgoing = rest;
         self.unflushed = true;
-        self.socket.get_mut().put_ahead(first, second);
+        self.socket.get_mut().put_ahead(header, piece);
     }
 
     fn begin(&mut self, (piece, rest): (Message, Option<Outgoing>)) -> Result<(), LinkError> {
@@ -196,9 +196,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketWire<S> {
     /// Hands over the next piece of a frame, or the goodbye behind it; false if nothing is left.
     fn go_on(&mut self) -> bool {
         if let Some(outgoing) = self.outgoing.take() {
-            let (piece, rest) = outgoing.next();
-            self.outgoing = rest;
-            self.write(piece);
+            match self.role {
+                // Everything has left, the library's buffer as well.
+                Role::Server => self.pass(outgoing),
+                Role::Client => {
+                    let (piece, rest) = outgoing.next();
+                    self.outgoing = rest;
+                    self.write(piece);
+                }
+            }
         } else if let Some(goodbye) = self.goodbye.take() {
             self.write(Message::Close(Some(goodbye)));
         } else {
@@ -272,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
     fn push(&mut self, frame: Frame) -> Result<(), LinkError> {
         self.check_open()?;
         if frame.len() > WHOLE_FRAME_BYTES && self.may_pass() {
-            self.pass(outgoing::header(&frame), frame.into_bytes());
+            self.pass(Outgoing::whole(frame));
             return Ok(());
         }
         self.begin(Outgoing::begin(frame))
@@ -281,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
     fn push_parts(&mut self, head: Bytes, body: Bytes) -> Result<(), LinkError> {
         self.check_open()?;
         if self.may_pass() {
-            self.pass(outgoing::header_and(&head, body.len()), body);
+            self.pass(Outgoing::parts(head, body));
             return Ok(());
         }
         self.begin(Outgoing::begin_parts(head, body))
@@ -295,7 +301,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for SocketWire<S> {
         }
         let stream = self.socket.get_mut();
         stream.put_ahead(batch.encoded(outgoing::encoded), Bytes::new());
-        match stream.poll_ahead(cx) {
+        match Pin::new(stream).poll_flush(cx) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => self.write_error = Some(LinkError::lost(error)),
             Poll::Pending => self.unflushed = true,
@@ -399,7 +405,7 @@ impl<S> Traffic<S> {
 
     /// Has whole frames leave before anything else, without a copy. What was put ahead before must have left.
     fn put_ahead(&mut self, first: Bytes, second: Bytes) {
-        debug_assert!(!self.ahead.has_remaining(), "a batch is taken when the one before has left");
+        debug_assert!(!self.ahead.has_remaining(), "what was put here before has left");
         self.ahead = first.chain(second);
     }
 }
