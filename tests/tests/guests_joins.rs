@@ -9,7 +9,7 @@ const RUN: Run = Run { joins: 24, bytes: 4 << 20 };
 
 /// Memory that the relay may take besides what it had, in documents: it has the log, and what it reads that from. A copy for each
 /// client would be more.
-const DOCUMENTS: u64 = 10;
+const DOCUMENTS: u64 = 6;
 
 async fn plays(host: Host) {
     let Figures { document, idle, peak, .. } = RUN.play(host).await.unwrap();

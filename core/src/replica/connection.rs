@@ -113,7 +113,7 @@ impl Greeted {
 }
 
 impl Connection {
-    fn new(now: Time, side: Side, visitor: Option<Visitor>, encoding: Encoding) -> Self {
+    pub(super) fn new(now: Time, side: Side, visitor: Option<Visitor>, encoding: Encoding) -> Self {
         Self {
             phase: Phase::Greeting { side, visitor },
             awaited: Some((Awaited::Greeting, now.after(GREETING_TIMEOUT))),
