@@ -1,7 +1,8 @@
 //! All links of a replica, and which of them have something to do.
 //!
 //! Most of thousands of links have nothing to do most of the time, and a turn must not look at each of them. So it is kept when each
-//! has something to do next; for those that may have changed since, that is found out when somebody asks.
+//! has something to do next; for those that may have changed since, that is found out when somebody asks. Those that have something
+//! to do now are with the latter: most have done it the next time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +14,15 @@ use crate::time::Time;
 #[derive(Default)]
 pub(super) struct Connections {
     all: BTreeMap<ConnectionId, Planned>,
-    /// When each has something to do, as far as that was found out.
+    /// When each of the others has something to do.
     plan: BTreeSet<(Time, ConnectionId)>,
-    /// Those that may have something to do at another time.
+    /// Those that may have something to do now, or at another time than is planned.
     touched: Vec<ConnectionId>,
 }
 
 struct Planned {
     connection: Connection,
-    /// When it has something to do, in the plan; none if it is not there.
+    /// Where it is in the plan; `None` if it is not there.
     at: Option<Time>,
     touched: bool,
 }
@@ -50,8 +51,11 @@ impl Connections {
     }
 
     pub fn remove(&mut self, id: &ConnectionId) -> Option<Connection> {
-        let Planned { connection, at, .. } = self.all.remove(id)?;
+        let Planned { connection, at, touched } = self.all.remove(id)?;
         at.into_iter().for_each(|at| _ = self.plan.remove(&(at, *id)));
+        if touched {
+            self.touched.retain(|other| other != id);
+        }
         Some(connection)
     }
 
@@ -69,9 +73,17 @@ impl Connections {
 
     /// Those that have something to do at this time, or had before, in the order of their ids.
     pub fn due(&mut self, now: Time) -> Vec<ConnectionId> {
-        self.settle();
-        let mut due: Vec<ConnectionId> =
-            self.plan.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        let Self { all, plan, touched } = self;
+        // Those that are due now are not planned: they are looked at again the next time.
+        touched.retain(|id| all.get_mut(id).is_some_and(|planned| planned.plan(*id, now, plan)));
+        while let Some((_, id)) = plan.first().copied().filter(|(at, _)| *at <= now) {
+            plan.pop_first();
+            if let Some(planned) = all.get_mut(&id) {
+                (planned.at, planned.touched) = (None, true);
+                touched.push(id);
+            }
+        }
+        let mut due = touched.clone();
         due.sort_unstable();
         due
     }
@@ -83,18 +95,20 @@ impl Connections {
             self.plan.iter().find(|(_, id)| self.all.get(id).is_some_and(|planned| !planned.touched));
         touched.chain(others.map(|(at, _)| *at)).min()
     }
+}
 
-    fn settle(&mut self) {
-        for id in self.touched.drain(..) {
-            let Some(planned) = self.all.get_mut(&id) else { continue };
-            planned.touched = false;
-            let at = planned.connection.next_due();
-            if planned.at != at {
-                planned.at.into_iter().for_each(|at| _ = self.plan.remove(&(at, id)));
-                self.plan.extend(at.map(|at| (at, id)));
-                planned.at = at;
-            }
+impl Planned {
+    /// Plans when it has something to do next; true if that is now.
+    fn plan(&mut self, id: ConnectionId, now: Time, plan: &mut BTreeSet<(Time, ConnectionId)>) -> bool {
+        let due = self.connection.next_due();
+        let at = due.filter(|at| *at > now);
+        self.touched = due.is_some() && at.is_none();
+        if self.at != at {
+            self.at.into_iter().for_each(|at| _ = plan.remove(&(at, id)));
+            plan.extend(at.map(|at| (at, id)));
+            self.at = at;
         }
+        self.touched
     }
 }
 
