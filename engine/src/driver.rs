@@ -495,10 +495,9 @@ async fn all_ended(tasks: &mut JoinSet<()>, mut inputs: mpsc::Receiver<Waiting>)
 
 /// Waits until nobody has edited for a while.
 async fn quiet(node: &Node) {
-    while let Some(left) =
-        QUIET_TIME.checked_sub(Duration::from_millis(node.quiet())).filter(|left| !left.is_zero())
-    {
-        tokio::time::sleep(left).await;
+    let left = || QUIET_TIME.saturating_sub(Duration::from_millis(node.quiet()));
+    while !left().is_zero() {
+        tokio::time::sleep(left()).await;
     }
 }
 

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use syncline_core::event::{Snapshot, Write};
@@ -30,10 +30,25 @@ fn writes() -> Vec<Write> {
     (0..WRITES).map(|_| history.write()).collect()
 }
 
-/// A document's whole log as a large snapshot, behind the other writes.
-fn compacted() -> (DocId, Write) {
+/// What a store holds that has been given them.
+fn model() -> MemoryStorage {
     let mut model = MemoryStorage::new();
     model.commit(&writes()).unwrap();
+    model
+}
+
+/// A store as a golden file has it.
+fn restored(folder: &TempDir, version: impl Display) -> PathBuf {
+    let path = folder.path().join("app.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(&golden(version)).unwrap();
+    old.close().unwrap();
+    path
+}
+
+/// A document's whole log as a large snapshot, behind the other writes.
+fn compacted() -> (DocId, Write) {
+    let mut model = model();
     let docs = History::new(SEED).names().to_vec();
     let stored = docs.into_iter().find_map(|doc| Some((doc.clone(), model.load(&doc).unwrap()?)));
     let (doc, stored) = stored.unwrap();
@@ -70,14 +85,10 @@ fn dump(path: &Path) -> String {
 
 #[test]
 fn every_released_format_opens() {
-    let mut model = MemoryStorage::new();
-    model.commit(&writes()).unwrap();
+    let mut model = model();
     for version in 1..=SCHEMA_VERSION {
         let folder = TempDir::new().unwrap();
-        let path = folder.path().join("app.db");
-        let old = Connection::open(&path).unwrap();
-        old.execute_batch(&golden(version)).unwrap();
-        old.close().unwrap();
+        let path = restored(&folder, version);
         let mut storage = SqliteStorage::open(&path, Options::default()).unwrap();
         for doc in History::new(SEED).names() {
             assert_same(doc, storage.load(doc).unwrap().as_ref(), model.load(doc).unwrap().as_ref());
@@ -89,8 +100,7 @@ fn every_released_format_opens() {
 #[test]
 fn packed_snapshots_of_format_2_are_read() {
     let (doc, compact) = compacted();
-    let mut model = MemoryStorage::new();
-    model.commit(&writes()).unwrap();
+    let mut model = model();
     model.commit(std::slice::from_ref(&compact)).unwrap();
     let folder = TempDir::new().unwrap();
     if let Some(out) = std::env::var_os("SYNCLINE_WRITE_GOLDEN") {
@@ -101,9 +111,8 @@ fn packed_snapshots_of_format_2_are_read() {
         drop(storage);
         std::fs::write(Path::new(&out).join("v2-packed.sql"), dump(&path)).unwrap();
     }
-    let path = folder.path().join("app.db");
+    let path = restored(&folder, "2-packed");
     let old = Connection::open(&path).unwrap();
-    old.execute_batch(&golden("2-packed")).unwrap();
     let packed =
         "SELECT length(state) FROM snapshot_parts JOIN snapshots USING (doc, position) ORDER BY bytes DESC";
     let packed: i64 = old.query_row(packed, [], |row| row.get(0)).unwrap();

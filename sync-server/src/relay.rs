@@ -329,7 +329,7 @@ fn allowed_connections() -> usize {
         .clamp(1, MAX_CONNECTIONS)
 }
 
-/// An address that clients of a relay that was there before may still be using.
+/// Listens at an address, also if connections are left there of a relay that was there before.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     #[cfg(unix)]

@@ -38,7 +38,7 @@ pub(crate) use metronome::Metronome;
 pub(crate) use outlet::{Outlet, framed};
 pub(crate) use presence::{Ephemeral, OUTSIDE_PEERS};
 pub(crate) use room::Room;
-pub(crate) use seat::{Inbox, Seat, Sent, is_gap};
+pub(crate) use seat::{BATCH_BYTES, Inbox, Seat, Sent, is_gap};
 pub(crate) use storages::Holding;
 pub(crate) use tail::Piece;
 

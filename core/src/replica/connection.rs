@@ -171,20 +171,19 @@ impl Connection {
         self.codec
     }
 
-    /// Whether a frame can be made and taken.
-    pub fn is_ready(&self, now: Time) -> bool {
-        let due = [self.due, self.presence_due].into_iter().flatten().min();
-        self.writable && (!self.waiting.is_empty() || due.is_some_and(|due| due <= now))
+    /// From when on a frame can be made and taken; long ago, where something waits that is in no frame yet.
+    pub fn frame_due(&self) -> Option<Time> {
+        let due = match self.waiting.is_empty() {
+            true => [self.due, self.presence_due].into_iter().flatten().min(),
+            false => Some(Time(0)),
+        };
+        due.filter(|_| self.writable)
     }
 
     /// When there is something to do: a frame can be made, or the link is cut, unless the peer does what is awaited.
     pub fn next_due(&self) -> Option<Time> {
-        let frame = match self.waiting.is_empty() {
-            true => [self.due, self.presence_due].into_iter().flatten().min(),
-            false => Some(Time(0)),
-        };
         let deadline = self.awaited.map(|(_, until)| until);
-        frame.filter(|_| self.writable).into_iter().chain(deadline).min()
+        self.frame_due().into_iter().chain(deadline).min()
     }
 
     /// Whether the link has taken everything that was said.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Replica;
+use super::connection::Connection;
 use super::peer::Stretch;
 use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
@@ -46,7 +47,8 @@ impl Replica {
         self.deliver();
         let now = self.context.now;
         let mut ready = self.connections.due(now);
-        ready.retain(|id| self.connections.get(id).is_some_and(|connection| connection.is_ready(now)));
+        let is_due = |due: Option<Time>| due.is_some_and(|due| due <= now);
+        ready.retain(|id| is_due(self.connections.get(id).and_then(Connection::frame_due)));
         let mut shared = Shared::default();
         for id in ready {
             let waited = self.connections.get(&id).and_then(|connection| connection.waited(now));

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::auth::Denied;
 use crate::intake::Meter;
 use crate::metrics::Connection;
-use crate::rooms::{EnterError, Seat, Sent, framed};
+use crate::rooms::{BATCH_BYTES, EnterError, Seat, Sent, framed};
 use syncline_core::protocol::lib0::Malformed;
 use syncline_core::protocol::y_websocket::Sync;
 
@@ -22,9 +22,6 @@ const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// Larger updates are not copied together with others.
 pub(crate) const SMALL_UPDATE_BYTES: usize = 16 << 10;
-
-/// What small updates are gathered to that leave together.
-const BATCH_BYTES: usize = 64 << 10;
 
 /// What messages are counted in.
 const A_SECOND: Duration = Duration::from_secs(1);

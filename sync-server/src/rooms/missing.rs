@@ -76,10 +76,11 @@ impl Missing {
 
     /// The answer to somebody who has said what is held: a client knows by its end that it has everything.
     pub(crate) fn answer(&self) -> impl Iterator<Item = (Sync<'_>, Bytes)> {
-        let last = self.all().last().cloned().unwrap_or(Bytes::from_static(NOTHING));
-        let update = self.all().last().map_or(NOTHING, |last| &**last);
+        let last = self.all().last();
+        let update = last.map_or(NOTHING, |last| &**last);
+        let bytes = last.cloned().unwrap_or(Bytes::from_static(NOTHING));
         let before = (self.updates.len() + self.since.len()).saturating_sub(1);
-        self.updates().take(before).chain([(Sync::Step2 { update }, last)])
+        self.updates().take(before).chain([(Sync::Step2 { update }, bytes)])
     }
 
     /// The same for somebody who has not asked.

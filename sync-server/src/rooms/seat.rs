@@ -21,8 +21,8 @@ use crate::metrics::Connection;
 use syncline_core::protocol::lib0::Malformed;
 use syncline_core::protocol::y_websocket::HOLDS_NOTHING;
 
-/// About how many bytes of updates are taken for a seat at once.
-const BATCH_BYTES: usize = 64 << 10;
+/// About how many bytes of updates a client is sent at once.
+pub(crate) const BATCH_BYTES: usize = 64 << 10;
 
 /// What a connection hears of: which of its seats have news.
 #[derive(Default)]

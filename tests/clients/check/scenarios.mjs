@@ -46,7 +46,8 @@ export class Pair {
     return JSON.parse((await this.do(name, "read")).json);
   }
 
-  // Until both hold a text of this length; what they hold is then the same.
+  // Until both hold a text of this length; what they hold is then the same. Updates arrive in the order in which they were made,
+  // not all at once: the text has to be what each changed last.
   async together(length) {
     await Promise.all([this.wait("a", { length }), this.wait("b", { length })]);
     const [one, other] = [await this.do("a", "read"), await this.do("b", "read")];
@@ -92,10 +93,10 @@ export const scenarios = {
     await pair.open("b");
     await pair.do("a", "disconnect");
     await pair.wait("a", { connected: false });
-    await pair.edit("a", insert(0, "offline "));
     await pair.edit("a", set("a", 1), push(0, "a"));
-    await pair.edit("b", insert(0, "online "));
+    await pair.edit("a", insert(0, "offline "));
     await pair.edit("b", set("b", 2, true), push(0, "b"));
+    await pair.edit("b", insert(0, "online "));
     assert.deepEqual((await pair.read("a")).text, "offline ");
     await pair.do("a", "connect");
     const document = await pair.together(15);

@@ -68,25 +68,29 @@ impl Outgoing {
 
     /// The next piece, and what is left after that.
     pub(super) fn next(mut self) -> (Message, Option<Self>) {
-        let piece = self.rest.split_to(self.rest.len().min(FRAGMENT_BYTES));
-        let last = self.rest.is_empty();
-        let kind = std::mem::replace(&mut self.kind, Data::Continue);
-        let message = Message::Frame(Fragment::message(piece, OpCode::Data(kind), last));
+        let (piece, opcode, last) = self.cut(FRAGMENT_BYTES);
+        let message = Message::Frame(Fragment::message(piece, opcode, last));
         (message, (!last).then_some(self))
     }
 
     /// The next piece as a server sends it past the library: what comes in front of it, and it; and what is left after that.
     pub(super) fn next_passed(mut self) -> (Bytes, Bytes, Option<Self>) {
-        let piece = self.rest.split_to(self.rest.len().min(PASSED_BYTES));
-        let (last, head) = (self.rest.is_empty(), std::mem::take(&mut self.head));
-        let opcode = OpCode::Data(std::mem::replace(&mut self.kind, Data::Continue));
-        let header = FrameHeader { opcode, is_final: last, ..FrameHeader::default() };
+        let (piece, opcode, is_final) = self.cut(PASSED_BYTES);
+        let head = std::mem::take(&mut self.head);
+        let header = FrameHeader { opcode, is_final, ..FrameHeader::default() };
         let mut begun = Vec::with_capacity(HEADER_BYTES + head.len());
         header
             .format((head.len() + piece.len()) as u64, &mut begun)
             .expect("a vector takes all that is written");
         begun.extend_from_slice(&head);
-        (begun.into(), piece, (!last).then_some(self))
+        (begun.into(), piece, (!is_final).then_some(self))
+    }
+
+    /// Takes up to so many bytes: they, how their fragment is marked, and whether it is the last one.
+    fn cut(&mut self, most: usize) -> (Bytes, OpCode, bool) {
+        let piece = self.rest.split_to(self.rest.len().min(most));
+        let kind = std::mem::replace(&mut self.kind, Data::Continue);
+        (piece, OpCode::Data(kind), self.rest.is_empty())
     }
 }
 
