@@ -23,7 +23,7 @@ pub fn encode_operations(operations: &[Operation]) -> Bytes {
     let mut out = vec![OPERATIONS_FORMAT];
     write_length(operations.len(), &mut out);
     operations.iter().for_each(|operation| operation.write(&mut out));
-    out.into()
+    Bytes::copy_from_slice(&out)
 }
 
 /// The operations that were stored.

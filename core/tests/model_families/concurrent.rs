@@ -251,6 +251,23 @@ fn a_container_replaced_by_two_holds_what_both_put_there() {
     meet(&[splice("/t", "a")], &[text("b")], &[splice("/t", "c")], &[r#"{"t":"bc"}"#, r#"{"t":"cb"}"#]);
 }
 
+/// Documents remember which text was edited last.
+#[test]
+fn a_text_that_takes_the_place_of_another_is_the_one_that_is_edited() {
+    let text = |text: &str| Operation::Put { path: path("/m/t"), value: Value::Text(text.to_owned()) };
+    let alone = [text("a"), splice("/m/t", "b"), text("c"), splice("/m/t", "d")];
+    meet(&alone, &[], &[], &[r#"{"m":{"t":"dc"}}"#]);
+    for spec in REAL {
+        let [mut alice, mut bob] = [document(spec, 1), document(spec, 2)];
+        let first = write(&mut *alice, &[text("a"), splice("/m/t", "b")]);
+        first.iter().for_each(|update| receive(&mut *bob, 1, update));
+        let second = write(&mut *bob, &[text("c")]);
+        second.iter().for_each(|update| receive(&mut *alice, 2, update));
+        _ = write(&mut *alice, &[splice("/m/t", "d")]);
+        assert_eq!(alice.value(&path("/m/t")), Some(Value::Text("dc".to_owned())), "{spec}");
+    }
+}
+
 #[test]
 fn one_of_two_written_values_wins() {
     meet(&[], &[put("/a", 1)], &[put("/a", 2)], &[r#"{"a":1}"#, r#"{"a":2}"#]);

@@ -35,6 +35,8 @@ pub struct Automerge {
     local: Vec<u8>,
     /// How many operations those have.
     local_ops: usize,
+    /// The text that was edited last, if nothing else was since.
+    edited: Option<edit::Edited>,
     /// How far each actor has come; made when it is first asked for.
     actors: Option<Actors>,
     pub(super) admitted: Known,
@@ -42,7 +44,8 @@ pub struct Automerge {
     snapshot: Option<(Hash, Library)>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one per document, and it is moved often")]
+/// Moving one is moving kilobytes, as the library's own phases are moved into each other.
+#[expect(clippy::large_enum_variant, reason = "there is one per document")]
 enum State {
     Committed(Library),
     Editing(OwnedTransaction),
@@ -87,6 +90,7 @@ impl Automerge {
             state: State::Committed(document),
             local: Vec::new(),
             local_ops: 0,
+            edited: None,
             actors: None,
             admitted: Known::default(),
             snapshot: None,
@@ -115,13 +119,16 @@ impl Automerge {
 
     /// The document, open for edits.
     fn editing(&mut self) -> Result<&mut OwnedTransaction, Damaged> {
-        if let State::Committed(_) = self.state {
-            let State::Committed(document) = std::mem::replace(&mut self.state, State::Lost) else {
-                return Err(lost());
-            };
-            self.state = State::Editing(contained(|| Ok(document.into_transaction(None, None)?))?);
+        let state = &mut self.state;
+        if let State::Committed(_) = state {
+            contained(|| {
+                if let State::Committed(document) = std::mem::replace(state, State::Lost) {
+                    *state = State::Editing(document.into_transaction(None, None)?);
+                }
+                Ok(())
+            })?;
         }
-        match &mut self.state {
+        match state {
             State::Editing(transaction) => Ok(transaction),
             State::Committed(_) | State::Lost => Err(lost()),
         }
@@ -134,15 +141,14 @@ impl Automerge {
 
     /// Closes the transaction; what it changed can be taken.
     fn commit(&mut self) -> Result<(), Damaged> {
-        let State::Editing(transaction) = std::mem::replace(&mut self.state, State::Lost) else {
-            return Err(lost());
-        };
-        let (document, change) = contained(|| {
+        let state = &mut self.state;
+        let change = contained(|| {
+            let State::Editing(transaction) = std::mem::replace(state, State::Lost) else { return Ok(None) };
             let (document, hash, _) = transaction.commit();
             let change = hash.and_then(|hash| document.get_change_by_hash(&hash));
-            Ok((document, change))
+            *state = State::Committed(document);
+            Ok(change)
         })?;
-        self.state = State::Committed(document);
         if let Some(mut change) = change {
             self.note(&change);
             self.local_ops += change.len();
@@ -180,9 +186,12 @@ impl Automerge {
         if let Some((root, key)) = root {
             self.create_root(root, key)?;
         }
+        let mut edited = self.edited.take();
         let transaction = self.editing()?;
         let budget = edit::MAX_OPS.saturating_sub(done + transaction.pending_ops());
-        contained(|| Ok(edit::perform(transaction, operation, budget)))?
+        let performed = contained(|| Ok(edit::perform(transaction, operation, budget, &mut edited)))?;
+        self.edited = edited;
+        performed
     }
 
     fn merge_changes(&mut self, changes: &[LibraryChange]) -> Result<(), Damaged> {
@@ -199,6 +208,7 @@ impl Automerge {
         });
         result.inspect_err(|_| self.state = State::Lost)?;
         changes.iter().for_each(|change| self.note(change));
+        self.edited = None;
         self.forget_applied();
         Ok(())
     }
@@ -214,6 +224,7 @@ impl Automerge {
             return Err(error);
         }
         self.actors = None;
+        self.edited = None;
         self.forget_applied();
         Ok(())
     }

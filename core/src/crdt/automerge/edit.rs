@@ -72,19 +72,32 @@ fn check_in_empty(operation: &Operation) -> Result<(), EditError> {
     }
 }
 
+/// A text that was edited, and where it was found. It stays there as long as nothing but texts is edited, and nothing merged;
+/// to look for it takes a tenth of the time of an edit.
+pub struct Edited {
+    path: Path,
+    text: ObjId,
+}
+
 /// Performs an operation that was checked and whose top-level container, if it needs one, was made. It may take
 /// `budget` operations of the library.
 pub fn perform(
     document: &mut OwnedTransaction,
     operation: &Operation,
     budget: usize,
+    edited: &mut Option<Edited>,
 ) -> Result<(), EditError> {
     let mut edit = Edit { document, budget };
+    let before = edited.take();
     match operation {
         Operation::Put { path, value } => edit.put(path, value),
         Operation::Remove { path } => edit.remove(path),
         Operation::Insert { path, values } => edit.insert(path, values),
-        Operation::Splice { path, at, delete, insert } => edit.splice(path, *at, *delete, insert),
+        Operation::Splice { path, at, delete, insert } => {
+            let again = before.filter(|before| before.path == *path);
+            *edited = edit.splice(path, Splice { at: *at, delete: *delete, insert }, again)?;
+            Ok(())
+        }
         Operation::Increment { path, by } => edit.increment(path, *by),
     }
 }
@@ -93,6 +106,14 @@ struct Edit<'a> {
     document: &'a mut OwnedTransaction,
     /// How many operations of the library may still be made.
     budget: usize,
+}
+
+/// What becomes of a text: characters are taken out, and others put in there.
+#[derive(Clone, Copy)]
+struct Splice<'a> {
+    at: usize,
+    delete: usize,
+    insert: &'a str,
 }
 
 /// A key of a map or an element of a list.
@@ -178,21 +199,49 @@ impl Edit<'_> {
         self.fill_list(&list, index, values)
     }
 
-    fn splice(&mut self, path: &Path, at: usize, delete: usize, insert: &str) -> Result<(), EditError> {
+    /// Returns the text, if there is one then; `again` if it was the last one already.
+    fn splice(
+        &mut self,
+        path: &Path,
+        splice: Splice<'_>,
+        again: Option<Edited>,
+    ) -> Result<Option<Edited>, EditError> {
+        if let Some(Edited { text, .. }) = &again {
+            self.check_splice(path, Some(text), splice)?;
+            self.splice_text(text, splice)?;
+            return Ok(again);
+        }
         let place = self.place(path)?;
         let text = match self.existing(&place, NodeKind::Text) {
             Some(Node::Object(id, ObjType::Text)) => Some(id),
             Some(other) => return Err(wrong_kind(path.to_string(), &other, NodeKind::Text)),
             None => None,
         };
-        let len = text.as_ref().map_or(0, |text| self.document.length(text));
-        check_range(path, at, delete, len)?;
-        self.spend(1 + delete + insert.chars().count())?;
+        self.check_splice(path, text.as_ref(), splice)?;
         let text = match text {
             Some(text) => text,
-            None if place.is_top_level() && insert.is_empty() => return Ok(()),
+            None if place.is_top_level() && splice.insert.is_empty() => return Ok(None),
             None => self.document.put_object(&place.object, place.prop, ObjType::Text).map_err(failed)?,
         };
+        self.splice_text(&text, splice)?;
+        Ok(Some(Edited { path: path.clone(), text }))
+    }
+
+    fn check_splice(
+        &mut self,
+        path: &Path,
+        text: Option<&ObjId>,
+        Splice { at, delete, insert }: Splice<'_>,
+    ) -> Result<(), EditError> {
+        check_range(path, at, delete, text.map_or(0, |text| self.document.length(text)))?;
+        self.spend(1 + delete + insert.chars().count())
+    }
+
+    fn splice_text(
+        &mut self,
+        text: &ObjId,
+        Splice { at, delete, insert }: Splice<'_>,
+    ) -> Result<(), EditError> {
         let delete = isize::try_from(delete).map_err(|_| too_many())?;
         self.document.splice_text(text, at, delete, insert).map_err(failed)
     }

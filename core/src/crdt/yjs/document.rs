@@ -41,7 +41,7 @@ const NOBODY: u64 = 0;
 
 /// After so many local edits the document of yrs is made again, if so many bytes of its encoding are fewer than
 /// [`BYTES_AN_EDIT`] for each of them.
-const EDITS_APART: usize = 2048;
+const EDITS_APART: usize = 4096;
 
 /// What making a document again may cost for each edit, in bytes of its encoding.
 const BYTES_AN_EDIT: usize = 32;
@@ -306,7 +306,7 @@ impl Crdt for Yjs {
         let writer = self.writer.map_or(Writer::STRANGER, Writer::Replica);
         self.gate.admit(&writer, &update).map_err(|error| self.give_up(damaged(error.to_string())))?;
         self.gather()?;
-        Ok(Some(update.into()))
+        Ok(Some(Bytes::copy_from_slice(&update)))
     }
 
     fn snapshot(&self) -> Result<Bytes, Damaged> {

@@ -73,8 +73,9 @@ impl Yjs {
         let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
         let new = self.integrate_and(&[update], new)?;
         // The library writes down once more what was deleted when it came, which can make an update too large for an entry.
-        let shorter = |new: Vec<u8>| if new.len() <= update.len() { new } else { update.to_vec() };
-        Ok(new.map(shorter).map(Bytes::from))
+        let shorter =
+            |new: Vec<u8>| Bytes::copy_from_slice(if new.len() <= update.len() { &new } else { update });
+        Ok(new.map(shorter))
     }
 }
 
