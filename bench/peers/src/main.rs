@@ -63,8 +63,11 @@ fn measure(settings: &Settings) -> Result<(), BoxError> {
             turns(workload, &case, settings.turns, &mut report);
         }
         report.print(workload);
+        // It takes an hour: what there is by then is not lost where it is stopped.
+        report.write(&settings.out)?;
     }
-    report.write(&settings.out)
+    report.conclude(&settings.out);
+    Ok(())
 }
 
 /// Every side once, and again, each time beginning with another one.

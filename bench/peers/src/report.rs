@@ -80,15 +80,18 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<(), BoxError> {
         std::fs::create_dir_all(folder)?;
         let goals = goals::judged(self);
-        println!("\n{}", table::of_goals(&goals));
-        let (json, html) = (folder.join("report.json"), folder.join("report.html"));
-        std::fs::write(&json, serde_json::to_vec_pretty(&self.json(&goals))?)?;
-        std::fs::write(&html, html::page(self, &goals))?;
+        std::fs::write(folder.join("report.json"), serde_json::to_vec_pretty(&self.json(&goals))?)?;
+        std::fs::write(folder.join("report.html"), html::page(self, &goals))?;
         for plot in Workload::ALL.into_iter().flat_map(|workload| plots::of(workload, &self.rows(workload))) {
             std::fs::write(folder.join(&plot.name), plot.alone())?;
         }
-        println!("written: {} and {}, and plots beside them", json.display(), html.display());
         Ok(())
+    }
+
+    /// Prints what was promised beside what was measured, and where the rest is.
+    pub fn conclude(&self, folder: &Path) {
+        println!("\n{}", table::of_goals(&goals::judged(self)));
+        println!("written to {}: report.html, report.json and the plots", folder.display());
     }
 
     /// The medians, in the order in which they were measured.
