@@ -23,6 +23,7 @@ pub fn encode_operations(operations: &[Operation]) -> Bytes {
     let mut out = vec![OPERATIONS_FORMAT];
     write_length(operations.len(), &mut out);
     operations.iter().for_each(|operation| operation.write(&mut out));
+    // Kept with each entry, so without room to grow.
     Bytes::copy_from_slice(&out)
 }
 

@@ -44,7 +44,7 @@ pub struct Automerge {
     snapshot: Option<(Hash, Library)>,
 }
 
-/// Moving one is moving kilobytes, as the library's own phases are moved into each other.
+/// Moving one is moving kilobytes, so it goes from one phase into the other where it is.
 #[expect(clippy::large_enum_variant, reason = "there is one per document")]
 enum State {
     Committed(Library),
@@ -119,19 +119,25 @@ impl Automerge {
 
     /// The document, open for edits.
     fn editing(&mut self) -> Result<&mut OwnedTransaction, Damaged> {
-        let state = &mut self.state;
-        if let State::Committed(_) = state {
-            contained(|| {
-                if let State::Committed(document) = std::mem::replace(state, State::Lost) {
-                    *state = State::Editing(document.into_transaction(None, None)?);
-                }
-                Ok(())
-            })?;
+        if matches!(self.state, State::Committed(_)) {
+            self.begin()?;
         }
-        match state {
+        match &mut self.state {
             State::Editing(transaction) => Ok(transaction),
             State::Committed(_) | State::Lost => Err(lost()),
         }
+    }
+
+    /// Opens a transaction, unless one is open.
+    fn begin(&mut self) -> Result<(), Damaged> {
+        let state = &mut self.state;
+        contained(|| {
+            *state = match std::mem::replace(state, State::Lost) {
+                State::Committed(document) => State::Editing(document.into_transaction(None, None)?),
+                other => other,
+            };
+            Ok(())
+        })
     }
 
     /// Drops a document that the library failed on.
@@ -139,14 +145,19 @@ impl Automerge {
         self.state = State::Lost;
     }
 
-    /// Closes the transaction; what it changed can be taken.
+    /// Closes the transaction, if one is open; what it changed can be taken.
     fn commit(&mut self) -> Result<(), Damaged> {
         let state = &mut self.state;
         let change = contained(|| {
-            let State::Editing(transaction) = std::mem::replace(state, State::Lost) else { return Ok(None) };
-            let (document, hash, _) = transaction.commit();
-            let change = hash.and_then(|hash| document.get_change_by_hash(&hash));
-            *state = State::Committed(document);
+            let (next, change) = match std::mem::replace(state, State::Lost) {
+                State::Editing(transaction) => {
+                    let (document, hash, _) = transaction.commit();
+                    let change = hash.and_then(|hash| document.get_change_by_hash(&hash));
+                    (State::Committed(document), change)
+                }
+                other => (other, None),
+            };
+            *state = next;
             Ok(change)
         })?;
         if let Some(mut change) = change {
@@ -186,12 +197,11 @@ impl Automerge {
         if let Some((root, key)) = root {
             self.create_root(root, key)?;
         }
-        let mut edited = self.edited.take();
+        let before = self.edited.take();
         let transaction = self.editing()?;
         let budget = edit::MAX_OPS.saturating_sub(done + transaction.pending_ops());
-        let performed = contained(|| Ok(edit::perform(transaction, operation, budget, &mut edited)))?;
-        self.edited = edited;
-        performed
+        self.edited = contained(|| Ok(edit::perform(transaction, operation, budget, before)))??;
+        Ok(())
     }
 
     fn merge_changes(&mut self, changes: &[LibraryChange]) -> Result<(), Damaged> {

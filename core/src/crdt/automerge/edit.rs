@@ -80,26 +80,25 @@ pub struct Edited {
 }
 
 /// Performs an operation that was checked and whose top-level container, if it needs one, was made. It may take
-/// `budget` operations of the library.
+/// `budget` operations of the library. Takes the text that the operation before edited, and returns the one that this did.
 pub fn perform(
     document: &mut OwnedTransaction,
     operation: &Operation,
     budget: usize,
-    edited: &mut Option<Edited>,
-) -> Result<(), EditError> {
+    before: Option<Edited>,
+) -> Result<Option<Edited>, EditError> {
     let mut edit = Edit { document, budget };
-    let before = edited.take();
     match operation {
-        Operation::Put { path, value } => edit.put(path, value),
-        Operation::Remove { path } => edit.remove(path),
-        Operation::Insert { path, values } => edit.insert(path, values),
+        Operation::Put { path, value } => edit.put(path, value)?,
+        Operation::Remove { path } => edit.remove(path)?,
+        Operation::Insert { path, values } => edit.insert(path, values)?,
         Operation::Splice { path, at, delete, insert } => {
             let again = before.filter(|before| before.path == *path);
-            *edited = edit.splice(path, Splice { at: *at, delete: *delete, insert }, again)?;
-            Ok(())
+            return edit.splice(path, Splice { at: *at, delete: *delete, insert }, again);
         }
-        Operation::Increment { path, by } => edit.increment(path, *by),
+        Operation::Increment { path, by } => edit.increment(path, *by)?,
     }
+    Ok(None)
 }
 
 struct Edit<'a> {

@@ -306,6 +306,7 @@ impl Crdt for Yjs {
         let writer = self.writer.map_or(Writer::STRANGER, Writer::Replica);
         self.gate.admit(&writer, &update).map_err(|error| self.give_up(damaged(error.to_string())))?;
         self.gather()?;
+        // The library's buffer has room for a kilobyte, and a log would keep it.
         Ok(Some(Bytes::copy_from_slice(&update)))
     }
 

@@ -72,7 +72,8 @@ impl Yjs {
         }
         let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
         let new = self.integrate_and(&[update], new)?;
-        // The library writes down once more what was deleted when it came, which can make an update too large for an entry.
+        // The library writes down once more what was deleted when it came, which can make an update too large for an entry; and
+        // its buffer may have more room than an entry should keep.
         let shorter =
             |new: Vec<u8>| Bytes::copy_from_slice(if new.len() <= update.len() { &new } else { update });
         Ok(new.map(shorter))
