@@ -6,10 +6,14 @@ mod relayed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use syncline::node::Node;
 use syncline::transports::memory;
-use syncline::{Batching, Engine, Family, Kind, MemoryStorage, OpenError, Operation, Path, Saved, Spec};
+use syncline::{
+    Batching, Compaction, Document, Engine, Family, Kind, MemoryStorage, OpenError, Operation, Path, Saved,
+    Spec,
+};
 use syncline_core::event::{DocumentError, Event};
 use syncline_core::replica::Policy;
 
@@ -18,6 +22,14 @@ use relayed::{relay, soon};
 const TEXT: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
 const TREE: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
 const EDITS: usize = 20;
+
+/// Far shorter than a pause for which a merge waits.
+const BETWEEN_KEYS: Duration = Duration::from_millis(10);
+
+fn type_x(document: &Document) {
+    let path = Path::root().child(Kind::TEXT_KEY);
+    document.perform(Operation::Splice { path, at: 0, delete: 0, insert: "x".to_owned() }).unwrap();
+}
 
 /// A relay that counts how often it is told something new.
 fn counting_relay() -> (memory::MemoryTransport, Arc<AtomicUsize>) {
@@ -40,13 +52,28 @@ async fn frames(batching: Batching) -> usize {
     let document = engine.document("d", TEXT).await.unwrap();
     document.in_sync().await.unwrap();
     for _ in 0..EDITS {
-        let path = Path::root().child(Kind::TEXT_KEY);
-        document.perform(Operation::Splice { path, at: 0, delete: 0, insert: "x".to_owned() }).unwrap();
+        type_x(&document);
         document.saved(Saved::Local).await.unwrap();
     }
     document.saved(Saved::Relay).await.unwrap();
     engine.close().await;
     frames.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn edits_without_a_pause_do_not_put_off_for_ever_that_their_log_is_merged() {
+    let compaction = Compaction { least_bytes: 1, keep_entries: 1, ..Compaction::default() };
+    let engine = Engine::builder(MemoryStorage::new()).compaction(compaction).open().unwrap();
+    let document = engine.document("d", TEXT).await.unwrap();
+    let types = async {
+        let mut tick = tokio::time::interval(BETWEEN_KEYS);
+        while document.history().unwrap().merged == 0 {
+            tick.tick().await;
+            type_x(&document);
+        }
+    };
+    soon("merged", types).await;
+    engine.close().await;
 }
 
 #[tokio::test]

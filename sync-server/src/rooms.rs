@@ -3,7 +3,7 @@
 //! A room is there as long as somebody has a *seat* in it, and a little longer. It has the relay's replica hold its document
 //! for guests, appends what they send, and follows the document's log for them: what comes to the log is made into a
 //! [`Piece`] once, whoever it is for. A seat has a position in the log, not a queue. One that falls so far behind that its
-//! next piece is gone gets everything it lacks in one.
+//! next piece is gone is sent what the log has there, and everything anew once that has been merged.
 
 mod announcements;
 mod arrivals;

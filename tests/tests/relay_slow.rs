@@ -12,6 +12,7 @@ use syncline_core::wire::Message;
 use syncline_tests::process::child::{Running, Signal};
 use syncline_tests::process::guests::Behaved;
 use syncline_tests::process::guests::yjs::Editor;
+use syncline_tests::process::metrics::Metrics;
 use syncline_tests::process::raw::Raw;
 use syncline_tests::process::relay::Relay;
 use syncline_tests::process::slow::Run;
@@ -91,6 +92,10 @@ async fn growth_with_yjs(slow: usize) -> u64 {
             client.hear().await;
         }
     }
+    let yjs = [("protocol", "y-websocket")];
+    let sent = (slow as i64 * (YJS_EDITS + 1)) as f64;
+    let metrics = Metrics::when(&relay, "syncline_updates_sent_total", &yjs, sent);
+    assert_eq!(metrics.get("syncline_slow_consumers_total", &yjs), 0.0, "nobody is sent again what he has");
     growth
 }
 

@@ -152,7 +152,7 @@ impl<'a> Session<'a> {
         loop {
             let patience = self.awaited.values().flatten().min().copied();
             let speaks =
-                self.waiting.iter().filter_map(|number| Some(self.dialogues.get(number)?.speaks())).min();
+                self.waiting.iter().filter_map(|number| Some(self.dialogues.get(number)?.pace.next())).min();
             tokio::select! {
                 frame = receiver.receive() => match frame? {
                     Some(frame) => Box::pin(self.on_frame(frame.as_bytes())).await?,
@@ -323,7 +323,7 @@ impl<'a> Session<'a> {
     /// Tells the client what there is to tell of a document, as soon as it is time for that.
     async fn speak(&mut self, number: usize) -> Result<(), End> {
         while let Some(dialogue) = self.dialogues.get_mut(&number) {
-            if dialogue.speaks() > Instant::now() {
+            if dialogue.pace.next() > Instant::now() {
                 self.waiting.insert(number);
                 return Ok(());
             }
@@ -343,7 +343,7 @@ impl<'a> Session<'a> {
                 .bytes("data", &data)
                 .done();
             self.line.send(message).await?;
-            dialogue.has_spoken(Instant::now());
+            dialogue.pace.note(Instant::now());
             dialogue.seat.told_up_to(durable);
         }
         Ok(())

@@ -273,6 +273,11 @@ impl Line {
                     self.send_all(frames).await?;
                     self.connection.passed_on(&pieces);
                 }
+                Sent::Earlier(updates) => {
+                    let messages = updates.iter().map(|update| (Sync::Update { update }, update.clone()));
+                    self.send_updates(head, messages).await?;
+                    self.connection.passed_on_late(updates.len());
+                }
                 Sent::Whole(missing) => {
                     seat.room().durable_at(missing.offset).await?;
                     self.send_updates(head, missing.updates()).await?;

@@ -196,6 +196,11 @@ impl Connection {
         }
     }
 
+    /// The client was given so many updates of which it is no longer known when they came.
+    pub(crate) fn passed_on_late(&self, updates: usize) {
+        self.traffic.add(Counter::UpdatesOut, updates);
+    }
+
     /// The client is so far behind that it is sent everything anew.
     pub(crate) fn overtaken(&self) {
         self.spoken().overtaken.fetch_add(1, Ordering::Relaxed);

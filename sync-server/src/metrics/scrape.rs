@@ -217,8 +217,8 @@ impl<'a> Scrape<'a> {
         }
         let help = "Documents that could not be served, as the store or their log was at fault.";
         text.counter("syncline_document_failures_total", help).value(read(&metrics.document_failures));
-        let help = "How often a connection kept updates waiting for a tenth of a second, or was so far behind that it was \
-             sent everything anew.";
+        let help = "How often a connection kept updates waiting for a tenth of a second, or was so far behind that \
+             the log was merged meanwhile and it was sent everything anew.";
         self.each(text.counter("syncline_slow_consumers_total", help), |protocol, _| match protocol {
             Protocol::Syncline => self.shared.node.meters().slow(),
             _ => read(&metrics.spoken(protocol).overtaken),

@@ -52,7 +52,7 @@ impl Seated {
     }
 }
 
-/// What a seat lacks is not all there any more.
+/// What a seat lacks is not all there any more, one by one.
 pub(super) struct Gone;
 
 impl Room {
@@ -63,7 +63,11 @@ impl Room {
         let Inner { tail, awareness, seats, .. } = &mut *inner;
         let Some(seated) = seats.get_mut(&id).filter(|seated| !seated.is_level) else { return Ok(None) };
         if let Some(position) = seated.position {
-            let pieces = tail.within(position, budget).ok_or(Gone)?;
+            let Some(pieces) = tail.within(position, budget) else {
+                let (updates, end) = self.earlier(position, seated.own, budget).ok_or(Gone)?;
+                seated.position = Some(end);
+                return Ok(Some(Sent::Earlier(updates)));
+            };
             if let Some(last) = pieces.last() {
                 seated.position = Some(last.offset);
                 let others = pieces.into_iter().filter(|piece| Some(piece.replica) != seated.own);
@@ -76,6 +80,24 @@ impl Room {
         }
         seated.is_level = seated.outlet.is_some();
         Ok(None)
+    }
+
+    /// About so many bytes of updates behind a place that the tail no longer reaches back to, but for those of one writer, and up
+    /// to where they go; nothing if the log has been merged beyond that place.
+    fn earlier(&self, after: u64, own: Option<ReplicaId>, budget: usize) -> Option<(Vec<Bytes>, u64)> {
+        let (mut updates, mut bytes, mut end) = (Vec::new(), 0, None);
+        self.node().look(|replica| {
+            for (offset, entry) in replica.for_guests(self.doc(), after)? {
+                if bytes >= budget {
+                    break;
+                }
+                end = Some(offset);
+                let update = entry.body.update();
+                bytes += update.map_or(0, Bytes::len);
+                updates.extend(update.filter(|_| Some(entry.id.replica) != own).cloned());
+            }
+            Some((updates, end?))
+        })
     }
 
     /// Notes something of a seat.

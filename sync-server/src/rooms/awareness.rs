@@ -370,6 +370,20 @@ mod tests {
     }
 
     #[test]
+    fn of_each_client_one_change_is_remembered_and_none_of_who_is_forgotten() {
+        let (mut awareness, now) = (Awareness::default(), Instant::now());
+        for clock in 1..5 {
+            awareness.hear(now, ADA, &anybody(), &says(7, clock, "{}")).unwrap();
+            awareness.hear(now, BOB, &anybody(), &says(8, clock, "{}")).unwrap();
+        }
+        assert_eq!(awareness.changes.values().copied().collect::<Vec<_>>(), [7, 8]);
+        awareness.leave(now, ADA);
+        awareness.expire(now + GONE_TIME, BOB);
+        awareness.hear(now + GONE_TIME, BOB, &anybody(), &says(8, 5, "{}")).unwrap();
+        assert_eq!(awareness.changes.values().copied().collect::<Vec<_>>(), [8]);
+    }
+
+    #[test]
     fn nobody_speaks_for_another() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
         awareness.hear(now, ADA, &anybody(), &says(7, 1, "{}")).unwrap();

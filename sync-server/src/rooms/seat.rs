@@ -55,7 +55,9 @@ impl Inbox {
 pub(crate) enum Sent {
     /// These updates, in this order.
     Pieces(Vec<Arc<Piece>>),
-    /// It is so far behind that they are gone: everything.
+    /// The same, of a part of the log that is no longer kept for all who are behind.
+    Earlier(Vec<Bytes>),
+    /// It is so far behind that what it lacks has been merged: everything.
     Whole(Missing),
     /// Who has come, moved or gone, as a message of y-websocket.
     Present(Bytes),

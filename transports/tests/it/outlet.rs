@@ -1,7 +1,9 @@
 //! The other way into a link: batches that leave at once and whole, or not at all.
 
 use bytes::Bytes;
-use syncline_transports::{Batch, Frame, Link, LinkError, Transport, websocket::WHOLE_FRAME_BYTES};
+use syncline_transports::websocket::{self, WHOLE_FRAME_BYTES, WebSocketSettings};
+use syncline_transports::{Batch, Frame, Link, LinkError, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::support::Server;
 
@@ -66,6 +68,55 @@ async fn what_is_large_or_has_to_be_masked_is_for_the_sender() {
     assert!(!client.outlet().try_send(&Batch::new(vec![frame(1, 1)])).unwrap());
     let too_large = Batch::new(vec![frame(1, link.max_frame_bytes() + 1)]);
     assert!(matches!(link.outlet().try_send(&too_large), Err(LinkError::TooLarge { .. })));
+}
+
+/// A frame of the server as it comes over the wire: the first byte of its header, and what it carries.
+async fn raw_frame(socket: &mut DuplexStream) -> (u8, Vec<u8>) {
+    let first = socket.read_u8().await.unwrap();
+    let length = match socket.read_u8().await.unwrap() {
+        126 => socket.read_u16().await.unwrap().into(),
+        127 => socket.read_u64().await.unwrap(),
+        length => length.into(),
+    };
+    let mut payload = vec![0; length.try_into().unwrap()];
+    socket.read_exact(&mut payload).await.unwrap();
+    (first, payload)
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_between_frames_or_their_pieces_and_within_none() {
+    // Little leaves at once, so there is always a frame that has left in part.
+    let (near, mut far) = tokio::io::duplex(64);
+    let mut link = websocket::accept(near, Vec::new(), "far", WebSocketSettings::default()).await;
+    let (batch, large) = (Batch::new(vec![frame(1, 1_000), frame(2, 10)]), frame(3, 5 * WHOLE_FRAME_BYTES));
+    let sends = async {
+        assert!(link.outlet().try_send(&batch).unwrap());
+        link.send(Frame::Binary(large.clone())).await.unwrap();
+        link.receive().await
+    };
+    let reads = async {
+        let (mut pongs, mut messages, mut message) = (Vec::new(), Vec::new(), Vec::new());
+        while pongs.len() < 3 || messages.len() < 3 {
+            if pongs.len() < 3 {
+                let name = b'a' + pongs.len() as u8;
+                far.write_all(&[0x89, 0x81, 0, 0, 0, 0, name]).await.unwrap();
+            }
+            let (first, payload) = raw_frame(&mut far).await;
+            match first & 0x0f {
+                0x0a => pongs.push(payload),
+                _ => message.extend(payload),
+            }
+            if first & 0x80 != 0 && first & 0x0f != 0x0a {
+                messages.push(Bytes::from(std::mem::take(&mut message)));
+            }
+        }
+        drop(far);
+        (pongs, messages)
+    };
+    let (ended, (pongs, messages)) = tokio::join!(sends, reads);
+    assert!(ended.is_err(), "the other end is gone");
+    assert!(pongs.iter().all(|pong| pong.len() == 1 && (b'a'..=b'c').contains(&pong[0])), "{pongs:?}");
+    assert_eq!(messages, [frame(1, 1_000), frame(2, 10), large]);
 }
 
 #[tokio::test]

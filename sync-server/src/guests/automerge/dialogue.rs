@@ -22,8 +22,30 @@ pub(super) struct Dialogue {
     answer_after: u64,
     /// Whether it has asked for the document, and has heard neither what it holds nor that nobody has it.
     pub asked: bool,
-    /// Until when it will have been sent as many messages as it may.
-    paced: Instant,
+    /// When it may be sent the next message.
+    pub pace: Pace,
+}
+
+/// How messages follow each other: a few at once, and then one each [tick](SYNC_TICK).
+pub(super) struct Pace {
+    /// Until when it takes to have sent those that were sent, a tick each.
+    takes_until: Instant,
+}
+
+impl Pace {
+    const fn new(now: Instant) -> Self {
+        Self { takes_until: now }
+    }
+
+    /// A message was sent.
+    pub(super) fn note(&mut self, now: Instant) {
+        self.takes_until = self.takes_until.max(now) + SYNC_TICK;
+    }
+
+    /// From when on another one may be sent.
+    pub(super) fn next(&self) -> Instant {
+        self.takes_until.checked_sub(SYNC_TICK * (PROMPT_MESSAGES - 1)).unwrap_or(self.takes_until)
+    }
 }
 
 impl Dialogue {
@@ -36,18 +58,8 @@ impl Dialogue {
             told: Told::default(),
             answer_after: 0,
             asked: false,
-            paced: Instant::now(),
+            pace: Pace::new(Instant::now()),
         }
-    }
-
-    /// The client was sent a message.
-    pub(super) fn has_spoken(&mut self, now: Instant) {
-        self.paced = self.paced.max(now) + SYNC_TICK;
-    }
-
-    /// From when on it may be sent another one.
-    pub(super) fn speaks(&self) -> Instant {
-        self.paced.checked_sub(SYNC_TICK * (PROMPT_MESSAGES - 1)).unwrap_or(self.paced)
     }
 
     /// The client sends a sync message.
@@ -110,4 +122,29 @@ impl Dialogue {
 
 fn not_automerge() -> syncline_core::crdt::GateError {
     syncline_core::crdt::GateError::Malformed { reason: "the document is none of Automerge".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_messages_follow_each_other_at_once_and_the_others_at_a_tick_until_it_was_quiet() {
+        // The time begins some time before the first message.
+        let now = Instant::now() + SYNC_TICK * PROMPT_MESSAGES;
+        let mut pace = Pace::new(Instant::now());
+        for _ in 0..PROMPT_MESSAGES {
+            assert!(pace.next() <= now);
+            pace.note(now);
+        }
+        assert_eq!(pace.next(), now + SYNC_TICK);
+        pace.note(now + SYNC_TICK);
+        assert_eq!(pace.next(), now + 2 * SYNC_TICK);
+        let later = now + SYNC_TICK * (PROMPT_MESSAGES + 1);
+        for _ in 0..PROMPT_MESSAGES {
+            assert!(pace.next() <= later);
+            pace.note(later);
+        }
+        assert_eq!(pace.next(), later + SYNC_TICK);
+    }
 }
