@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout};
 
+use crate::alarm::Alarm;
 use crate::link::{self, Order, Waiting};
 use crate::meters::Unwritten;
 use crate::node::{Control, Node, OnEvent, Shared};
@@ -57,6 +58,8 @@ pub(crate) struct Driver {
     node: Node,
     writer: Writer,
     rhythm: Rhythm,
+    /// Tells ticks that are too short for the timers of the runtime, where there are any.
+    alarm: Option<Alarm>,
     links: HashMap<ConnectionId, Way>,
     /// Links that have taken a frame at once, which the replica has not been told.
     taken: Vec<ConnectionId>,
@@ -139,6 +142,7 @@ impl Driver {
             node,
             writer,
             rhythm,
+            alarm: rhythm.is_fine().then(Alarm::start).and_then(Result::ok),
             links: HashMap::new(),
             taken: Vec::new(),
             commits: Commits { waiting: Vec::new(), since: None, next: Instant::now() },
@@ -181,7 +185,7 @@ impl Driver {
                     }
                     Due::WithEdits
                 }
-                () = sleep_until(pace.waits) => Due::Now,
+                () = tick(self.alarm.as_ref(), pace.waits) => Due::Now,
                 () = sleep_until(self.commits.due()) => {
                     self.commit();
                     continue;
@@ -504,6 +508,13 @@ async fn quiet(node: &Node) {
 async fn sleep_to(node: &Node, time: Option<Time>) {
     let wait = |time: Time| Instant::now() + Duration::from_millis(time.since(node.now()));
     sleep_until(time.map(wait)).await;
+}
+
+async fn tick(alarm: Option<&Alarm>, tick: Option<Instant>) {
+    match (alarm, tick) {
+        (Some(alarm), Some(tick)) => alarm.wait_until(tick.into_std()).await,
+        (_, tick) => sleep_until(tick).await,
+    }
 }
 
 async fn sleep_until(time: Option<Instant>) {

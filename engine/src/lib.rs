@@ -26,6 +26,7 @@
 //! and links (`driver` is the loop), and serves relays too; `dial` keeps links up; [`Engine`] and [`Document`] are the
 //! handles that applications hold.
 
+mod alarm;
 mod dial;
 mod document;
 mod driver;

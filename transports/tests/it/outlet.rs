@@ -1,11 +1,15 @@
 //! The other way into a link: batches that leave at once and whole, or not at all.
 
 use bytes::Bytes;
-use syncline_transports::websocket::{self, WHOLE_FRAME_BYTES, WebSocketSettings};
+use futures_util::FutureExt;
+use syncline_transports::websocket::{self, PASSED_BYTES, WHOLE_FRAME_BYTES, WebSocketSettings};
 use syncline_transports::{Batch, Frame, Link, LinkError, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::support::Server;
+
+/// How often something leaves beside the answers to pings.
+const BATCHES: u8 = 50;
 
 /// Both ends of a WebSocket: the server's, and the client's.
 async fn pair() -> (Link, Link) {
@@ -84,29 +88,40 @@ async fn raw_frame(socket: &mut DuplexStream) -> (u8, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_between_frames_or_their_pieces_and_within_none() {
-    // Little leaves at once, so there is always a frame that has left in part.
-    let (near, mut far) = tokio::io::duplex(64);
+async fn pings_are_answered_between_frames_and_their_pieces_and_within_none() {
+    // Two bytes leave at once: fewer than the smallest frame has.
+    let (near, mut far) = tokio::io::duplex(2);
     let mut link = websocket::accept(near, Vec::new(), "far", WebSocketSettings::default()).await;
-    let (batch, large) = (Batch::new(vec![frame(1, 1_000), frame(2, 10)]), frame(3, 5 * WHOLE_FRAME_BYTES));
+    let outlet = link.outlet();
+    let large = frame(3, PASSED_BYTES + 1);
     let sends = async {
-        assert!(link.outlet().try_send(&batch).unwrap());
-        link.send(Frame::Binary(large.clone())).await.unwrap();
+        for number in 0..BATCHES {
+            // Its owner attends to it meanwhile.
+            while !outlet.try_send(&Batch::new(vec![frame(number, 9), frame(number, 1)])).unwrap() {
+                assert!(link.receive().now_or_never().is_none());
+                tokio::task::yield_now().await;
+            }
+        }
+        // The other end may be gone before the answer to its last ping has left.
+        _ = link.send(Frame::Binary(large.clone())).await;
         link.receive().await
     };
     let reads = async {
-        let (mut pongs, mut messages, mut message) = (Vec::new(), Vec::new(), Vec::new());
-        while pongs.len() < 3 || messages.len() < 3 {
-            if pongs.len() < 3 {
-                let name = b'a' + pongs.len() as u8;
-                far.write_all(&[0x89, 0x81, 0, 0, 0, 0, name]).await.unwrap();
+        let (mut pings, mut pongs, mut messages, mut message) = (0, 0, Vec::new(), Vec::new());
+        while messages.len() < 2 * usize::from(BATCHES) + 1 {
+            // There is always one on its way.
+            if pings == pongs {
+                far.write_all(&[0x89, 0x81, 0, 0, 0, 0, b'?']).await.unwrap();
+                pings += 1;
             }
             let (first, payload) = raw_frame(&mut far).await;
-            match first & 0x0f {
-                0x0a => pongs.push(payload),
-                _ => message.extend(payload),
+            if first & 0x0f == 0x0a {
+                assert_eq!(payload, b"?");
+                pongs += 1;
+                continue;
             }
-            if first & 0x80 != 0 && first & 0x0f != 0x0a {
+            message.extend(payload);
+            if first & 0x80 != 0 {
                 messages.push(Bytes::from(std::mem::take(&mut message)));
             }
         }
@@ -115,8 +130,9 @@ async fn a_ping_is_answered_between_frames_or_their_pieces_and_within_none() {
     };
     let (ended, (pongs, messages)) = tokio::join!(sends, reads);
     assert!(ended.is_err(), "the other end is gone");
-    assert!(pongs.iter().all(|pong| pong.len() == 1 && (b'a'..=b'c').contains(&pong[0])), "{pongs:?}");
-    assert_eq!(messages, [frame(1, 1_000), frame(2, 10), large]);
+    assert!(pongs > usize::from(BATCHES), "{pongs}");
+    let small = (0..BATCHES).flat_map(|number| [frame(number, 9), frame(number, 1)]);
+    assert_eq!(messages, small.chain([large]).collect::<Vec<_>>());
 }
 
 #[tokio::test]
