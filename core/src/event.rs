@@ -328,8 +328,8 @@ pub enum DocumentError {
         /// Where: here or at the peer.
         place: &'static str,
     },
-    /// The store could not be read.
-    #[error("document {doc:?} could not be read: {fault}")]
+    /// The store could not be read, or written.
+    #[error("document {doc:?} cannot be used: {fault}")]
     Store {
         /// Which.
         doc: DocId,

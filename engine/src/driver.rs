@@ -6,6 +6,9 @@
 //! between two turns leaves in one commit and one frame a link; where nobody waits for edits, there is a least time
 //! between the turns for their sake, a *tick*. A [`Rhythm`] may also have what links bring wait for more, and commits.
 
+mod commits;
+mod merges;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,23 +16,24 @@ use std::time::{Duration, Instant as StdInstant};
 
 use bytes::Bytes;
 use futures_channel::mpsc as queue;
-use syncline_core::event::{Event, Input, Output, StoreFault, Write};
-use syncline_core::id::{ConnectionId, DocId, WriteId};
+use syncline_core::event::{Event, Input, Output, StoreFault};
+use syncline_core::id::{ConnectionId, DocId};
 use syncline_core::replica::Merge;
 use syncline_core::time::Time;
 use syncline_core::wire::Frame;
 use syncline_storage::{Closed, DocumentSummary, StoreEvent, Writer};
 use syncline_transports::{Batch, Link, Outlet};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout};
 
-use crate::alarm::Alarm;
 use crate::link::{self, Order, Waiting};
 use crate::meters::Unwritten;
 use crate::node::{Control, Node, OnEvent, Shared};
 use crate::pace::{Pace, Rhythm};
+use commits::Commits;
+use merges::Merges;
 
 /// Most inputs handled in one turn, so that the store and edits get their turn too.
 pub const MAX_INPUTS_PER_TURN: usize = 256;
@@ -44,12 +48,6 @@ const MAX_ROUNDS_PER_TURN: usize = 8;
 /// stands still is waited for; one that fails is not, as nothing is taken in then that would have to be written.
 pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
 
-/// How long nobody has edited here when merges begin that nobody waits for: they take memory and a core from whoever edits.
-pub const QUIET_TIME: Duration = Duration::from_millis(100);
-
-/// How long they wait for that.
-pub const MERGE_PATIENCE: Duration = Duration::from_secs(3);
-
 /// Frames and closing orders that wait for one link: the replica sends a frame only after the last was taken.
 const LINK_ORDERS: usize = 4;
 
@@ -58,8 +56,6 @@ pub(crate) struct Driver {
     node: Node,
     writer: Writer,
     rhythm: Rhythm,
-    /// Tells ticks that are too short for the timers of the runtime, where there are any.
-    alarm: Option<Alarm>,
     links: HashMap<ConnectionId, Way>,
     /// Links that have taken a frame at once, which the replica has not been told.
     taken: Vec<ConnectionId>,
@@ -73,7 +69,7 @@ pub(crate) struct Driver {
     /// What the store has been asked for and not answered.
     loads: Vec<DocId>,
     lists: Vec<oneshot::Sender<Result<Vec<DocumentSummary>, StoreFault>>>,
-    merges: Arc<Semaphore>,
+    merges: Merges,
     unwritten: Unwritten,
     /// Whether the store has said that it cannot write.
     failing: bool,
@@ -85,15 +81,6 @@ pub(crate) struct Driver {
 struct Way {
     orders: queue::Sender<Order>,
     outlet: Outlet,
-}
-
-/// Writes on their way to the store.
-struct Commits {
-    waiting: Vec<(WriteId, Write)>,
-    /// When the first thing came that they come from.
-    since: Option<StdInstant>,
-    /// From when on there may be a commit.
-    next: Instant,
 }
 
 /// When what happened is attended to.
@@ -142,16 +129,15 @@ impl Driver {
             node,
             writer,
             rhythm,
-            alarm: rhythm.is_fine().then(Alarm::start).and_then(Result::ok),
             links: HashMap::new(),
             taken: Vec::new(),
-            commits: Commits { waiting: Vec::new(), since: None, next: Instant::now() },
+            commits: Commits::new(),
             ends: HashMap::new(),
             tasks: JoinSet::new(),
             on_event,
             loads: Vec::new(),
             lists: Vec::new(),
-            merges: Arc::new(Semaphore::new(1)),
+            merges: Merges::new(),
             unwritten: Unwritten::default(),
             failing: false,
         }
@@ -185,7 +171,7 @@ impl Driver {
                     }
                     Due::WithEdits
                 }
-                () = tick(self.alarm.as_ref(), pace.waits) => Due::Now,
+                () = sleep_until(pace.waits) => Due::Now,
                 () = sleep_until(self.commits.due()) => {
                     self.commit();
                     continue;
@@ -228,7 +214,12 @@ impl Driver {
         // Those who are in time part in good order.
         let _late = timeout(LINKS_CLOSING_TIME, all_ended(&mut tasks, inputs)).await;
         tasks.shutdown().await;
-        if fault.is_some() || node.look(|replica| replica.fault().is_some()) {
+        let last = match fault.clone() {
+            Some(fault) => Some(Input::WriteFailed { fault }),
+            None => node.look(|replica| replica.fault().is_some()).then_some(Input::StoreReady),
+        };
+        if let Some(last) = last {
+            node.with(|replica, now| replica.handle(now, last));
             on_event(&node, Event::Store { fault });
         }
         drop(end);
@@ -383,32 +374,19 @@ impl Driver {
         }
     }
 
-    /// Has a merge run on a thread of its own, one at a time: each holds its document twice. It gives way to those who edit.
+    /// Has a merge run beside everything else.
     fn merge(&mut self, merge: Merge) {
-        let (node, turns) = (self.node.clone(), self.merges.clone());
+        let (node, merges) = (self.node.clone(), self.merges.clone());
         self.tasks.spawn(async move {
-            if !merge.is_awaited() {
-                // Those who edit without pause do not put it off for ever.
-                let _late = timeout(MERGE_PATIENCE, quiet(&node)).await;
-                // Whoever comes next can do it; now somebody would wait for it.
-                if node.is_closing() {
-                    return;
-                }
-            }
-            let turn = turns.acquire_owned().await;
-            // It never panics; where the runtime ends, so does the node.
-            if let Ok(merged) = tokio::task::spawn_blocking(move || merge.run()).await {
+            if let Some(merged) = merges.run(&node, merge).await {
                 node.tell(Control::Merged(merged));
             }
-            drop(turn);
         });
     }
 
     /// Gives the store what waits for it.
     fn commit(&mut self) {
-        if let Some(since) = self.commits.since.take() {
-            let writes = std::mem::take(&mut self.commits.waiting);
-            self.commits.next = Instant::now() + self.rhythm.commits;
+        if let Some((writes, since)) = self.commits.take(self.rhythm.commits) {
             self.unwritten.push(&writes, since, &self.node.shared.meters);
             self.heed(self.writer.submit(writes));
         }
@@ -459,18 +437,6 @@ impl Driver {
     }
 }
 
-impl Commits {
-    fn push(&mut self, id: WriteId, write: Write, since: StdInstant) {
-        self.waiting.push((id, write));
-        self.since.get_or_insert(since);
-    }
-
-    /// When the next commit is, if there is anything to commit.
-    fn due(&self) -> Option<Instant> {
-        self.since.map(|_| self.next)
-    }
-}
-
 /// The frame that was sent last, as links take it: the next one is often the same.
 #[derive(Default)]
 struct LastFrame(Batch);
@@ -497,24 +463,9 @@ async fn all_ended(tasks: &mut JoinSet<()>, mut inputs: mpsc::Receiver<Waiting>)
     }
 }
 
-/// Waits until nobody has edited for a while.
-async fn quiet(node: &Node) {
-    let left = || QUIET_TIME.saturating_sub(Duration::from_millis(node.quiet()));
-    while !left().is_zero() {
-        tokio::time::sleep(left()).await;
-    }
-}
-
 async fn sleep_to(node: &Node, time: Option<Time>) {
     let wait = |time: Time| Instant::now() + Duration::from_millis(time.since(node.now()));
     sleep_until(time.map(wait)).await;
-}
-
-async fn tick(alarm: Option<&Alarm>, tick: Option<Instant>) {
-    match (alarm, tick) {
-        (Some(alarm), Some(tick)) => alarm.wait_until(tick.into_std()).await,
-        (_, tick) => sleep_until(tick).await,
-    }
 }
 
 async fn sleep_until(time: Option<Instant>) {

@@ -26,7 +26,6 @@
 //! and links (`driver` is the loop), and serves relays too; `dial` keeps links up; [`Engine`] and [`Document`] are the
 //! handles that applications hold.
 
-mod alarm;
 mod dial;
 mod document;
 mod driver;

@@ -18,7 +18,7 @@ use syncline_transports::Link;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, MAX_UNWRITTEN_BYTES};
 pub use crate::driver::{LINKS_CLOSING_TIME, MAX_INPUTS_PER_TURN};
 pub use crate::histogram::{Distribution, Histogram};
 use crate::link;
@@ -245,6 +245,17 @@ impl Node {
             frames_out: read(&counters.frames_out),
             bytes_out: read(&counters.bytes_out),
         }
+    }
+
+    /// Waits until no more waits for the disk than may: whoever takes something in for others waits for this first, as what links bring
+    /// does. A store that fails is not waited for: nothing is taken in then.
+    pub async fn has_room(&self) {
+        let waits = || self.shared.meters.unwritten_bytes() >= MAX_UNWRITTEN_BYTES;
+        if !waits() {
+            return;
+        }
+        let mut turns = self.shared.turns.subscribe();
+        while waits() && turns.changed().await.is_ok() {}
     }
 
     /// What has been measured so far.

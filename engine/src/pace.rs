@@ -27,11 +27,6 @@ impl Rhythm {
     /// That of an application: its edits make way for each other, and everything else is attended to as it comes.
     pub const APPLICATION: Self =
         Self { edits: SHORTEST_TICK, inputs: Duration::ZERO, commits: Duration::ZERO };
-
-    /// Whether things wait for less than the timers of the runtime can tell.
-    pub(crate) const fn is_fine(&self) -> bool {
-        !self.inputs.is_zero()
-    }
 }
 
 /// When edits that nobody waits for have their turn, and their commits, and what links bring: at once after a quiet time,

@@ -8,16 +8,23 @@ mod relayed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use before::Before;
 use futures_util::FutureExt;
-use relayed::soon;
+use relayed::{engine, relay, soon};
+use syncline::node::Node;
 use syncline::storage::StorageError;
 use syncline::{
     Document, EditError, Engine, Family, Kind, Operation, Saved, Spec, SqliteStorage, Status, Value, storage,
 };
-use syncline_core::replica::EditFailure;
+use syncline_core::replica::{EditFailure, Policy};
 use tempfile::TempDir;
+
+/// More than may wait for a disk.
+const LARGE_EDITS: usize = 160;
+const LARGE_EDIT_BYTES: usize = 1 << 20;
 
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
 
@@ -32,6 +39,41 @@ fn open(folder: &TempDir) -> SqliteStorage {
 /// Waits until the status is as wanted.
 async fn told(engine: &Engine, wanted: impl FnMut(&Status) -> bool) {
     soon("told", engine.watch_status().wait_for(wanted)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_relay_whose_disk_stands_still_takes_in_so_much_and_goes_on_with_the_disk() {
+    let (folder, stands) = (TempDir::new().unwrap(), Arc::new(AtomicBool::new(false)));
+    let stood = stands.clone();
+    let commit = move || {
+        while stood.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    };
+    let store = Before { store: open(&folder), commit, load: || () };
+    let (transport, node) = relay(store, Policy::relay(), Box::new(|_, _| {}));
+    let engine = engine(&transport);
+    let document = engine.document("d", SPEC).await.unwrap();
+    put(&document, "/first").unwrap();
+    soon("saved", document.saved(Saved::Relay)).await.unwrap();
+    stands.store(true, Ordering::SeqCst);
+    for number in 0..LARGE_EDITS {
+        let path = format!("/k{number}").parse().unwrap();
+        document.perform(Operation::Put { path, value: "x".repeat(LARGE_EDIT_BYTES).into() }).unwrap();
+    }
+    let full = async {
+        while node.has_room().now_or_never().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("as much as may wait", full).await;
+    let taken = |node: &Node| node.look(|replica| replica.log(document.id()).unwrap().tail_bytes());
+    assert!(taken(&node) < LARGE_EDITS * LARGE_EDIT_BYTES, "the rest waits where it comes from");
+    stands.store(false, Ordering::SeqCst);
+    soon("room again", node.has_room()).await;
+    soon("all of it", document.saved(Saved::Relay)).await.unwrap();
+    assert!(taken(&node) > LARGE_EDITS * LARGE_EDIT_BYTES);
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@
 
 mod relayed;
 
+use std::time::Duration;
 use syncline::{
     BoxError, Document, Engine, Family, Kind, MemoryStorage, Operation, Saved, Spec, SqliteStorage, Value,
     storage,
 };
+
 use syncline_core::replica::Policy;
 
 use relayed::{engine, relay, soon};
@@ -22,6 +24,31 @@ fn put(document: &Document, path: &str, value: impl Into<Value>) {
 
 fn whole(document: &Document) -> Value {
     document.value(&syncline::Path::root()).unwrap()
+}
+
+#[tokio::test]
+async fn who_comes_while_others_write_is_in_sync_before_they_stop() {
+    let (transport, _relay) = relay(MemoryStorage::new(), Policy::relay(), Box::new(|_, _| {}));
+    let (ada, ben) = (engine(&transport), engine(&transport));
+    let written = ada.document("d", spec(Family::Yjs)).await.unwrap();
+    let writes = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        for number in 0.. {
+            tick.tick().await;
+            put(&written, "/n", number);
+        }
+    };
+    let reads = async {
+        let read = ben.document("d", spec(Family::Yjs)).await.unwrap();
+        let mut changes = read.changes();
+        // They are in the middle of it.
+        futures_util::StreamExt::next(&mut changes).await;
+        read.in_sync().await.unwrap();
+    };
+    tokio::select! {
+        () = soon("in sync", reads) => {}
+        () = writes => {}
+    }
 }
 
 async fn come_back_equal(family: Family) -> Result<(), BoxError> {

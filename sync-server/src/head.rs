@@ -19,6 +19,9 @@ pub const MAX_HEADERS: usize = 64;
 /// How long a client may take to send its request head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a client that is rejected may take to hear why.
+pub const PARTING_TIME: Duration = Duration::from_secs(1);
+
 /// What a client asks for, and the bytes read so far, head included.
 #[derive(Debug)]
 pub struct Head {
@@ -56,9 +59,12 @@ pub enum HeadError {
     /// The client takes longer than [`HEAD_TIMEOUT`].
     #[error("no request within {HEAD_TIMEOUT:?}")]
     Slow,
-    /// The client sends something else than HTTP/1.1, or too much of it.
+    /// The client sends something else than HTTP/1.1.
     #[error("not an HTTP request: {0}")]
     Malformed(&'static str),
+    /// It sends too much of it.
+    #[error("the head of a request may have {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} fields")]
+    TooLarge,
 }
 
 /// Reads a request up to the end of its head.
@@ -76,7 +82,7 @@ async fn read_patiently(stream: &mut TcpStream) -> Result<Head, HeadError> {
             return Ok(Head { bytes, wants });
         }
         if bytes.len() >= MAX_HEAD_BYTES {
-            return Err(HeadError::Malformed("its head is too large"));
+            return Err(HeadError::TooLarge);
         }
     }
 }
@@ -88,6 +94,7 @@ fn parse(bytes: &[u8]) -> Result<Option<Wants>, HeadError> {
     let length = match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
         Err(_) => return Err(HeadError::Malformed("its head cannot be read")),
     };
     let target = request.path.unwrap_or_default().to_owned();
@@ -116,6 +123,7 @@ fn speaks(target: &str) -> bool {
 /// Whether a page comes from this machine, as far as its origin (RFC 6454) tells.
 pub fn is_local(origin: &str) -> bool {
     let Some((_, authority)) = origin.split_once("://") else { return false };
+    let authority = authority.rsplit('@').next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next(),
         None => authority.split(':').next(),
@@ -183,6 +191,23 @@ pub async fn forbid(stream: &mut TcpStream, reason: &str) {
     answer(stream, "403 Forbidden", reason).await;
 }
 
+/// Answers whoever sends what is no request, or too large a one. What still comes is thrown away for a while: hanging up on it would
+/// destroy the answer on its way.
+pub async fn reject(stream: &mut TcpStream, error: &HeadError) {
+    let status = match error {
+        HeadError::Malformed(_) => "400 Bad Request",
+        HeadError::TooLarge => "431 Request Header Fields Too Large",
+        HeadError::Io(_) | HeadError::Slow => return,
+    };
+    answer(stream, status, &error.to_string()).await;
+    let (mut rest, mut nowhere) = (stream, tokio::io::sink());
+    let parts = async {
+        rest.shutdown().await?;
+        tokio::io::copy(&mut rest, &mut nowhere).await
+    };
+    let _late = tokio::time::timeout(PARTING_TIME, parts).await;
+}
+
 async fn answer(stream: &mut TcpStream, status: &str, reason: &str) {
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\n\
@@ -221,7 +246,9 @@ mod tests {
         let old = UPGRADE.replace("Version: 13", "Version: 8");
         assert_eq!(parse(old.as_bytes()).unwrap(), Some(Wants::Http));
         assert_eq!(parse(&UPGRADE.as_bytes()[..40]).unwrap(), None);
-        assert!(parse(b"\x16\x03\x01\x02\x00\x01").is_err());
+        assert!(matches!(parse(b"\x16\x03\x01\x02\x00\x01"), Err(HeadError::Malformed(_))));
+        let many = UPGRADE.replace("Host: h\r\n", &"X: 1\r\n".repeat(MAX_HEADERS));
+        assert!(matches!(parse(many.as_bytes()), Err(HeadError::TooLarge)));
     }
 
     #[test]
@@ -240,6 +267,7 @@ mod tests {
             "null",
             "",
             "http://localhost.example.org",
+            "http://localhost:80@example.org",
             "http://127.0.0.1.example.org",
             "file://",
         ] {

@@ -161,10 +161,9 @@ async fn run(serve: Serve) -> Result<(), RelayError> {
     stops.next().await;
     say("stopping: clients are told to come back; once more to stop at once");
     tokio::select! {
-        () = relay.shutdown() => {}
-        () = stops.next() => {}
+        stopped = relay.shutdown() => stopped,
+        () = stops.next() => Ok(()),
     }
-    Ok(())
 }
 
 /// SIGTERM and SIGINT. They are listened for from the beginning: whoever has read the relay's address may stop it.

@@ -12,7 +12,7 @@ use syncline::storage::{self, StorageError};
 use syncline::transports::Link;
 use syncline::transports::websocket::{self, SUBPROTOCOL, WebSocketSettings};
 use syncline::{Compression, DocId, Durability, Encoding, Family, Principal, Spec, SqliteStorage};
-use syncline_core::event::{DocumentError, Event, Side};
+use syncline_core::event::{DocumentError, Event, Side, StoreFault};
 use syncline_core::replica::{Config, Policy};
 use syncline_core::visitor::Visitor;
 use syncline_core::wire::MAX_FRAME_BYTES;
@@ -111,6 +111,9 @@ pub enum RelayError {
     /// The store cannot be asked what it holds.
     #[error("the store cannot be read: {0}")]
     List(String),
+    /// The store could not take everything before the relay stopped.
+    #[error("not everything that came was written, and nobody was told that it was: {0}")]
+    Unwritten(StoreFault),
     /// There is something wrong with who may do what.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -221,14 +224,16 @@ impl Relay {
         self.address
     }
 
-    /// Asks every client to come back, and stops once everything accepted is written.
-    pub async fn shutdown(self) {
+    /// Asks every client to come back, and stops once everything accepted is written, or cannot be.
+    pub async fn shutdown(self) -> Result<(), RelayError> {
         self.accepting.abort();
         self.shared.guests.stop();
         self.shared.node.with(|replica, _| replica.goodbye(RETRY_AFTER));
         // Clients that have heard go by themselves or are closed now; nothing is lost either way.
         let _late = tokio::time::timeout(GOODBYE_TIME, self.shared.node.drained()).await;
         self.shared.node.close().await;
+        let fault = self.shared.node.look(|replica| replica.fault().cloned());
+        fault.map_or(Ok(()), |fault| Err(RelayError::Unwritten(fault)))
     }
 }
 
@@ -401,6 +406,7 @@ async fn greet(shared: &Shared, mut stream: TcpStream, peer: SocketAddr) -> Opti
         Ok(head) => head,
         Err(error) => {
             tracing::debug!(%peer, %error, "dropped");
+            head::reject(&mut stream, &error).await;
             return None;
         }
     };

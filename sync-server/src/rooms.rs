@@ -52,6 +52,11 @@ pub(crate) const MAX_AWAITED: usize = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeatId(pub u64);
 
+impl SeatId {
+    /// Where those sit who speak another protocol.
+    pub(crate) const OUTSIDE: Self = Self(0);
+}
+
 /// Nobody can be seated.
 #[derive(Clone, Debug, Error)]
 pub(crate) enum EnterError {

@@ -1,5 +1,5 @@
 //! The floor: a server that passes on what it hears to everybody else at the same path, over the same WebSocket library as the
-//! relay, and stores, checks and merges nothing. No server that does more can be much cheaper.
+//! relay, and stores, checks and merges nothing. No server that makes a message of each update for each reader can be much cheaper.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -215,6 +215,9 @@ impl Team {
         self.late = Latencies::new()?;
         self.play(time)?;
         let last = (self.drain()? - begun).as_secs_f64();
+        if self.ears.unreadable > 0 {
+            return Err(format!("{} messages could not be read", self.ears.unreadable).into());
+        }
         let cpu = (process.cpu()? - cpu).as_secs_f64();
         let own = (process::own_cpu()? - own).as_secs_f64();
         let (elapsed, delivered) = (begun.elapsed().as_secs_f64(), self.delivered() as f64);

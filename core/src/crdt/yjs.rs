@@ -16,6 +16,7 @@ mod known;
 mod node;
 mod reader;
 mod shape;
+mod squash;
 mod text;
 mod xml;
 

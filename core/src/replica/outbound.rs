@@ -1,6 +1,6 @@
 //! Frames out: what waits for a link, the messages of one tick in one frame, encoded once for all who get the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Replica;
 use super::connection::Connection;
@@ -36,9 +36,9 @@ impl Default for Batching {
 /// What is made in one pass, for the links that get the same.
 #[derive(Default)]
 struct Shared {
-    frames: Vec<(DocId, Stretch, Codec, Frame)>,
+    frames: BTreeMap<DocId, Vec<(Stretch, Codec, Frame)>>,
     /// News of who is present since a version.
-    presence: Vec<(DocId, u64, Codec, Encoded)>,
+    presence: BTreeMap<DocId, Vec<(u64, Codec, Encoded)>>,
 }
 
 impl Replica {
@@ -111,19 +111,21 @@ impl Replica {
             }
             // Most are told the same: what is new, and nothing of that is their own.
             let since = self.presence_since(id, &doc).filter(|_| batch.left() == full);
-            let known =
-                |(d, s, c, _): &&(DocId, u64, Codec, Encoded)| *d == doc && Some(*s) == since && *c == codec;
-            let news = if let Some((.., news)) = shared.presence.iter().find(known) {
-                self.note_presence_told(id, &doc);
-                news.clone()
-            } else if let Some((message, more)) = self.presence_news(id, &doc, batch.left()) {
-                let news = codec.encode(&message);
-                let since = since.filter(|_| !more);
-                shared.presence.extend(since.map(|since| (doc, since, codec, news.clone())));
-                news
-            } else {
-                continue;
-            };
+            let known = |(s, c, _): &&(u64, Codec, Encoded)| Some(*s) == since && *c == codec;
+            let news =
+                if let Some((.., news)) = shared.presence.get(&doc).and_then(|all| all.iter().find(known)) {
+                    self.note_presence_told(id, &doc);
+                    news.clone()
+                } else if let Some((message, more)) = self.presence_news(id, &doc, batch.left()) {
+                    let news = codec.encode(&message);
+                    let since = since.filter(|_| !more);
+                    if let Some(since) = since {
+                        shared.presence.entry(doc).or_default().push((since, codec, news.clone()));
+                    }
+                    news
+                } else {
+                    continue;
+                };
             self.context.counts.presence_out += 1;
             batch.push(news);
         }
@@ -158,16 +160,14 @@ impl Replica {
         if portion.more {
             self.connections.get_mut(&id)?.mark(doc.clone(), self.context.now);
         }
-        let known = |(d, s, c, _): &&(DocId, Stretch, Codec, Frame)| {
-            d == doc && Some(*s) == portion.stretch && *c == codec
-        };
-        if let Some((.., frame)) = shared.frames.iter().find(known) {
+        let known = |(s, c, _): &&(Stretch, Codec, Frame)| Some(*s) == portion.stretch && *c == codec;
+        if let Some((.., frame)) = shared.frames.get(doc).and_then(|all| all.iter().find(known)) {
             return Some((frame.clone(), portion.entries));
         }
         let encoded: Vec<Encoded> = portion.messages.iter().map(|message| codec.encode(message)).collect();
         let frame = self.packer.frame(codec, &encoded);
         if let Some(stretch) = portion.stretch {
-            shared.frames.push((doc.clone(), stretch, codec, frame.clone()));
+            shared.frames.entry(doc.clone()).or_default().push((stretch, codec, frame.clone()));
         }
         Some((frame, portion.entries))
     }

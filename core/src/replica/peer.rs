@@ -258,11 +258,23 @@ impl Peer {
     }
 
     /// Whether both hold the same entries, as far as both know; `head` is where our log ends.
-    pub const fn in_sync(&self, head: u64) -> bool {
+    pub fn in_sync(&self, head: u64) -> bool {
         matches!(self.sending, Sending::Live { .. })
             && matches!(self.receiving, Receiving::Live { .. })
-            && self.cursor.covered >= head
             && self.cursor.theirs.offset >= self.their_log
+            && self.holds_up_to(head)
+    }
+
+    /// Whether the peer holds our log: what is durable there, and what it has sent itself.
+    fn holds_up_to(&self, head: u64) -> bool {
+        let covered = self.cursor.covered;
+        let missing = head.saturating_sub(covered);
+        if missing > (self.settled.len() + self.unsettled.len()) as u64 {
+            return false;
+        }
+        // Where others write there is always something that the peer has sent and has not called durable.
+        let sent = |(_, ours, _): &&(u64, u64, EntryId)| *ours > covered && !self.settled.contains(ours);
+        missing <= (self.settled.len() + self.unsettled.iter().filter(sent).count()) as u64
     }
 
     /// What goes out next, up to about `budget` bytes.

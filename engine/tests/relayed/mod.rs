@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use syncline::node::{Node, OnEvent};
 use syncline::transports::memory::{self, MemoryTransport};
-use syncline::{Compression, Encoding, Engine, MemoryStorage, Principal};
+use syncline::{Compression, Encoding, Engine, MemoryStorage, Principal, Storage};
 use syncline_core::event::Side;
 use syncline_core::replica::{Config, Policy};
 
@@ -14,7 +14,7 @@ use syncline_core::replica::{Config, Policy};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A relay over a store, and how to reach it.
-pub fn relay(storage: MemoryStorage, policy: Policy, on_event: OnEvent) -> (MemoryTransport, Node) {
+pub fn relay(storage: impl Storage + 'static, policy: Policy, on_event: OnEvent) -> (MemoryTransport, Node) {
     let config = Config {
         agent: "test relay".to_owned(),
         principal: Principal::new("relay").unwrap(),

@@ -99,12 +99,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Asks what the client holds that is not here, and tells who is present.
+    /// Asks what the client holds that is not here, and tells who is present, as far as it takes that.
     async fn greet(&mut self) -> Result<(), End> {
         self.seat.set_outlet(Outlet::new(self.line.outlet(), Bytes::new()));
         self.ask().await?;
-        let present = self.seat.all_present();
-        self.send_presence(present).await?;
         self.catch_up().await
     }
 
@@ -128,13 +126,13 @@ impl<'a> Session<'a> {
             Message::Awareness(states) => {
                 let heard = self.seat.hear(states)?;
                 match heard.nudge {
-                    Some(nudge) => self.send_presence(Some(nudge)).await,
+                    Some(nudge) => self.nudge(&nudge).await,
                     None => Ok(()),
                 }
             }
             Message::QueryAwareness => {
-                let present = self.seat.all_present();
-                self.send_presence(present).await
+                self.seat.asks_who_is_present();
+                self.catch_up().await
             }
             Message::Other(SYNC_STATUS, _) if self.visit.answers_status => {
                 self.questions.push((self.sent, frame.as_bytes().to_vec().into()));
@@ -221,10 +219,10 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    async fn send_presence(&mut self, states: Option<Vec<u8>>) -> Result<(), End> {
-        let Some(states) = states else { return Ok(()) };
+    /// Has the client raise its clocks.
+    async fn nudge(&mut self, states: &[u8]) -> Result<(), End> {
         let mut frame = Vec::new();
-        write_awareness(&states, &mut frame);
+        write_awareness(states, &mut frame);
         self.line.send(frame).await
     }
 

@@ -160,7 +160,7 @@ impl<'a> Scrape<'a> {
 
     fn latencies(&self, text: &mut Text) {
         let (meters, metrics) = (self.shared.node.meters(), &self.shared.metrics);
-        let help = "From the arrival of an update until a connection of somebody else had taken it.";
+        let help = "From the arrival of an update until a connection of somebody else was given it.";
         let mut family = text.histogram("syncline_update_delivery_seconds", help);
         for protocol in Protocol::ALL {
             let sent = match protocol {

@@ -56,7 +56,7 @@ impl Seated {
 pub(super) struct Gone;
 
 impl Room {
-    /// What a seat is sent next, with about so many bytes of updates; nothing if it is level: then only the next beat knows what it
+    /// What a seat is sent next, about so many bytes of it; nothing if it is level: then only the next beat knows what it
     /// has been sent, and nothing may overtake that.
     pub(super) fn next(&self, id: SeatId, budget: usize) -> Result<Option<Sent>, Gone> {
         let mut inner = self.lock();
@@ -74,8 +74,9 @@ impl Room {
                 return Ok(Some(Sent::Pieces(others.collect())));
             }
         }
-        let known = std::mem::replace(&mut seated.presence, awareness.version());
-        if let Some(message) = awareness.message_since(known, Some(id)) {
+        let (message, known) = awareness.portion_since(seated.presence, id, budget);
+        seated.presence = known;
+        if let Some(message) = message {
             return Ok(Some(Sent::Present(message)));
         }
         seated.is_level = seated.outlet.is_some();
@@ -174,14 +175,6 @@ impl Room {
         }
         self.part(&gone);
         self.renew(now);
-    }
-
-    /// Everybody who is present, for a seat, which from now on is told of changes.
-    pub(super) fn all_present(&self, seat: SeatId) -> Option<Vec<u8>> {
-        let mut inner = self.lock();
-        let Inner { awareness, seats, .. } = &mut *inner;
-        seats.get_mut(&seat)?.presence = awareness.version();
-        awareness.since(0, Some(seat))
     }
 
     /// A guest says something to everybody who is here.

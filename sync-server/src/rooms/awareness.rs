@@ -11,6 +11,7 @@
 
 mod message;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -42,9 +43,6 @@ pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it is remembered that a client is gone. Others may repeat what they heard of it before.
 const GONE_TIME: Duration = Duration::from_secs(60);
 
-/// Where those sit who speak another protocol.
-const OUTSIDE: SeatId = SeatId(0);
-
 /// Room for what a message begins with.
 const MESSAGE_HEAD_BYTES: usize = 8;
 
@@ -55,6 +53,8 @@ const NONE: &str = "null";
 #[derive(Debug, Default)]
 pub(crate) struct Awareness {
     clients: BTreeMap<u64, Client>,
+    /// Those of each seat: every seat is asked once a second whether its own are still there.
+    seated: BTreeMap<SeatId, BTreeSet<u64>>,
     /// Counts changes.
     version: u64,
     /// Which client each change that still stands was of: where many are present, few have changed since they were asked for last.
@@ -153,7 +153,7 @@ impl Awareness {
         if claim.state.is_none() {
             return Err(None);
         }
-        let theirs = self.clients.values().filter(|client| client.seat == Some(seat)).count();
+        let theirs = self.seated.get(&seat).map_or(0, BTreeSet::len);
         match self.clients.get(&claim.client) {
             // Who is there already only repeats what it heard of somebody who left.
             Some(known) if theirs == 0 && known.owner.as_ref() == Some(owner) && known.yields_to(claim) => {
@@ -177,31 +177,29 @@ impl Awareness {
     ) -> (u64, u64) {
         let (client, nudged) = (claim.client, claim.clock.max(last));
         let known = self.clients.entry(client).or_insert_with(|| Client::fresh(now));
-        (known.seat, known.heard, known.owner) = (Some(seat), now, Some(owner.clone()));
+        (known.heard, known.owner) = (now, Some(owner.clone()));
+        self.place(client, Some(seat));
         self.put(claim, nudged + 1);
         (client, nudged)
     }
 
     /// A seat is left: its clients are gone. True if others have to hear of that.
     pub(crate) fn leave(&mut self, now: Instant, seat: SeatId) -> bool {
-        let theirs = |(id, client): (&u64, &mut Client)| {
-            let theirs = client.seat == Some(seat);
-            if theirs {
-                (client.seat, client.heard) = (None, now);
-            }
-            theirs.then_some((*id, client.clock + 1))
-        };
-        let gone: Vec<(u64, u64)> = self.clients.iter_mut().filter_map(theirs).collect();
+        let gone: Vec<(u64, u64)> = self.of(seat).map(|(id, client)| (id, client.clock + 1)).collect();
+        for (id, _) in &gone {
+            self.place(*id, None);
+            self.clients.entry(*id).and_modify(|client| client.heard = now);
+        }
         self.forgets.get_or_insert(now + GONE_TIME);
         self.remove(gone)
     }
 
     /// Clients of a seat that have been silent for too long are gone. True if others have to hear of that.
     pub(crate) fn expire(&mut self, now: Instant, seat: SeatId) -> bool {
-        let silent = self.clients.iter().filter(|(_, client)| {
-            client.seat == Some(seat) && client.state.is_some() && now >= client.heard + CLIENT_TIMEOUT
-        });
-        let gone: Vec<(u64, u64)> = silent.map(|(id, client)| (*id, client.clock + 1)).collect();
+        let silent = self
+            .of(seat)
+            .filter(|(_, client)| client.state.is_some() && now >= client.heard + CLIENT_TIMEOUT);
+        let gone: Vec<(u64, u64)> = silent.map(|(id, client)| (id, client.clock + 1)).collect();
         self.remove(gone)
     }
 
@@ -216,9 +214,10 @@ impl Awareness {
         if state.is_none() && last == 0 {
             return;
         }
-        let seat = state.is_some().then_some(OUTSIDE);
+        let seat = state.is_some().then_some(SeatId::OUTSIDE);
         let known = self.clients.entry(client).or_insert_with(|| Client::fresh(now));
-        (known.seat, known.heard) = (seat, now);
+        known.heard = now;
+        self.place(client, seat);
         self.forgets.get_or_insert(now + GONE_TIME);
         self.put(Claim { client, clock: last + 1, state }, last + 1);
     }
@@ -226,8 +225,30 @@ impl Awareness {
     /// What clients that have seats show, as far as it has changed since a version, and whose seats these are; nothing of
     /// those that are gone.
     pub(crate) fn shown_since(&self, version: u64) -> Vec<Shown> {
-        let changed = self.changed_since(version).filter(|(_, client)| client.seat != Some(OUTSIDE));
+        let changed = self.changed_since(version).filter(|(_, client)| client.seat != Some(SeatId::OUTSIDE));
         changed.map(|(id, client)| (id, client.seat.zip(client.state.clone()))).collect()
+    }
+
+    /// The clients of a seat.
+    fn of(&self, seat: SeatId) -> impl Iterator<Item = (u64, &Client)> {
+        let theirs = self.seated.get(&seat).into_iter().flatten();
+        theirs.filter_map(|id| Some((*id, self.clients.get(id)?)))
+    }
+
+    /// A client is at a seat from now on, or at none.
+    fn place(&mut self, id: u64, seat: Option<SeatId>) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if let Some(before) = std::mem::replace(&mut client.seat, seat)
+            && let Entry::Occupied(mut theirs) = self.seated.entry(before)
+        {
+            theirs.get_mut().remove(&id);
+            if theirs.get().is_empty() {
+                theirs.remove();
+            }
+        }
+        if let Some(seat) = seat {
+            self.seated.entry(seat).or_default().insert(id);
+        }
     }
 
     fn remove(&mut self, gone: Vec<(u64, u64)>) -> bool {
@@ -253,10 +274,7 @@ impl Awareness {
 
     /// The same as [`Awareness::since`] as a message.
     pub(crate) fn message_since(&self, version: u64, seat: Option<SeatId>) -> Option<Bytes> {
-        let states = self.since(version, seat)?;
-        let mut message = Vec::with_capacity(states.len() + MESSAGE_HEAD_BYTES);
-        write_awareness(&states, &mut message);
-        Some(message.into())
+        self.since(version, seat).map(|states| framed(&states))
     }
 
     /// What has changed since a version, as an update, for a seat, which is not told of its own, or for those who have not
@@ -268,6 +286,25 @@ impl Awareness {
         let states: Vec<_> =
             changed.map(|(id, client)| (id, client.clock, client.state.as_deref().unwrap_or(NONE))).collect();
         (!states.is_empty()).then(|| write(states.into_iter()))
+    }
+
+    /// The same for one seat, but about so many bytes at most, and up to which version that goes: a client that takes nothing
+    /// is not worth a copy of all that is shown.
+    pub(crate) fn portion_since(&self, version: u64, seat: SeatId, budget: usize) -> (Option<Bytes>, u64) {
+        let (mut states, mut bytes, mut end) = (Vec::new(), 0, self.version);
+        for (at, id) in self.changes.range(version + 1..) {
+            if bytes >= budget {
+                end = at - 1;
+                break;
+            }
+            let client = self.clients.get(id).filter(|client| client.seat != Some(seat));
+            if let Some(client) = client.filter(|client| client.state.is_some() || version > 0) {
+                bytes += size(&client.state);
+                states.push((*id, client.clock, client.state.as_deref().unwrap_or(NONE)));
+            }
+        }
+        let message = (!states.is_empty()).then(|| framed(&write(states.into_iter())));
+        (message, end)
     }
 
     /// The clients that have changed since a version, in the order in which they have.
@@ -305,6 +342,13 @@ impl Awareness {
     }
 }
 
+/// An update as a message of y-websocket.
+fn framed(states: &[u8]) -> Bytes {
+    let mut message = Vec::with_capacity(states.len() + MESSAGE_HEAD_BYTES);
+    write_awareness(states, &mut message);
+    message.into()
+}
+
 /// Whether a user is told from others.
 fn is_known(user: &Principal) -> bool {
     user.as_str() != ANYBODY
@@ -317,6 +361,8 @@ fn size(state: &Option<Box<str>>) -> usize {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use syncline_core::protocol::y_websocket::Message;
 
     use super::*;
 
@@ -370,6 +416,24 @@ mod tests {
     }
 
     #[test]
+    fn who_lags_is_told_a_part_at_a_time_of_others() {
+        let (mut awareness, now) = (Awareness::default(), Instant::now());
+        for client in 1..=4 {
+            let seat = if client == 2 { BOB } else { ADA };
+            awareness.hear(now, seat, &anybody(), &says(client, 1, r#"{"name":"somebody"}"#)).unwrap();
+        }
+        let (mut told, mut version) = (Vec::new(), 0);
+        while let (Some(message), upto) = awareness.portion_since(version, BOB, 1) {
+            let Message::Awareness(states) = Message::read(&message).unwrap() else { panic!("{message:?}") };
+            told.push(read(states).unwrap().into_iter().map(|claim| claim.client).collect::<Vec<_>>());
+            version = upto;
+        }
+        assert_eq!(told, [[1], [3], [4]]);
+        assert_eq!((version, awareness.portion_since(0, BOB, usize::MAX).1), (awareness.version(), version));
+        assert_eq!(awareness.portion_since(0, BOB, usize::MAX).0, awareness.message_since(0, Some(BOB)));
+    }
+
+    #[test]
     fn of_each_client_one_change_is_remembered_and_none_of_who_is_forgotten() {
         let (mut awareness, now) = (Awareness::default(), Instant::now());
         for clock in 1..5 {
@@ -381,6 +445,7 @@ mod tests {
         awareness.expire(now + GONE_TIME, BOB);
         awareness.hear(now + GONE_TIME, BOB, &anybody(), &says(8, 5, "{}")).unwrap();
         assert_eq!(awareness.changes.values().copied().collect::<Vec<_>>(), [8]);
+        assert_eq!(awareness.seated, [(BOB, [8].into())].into());
     }
 
     #[test]

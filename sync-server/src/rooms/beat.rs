@@ -100,14 +100,15 @@ impl Room {
         Beaten { updates: pieces.len(), again }
     }
 
-    /// Everybody is sent what is new by his session.
-    pub(super) fn unlevel(&self) {
-        self.lock().unlevel_all();
+    /// A beat has been broken off, so nobody knows who was sent what of it: everybody is sent all of it by his session.
+    pub(super) fn break_off(&self) {
+        self.lock().go_back();
     }
 
     fn begin_beat(&self, now: Instant) -> (Vec<Due>, Vec<Arc<Piece>>, Option<Instant>) {
         let mut inner = self.lock();
         let begin = inner.told.offset;
+        inner.told.before = (begin, inner.told.presence);
         self.follow(&mut inner);
         let presence_beat = PRESENCE_BEAT.max(PRESENCE_BEAT_OF_ONE * inner.seats.len() as u32);
         let presence_due = inner.told.presence_at.map(|told| told + presence_beat);
@@ -224,6 +225,16 @@ impl Inner {
         }
     }
 
+    /// Those who are level go on from where they were before the last beat.
+    fn go_back(&mut self) {
+        let (offset, presence) = self.told.before;
+        for seated in self.seats.values_mut().filter(|seated| seated.is_level) {
+            seated.position = seated.position.map(|position| position.min(offset));
+            seated.presence = seated.presence.min(presence);
+        }
+        self.unlevel_all();
+    }
+
     fn unlevel_all(&mut self) {
         for seated in self.seats.values_mut() {
             seated.is_level = false;
@@ -299,6 +310,18 @@ mod tests {
         inner.fall_behind(&due[0]);
         let seated = &inner.seats[&FIRST];
         assert_eq!((seated.is_level, seated.position), (false, Some(10)));
+    }
+
+    #[test]
+    fn a_beat_that_was_broken_off_is_made_up_for_by_sessions() {
+        let mut inner = room(2);
+        inner.seats.get_mut(&SeatId(1)).unwrap().is_level = false;
+        inner.told.before = (10, 0);
+        inner.distribute(&mut news(vec![piece(11, replica(1), b"one")]));
+        inner.seats.get_mut(&SeatId(1)).unwrap().position = Some(12);
+        inner.go_back();
+        let seats: Vec<_> = inner.seats.values().map(|seated| (seated.is_level, seated.position)).collect();
+        assert_eq!(seats, [(false, Some(10)), (false, Some(12))], "who was not level was not part of it");
     }
 
     #[test]

@@ -139,11 +139,11 @@ fn gathering(quiet: Duration, updates: usize) -> Duration {
     }
 }
 
-/// Other rooms go on, whatever goes wrong in one: there the sessions pass on what is new.
+/// Other rooms go on, whatever goes wrong in one: there the sessions pass on what the beat was to bring.
 fn beat_once(room: &Room, now: Instant) -> Beaten {
     catch_unwind(AssertUnwindSafe(|| room.beat(now))).unwrap_or_else(|_panic| {
         tracing::error!(doc = %room.doc(), "what is new could not be passed on at once; please report this");
-        room.unlevel();
+        room.break_off();
         Beaten::default()
     })
 }

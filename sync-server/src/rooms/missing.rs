@@ -103,7 +103,8 @@ fn brings_no_blocks(update: &[u8]) -> bool {
     update.first().is_none_or(|clients| *clients == 0)
 }
 
-fn closed() -> Damaged {
+/// Why a document that has been closed meanwhile cannot be asked.
+pub(super) fn closed() -> Damaged {
     let reason = "the document is not open any more".to_owned();
     Damaged { family: Family::Yjs, reason }
 }

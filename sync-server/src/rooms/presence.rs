@@ -28,9 +28,6 @@ pub(crate) const MAX_PEERS: usize = 10_000;
 /// How the names begin under which clients of automerge-repo see those who speak another protocol.
 pub(crate) const OUTSIDE_PEERS: &str = "syncline-session-";
 
-/// Where announcements come from that no guest makes.
-const OUTSIDE: SeatId = SeatId(0);
-
 /// An ephemeral message of automerge-repo.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ephemeral<'a> {
@@ -276,7 +273,7 @@ impl Room {
     pub(super) fn part(&self, gone: &[Gone]) {
         for Gone { name, goodbye } in gone {
             let mut inner = self.lock();
-            inner.announcements.make(OUTSIDE, goodbye.clone());
+            inner.announcements.make(SeatId::OUTSIDE, goodbye.clone());
             inner.wake();
             drop(inner);
             self.share(name, None);
@@ -353,7 +350,7 @@ impl Room {
             let said = state.map_or(Said::Goodbye, Said::Snapshot);
             let (name, document) = (format!("{OUTSIDE_PEERS}{session}"), DocumentId::of(self.doc()));
             let message = automerge_repo::ephemeral(&name, document, "presence", times, &said.write());
-            inner.announcements.make(OUTSIDE, message.into());
+            inner.announcements.make(SeatId::OUTSIDE, message.into());
         } else {
             let client = match inner.company.drawn.get(&session) {
                 Some(client) => *client,

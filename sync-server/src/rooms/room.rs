@@ -25,7 +25,7 @@ use super::arrivals::Arrivals;
 use super::attendance::Seated;
 use super::awareness::Awareness;
 use super::metronome::Queue;
-use super::missing::{Missing, is_nothing};
+use super::missing::{Missing, closed, is_nothing};
 use super::presence::Company;
 use super::storages::{Holding, Storages};
 use super::tail::{Piece, Tail};
@@ -72,11 +72,15 @@ pub(super) struct Told {
     pub presence: u64,
     /// When.
     pub presence_at: Option<Instant>,
+    /// The same, before the beat that is under way.
+    pub before: (u64, u64),
 }
 
 #[derive(Default)]
 pub(super) struct Inner {
     pub(super) tail: Tail,
+    /// Where the log began when it was followed.
+    base: u64,
     arrivals: Arrivals,
     pub(super) awareness: Awareness,
     pub(super) announcements: Announcements,
@@ -163,6 +167,7 @@ impl Room {
             inner.tail.restart(base);
             self.follow(&mut inner);
             inner.told.offset = inner.tail.end();
+            inner.told.before = (inner.told.offset, inner.told.presence);
             self.durable.send_replace(durable);
         }
         self.opening.send_replace(Opening::Open);
@@ -346,12 +351,16 @@ impl Room {
         self.with_built(holds).await
     }
 
-    /// Takes in what a guest sends; see [`Replica::contribute`].
+    /// Takes in what a guest sends, once what others have sent is not too much for the disk; see [`Replica::contribute`].
     pub(crate) async fn contribute_with<T>(
         &self,
         guest: &Guest,
         mut receive: impl FnMut(&mut dyn Exchange, &Have) -> Result<(Vec<Bytes>, T), ReceiveError>,
     ) -> Result<Result<Contributed<T>, ContributeError>, DocumentError> {
+        tokio::select! {
+            () = self.node.has_room() => {}
+            error = self.failed() => return Err(error),
+        }
         let came = Instant::now();
         let contribute = |replica: &mut Replica, now| {
             self.node.note_arrival(came);
@@ -408,26 +417,32 @@ impl Room {
 impl Inner {
     /// Makes pieces of what has come to the log that concerns guests.
     fn follow(&mut self, replica: &Replica, doc: &DocId, came: Option<Instant>) {
-        let (before, came) = (self.tail.end(), came.unwrap_or_else(Instant::now));
-        self.arrivals.note(replica.log(doc).map_or(0, Log::head), came);
-        match replica.for_guests(doc, before) {
-            Some(entries) => {
-                for (offset, entry) in entries {
-                    if let Some(update) = entry.body.update() {
-                        let came = self.arrivals.take(offset).unwrap_or(came);
-                        self.tail.push(Arc::new(Piece::new(offset, entry.id.replica, update.clone(), came)));
-                    }
-                }
-                self.arrivals.forget(self.tail.end());
-            }
+        let came = came.unwrap_or_else(Instant::now);
+        let Some((base, head)) = replica.log(doc).map(|log| (log.base_offset(), log.head())) else { return };
+        self.arrivals.note(head, came);
+        // What was made of a part of the log that has been merged would keep that.
+        let merged = std::mem::replace(&mut self.base, base) != base;
+        self.whole.take_if(|_| merged);
+        self.as_update.take_if(|known| known.offset != head);
+        if self.go_on(replica, doc, came).is_none() {
             // The log was made anew, or the room followed it too slowly.
-            None => {
-                let base = replica.log(doc).map_or(before, Log::base_offset);
-                self.tail.restart(base);
-                self.arrivals = Arrivals::default();
-                (self.whole, self.as_update) = (None, None);
+            self.tail.restart(base);
+            self.arrivals = Arrivals::default();
+            self.whole = None;
+            self.go_on(replica, doc, came);
+        }
+    }
+
+    /// Follows the log from where the tail ends; nothing if it does not reach back so far.
+    fn go_on(&mut self, replica: &Replica, doc: &DocId, came: Instant) -> Option<()> {
+        for (offset, entry) in replica.for_guests(doc, self.tail.end())? {
+            if let Some(update) = entry.body.update() {
+                let came = self.arrivals.take(offset).unwrap_or(came);
+                self.tail.push(Arc::new(Piece::new(offset, entry.id.replica, update.clone(), came)));
             }
         }
+        self.arrivals.forget(self.tail.end());
+        Some(())
     }
 
     fn usable_whole(&self) -> Option<Missing> {
@@ -441,9 +456,4 @@ impl Inner {
     pub(super) fn wake(&self) {
         self.seats.values().for_each(Seated::mark);
     }
-}
-
-fn closed() -> Damaged {
-    let reason = "the document is not open any more".to_owned();
-    Damaged { family: Family::Yjs, reason }
 }

@@ -209,11 +209,9 @@ impl Seat {
         }
     }
 
-    /// Everybody who is present.
-    pub(crate) fn all_present(&self) -> Option<Vec<u8>> {
-        let states = self.room.all_present(self.id);
-        self.connection.told_presence(usize::from(states.is_some()));
-        states
+    /// The client asks who is present: [`Seat::next`] tells it of everybody again.
+    pub(crate) fn asks_who_is_present(&self) {
+        self.room.seated(self.id, |seated| (seated.is_level, seated.presence) = (false, 0));
     }
 
     /// The client says something to everybody who is here.

@@ -65,7 +65,7 @@ fn of(workload: Workload, rows: &[Row]) -> Vec<Goal> {
     let ours = rows.iter().filter(|row| row.side.maker() == Maker::Syncline);
     ours.flat_map(|row| {
         let others = Others { workload, rows, row };
-        match workload {
+        let judged = match workload {
             Workload::Typing => typing(&others),
             Workload::Readers => readers(&others),
             Workload::Documents => delivery(&others),
@@ -78,7 +78,8 @@ fn of(workload: Workload, rows: &[Row]) -> Vec<Goal> {
                 delivery(&others).into_iter().chain([growth]).collect()
             }
             Workload::Ceiling => ceiling(&others),
-        }
+        };
+        judged.into_iter().chain([others.failed()])
     })
     .flatten()
     .collect()
@@ -143,7 +144,20 @@ impl Others<'_> {
             what: [name, than].join(" ").trim_end().to_owned(),
             shown: format!("{} {}", metric.shown(value), metric.unit()).trim_end().to_owned(),
             wanted: format!("{} {}", wanted.words(), metric.shown(limit)),
-            met: wanted.holds(value, limit),
+            // Medians of what went well tell nothing of the rest.
+            met: wanted.holds(value, limit) && self.row.failed == 0,
+        })
+    }
+
+    /// That a turn failed.
+    fn failed(&self) -> Option<Goal> {
+        (self.row.failed > 0).then(|| Goal {
+            about: format!("({}) {}", self.workload.words().0, self.row.case),
+            side: self.row.side,
+            what: "failed turns".to_owned(),
+            shown: format!("{} of {}", self.row.failed, self.row.turns),
+            wanted: "exactly 0".to_owned(),
+            met: false,
         })
     }
 }
@@ -261,6 +275,14 @@ mod tests {
         assert_eq!((p99.wanted.as_str(), p99.met), ("at most 3.00", true));
         // What was not measured is not judged.
         assert!(goals.iter().all(|goal| !goal.what.starts_with("CPU")));
+    }
+
+    #[test]
+    fn where_a_turn_failed_nothing_is_met() {
+        let rows = [Row { failed: 1, turns: 5, ..row(Side::Relay, &[(Metric::Missing, 0.0)]) }];
+        let goals = of(Workload::Typing, &rows);
+        assert!(goals.iter().any(|goal| goal.what == "failed turns" && goal.shown == "1 of 5"));
+        assert!(goals.iter().all(|goal| !goal.met));
     }
 
     #[test]

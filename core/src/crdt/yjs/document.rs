@@ -25,9 +25,10 @@ use super::brought::Brought;
 use super::edit::Edit;
 use super::node::{Context, Node};
 use super::shape::Shapes;
+use super::squash::{self, AT_ONCE_BYTES};
 use crate::crdt::{Crdt, Damaged, Exchange, Gate, GateError, Writer};
 use crate::entry::{Family, Kind};
-use crate::id::ReplicaId;
+use crate::id::{Have, ReplicaId};
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
 use crate::presence::Anchor;
@@ -96,16 +97,35 @@ impl Yjs {
         Ok(loaded)
     }
 
+    /// Merges admitted updates, in as many transactions as keep [what yrs copies](super::squash) in bounds.
     pub(super) fn integrate(&mut self, updates: &[&[u8]]) -> Result<(), Damaged> {
-        self.integrate_and(updates, |_| ())
+        self.expect()?;
+        for together in squash::together(updates) {
+            match *together {
+                [costly] if squash::is_costly(costly) => {
+                    let parts = self.gate.cut(Have::NONE, costly, AT_ONCE_BYTES);
+                    let parts = parts.map_err(|error| damaged(error.to_string()))?;
+                    parts.iter().try_for_each(|part| self.transact(&[part], |_| ()))?;
+                }
+                _ => self.transact(together, |_| ())?,
+            }
+        }
+        Ok(())
     }
 
-    /// Merges admitted updates, and looks at the transaction that did so.
+    /// Merges an admitted update that is not costly, and looks at the transaction that did so.
     pub(super) fn integrate_and<T>(
         &mut self,
-        updates: &[&[u8]],
+        update: &[u8],
         look: impl FnOnce(&TransactionMut<'_>) -> T,
     ) -> Result<T, Damaged> {
+        self.expect()?;
+        self.transact(&[update], look)
+    }
+
+    /// Gets ready for what was admitted.
+    fn expect(&mut self) -> Result<(), Damaged> {
+        self.check_alive()?;
         if self.gate.holds_documents() && !self.frees_later {
             self.frees_later = true;
             let coming = self.coming.take();
@@ -116,6 +136,14 @@ impl Yjs {
             Some(brought) => self.shapes.get_mut().keep(brought),
             None => *self.shapes.get_mut() = Shapes::default(),
         }
+        Ok(())
+    }
+
+    fn transact<T>(
+        &mut self,
+        updates: &[&[u8]],
+        look: impl FnOnce(&TransactionMut<'_>) -> T,
+    ) -> Result<T, Damaged> {
         let mut seen = None;
         self.change(REMOTE, |txn| {
             for update in updates {

@@ -8,6 +8,7 @@ use super::cut::FULL_PART_BYTES;
 use super::document::{caught, damaged};
 use super::holdings::Holdings;
 use super::reader::Reader;
+use super::squash::{self, AT_ONCE_BYTES};
 use crate::crdt::exchange::MAX_FOREIGN_UPDATE_BYTES;
 use crate::crdt::{Exchange, Gate, GateError, ReceiveError, Writer};
 use crate::entry::MAX_UPDATE_BYTES;
@@ -21,6 +22,9 @@ impl Exchange for Yjs {
         if update.len() > MAX_FOREIGN_UPDATE_BYTES {
             let limit = MAX_FOREIGN_UPDATE_BYTES as u64;
             return Err(GateError::Limit { what: "an update", limit }.into());
+        }
+        if squash::is_costly(update) {
+            return self.receive_in_parts(replicas, update, AT_ONCE_BYTES);
         }
         if update.len() <= MAX_UPDATE_BYTES {
             return Ok(self.receive_part(replicas, update)?.into_iter().collect());
@@ -71,7 +75,7 @@ impl Yjs {
             return Ok(Some(Bytes::copy_from_slice(update)));
         }
         let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
-        let new = self.integrate_and(&[update], new)?;
+        let new = self.integrate_and(update, new)?;
         // The library writes down once more what was deleted when it came, which can make an update too large for an entry; and
         // its buffer may have more room than an entry should keep.
         let shorter =

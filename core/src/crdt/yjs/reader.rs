@@ -20,7 +20,7 @@ const MAX_NUMBER_BYTES: u32 = 8;
 const MAX_INTEGER_BYTES: usize = 9;
 
 /// One position of one client's history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Id {
     pub client: u64,
     pub clock: u32,

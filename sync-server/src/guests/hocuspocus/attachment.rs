@@ -131,9 +131,6 @@ impl Attachment {
         let Some((seated, address)) = self.parts() else { return Ok(()) };
         seated.seat.set_outlet(Outlet::new(line.outlet(), Frame::head(address).into()));
         line.send(Frame::authenticated(address, seated.may_write)).await?;
-        if let Some(states) = seated.seat.all_present() {
-            line.send(Frame::awareness(address, &states)).await?;
-        }
         seated.catch_up(line, address).await
     }
 
@@ -148,10 +145,10 @@ impl Attachment {
                 Some(nudge) => line.send(Frame::awareness(address, &nudge)).await,
                 None => Ok(()),
             },
-            Body::QueryAwareness => match seated.seat.all_present() {
-                Some(states) => line.send(Frame::awareness(address, &states)).await,
-                None => Ok(()),
-            },
+            Body::QueryAwareness => {
+                seated.seat.asks_who_is_present();
+                seated.catch_up(line, address).await
+            }
             Body::Stateless(payload) => {
                 if payload.len() > MAX_STATELESS_BYTES {
                     let reason = format!("a stateless message may have {MAX_STATELESS_BYTES} bytes");
