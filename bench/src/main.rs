@@ -3,7 +3,8 @@
 //!
 //! *many* is a folder with thousands of small documents: how soon the first of them can be read, by a process that has
 //! just started, and what the folder takes on disk. *long* is one document of 260,000 edits, with the store open
-//! already. *sessions* are recorded ones, each written into a document edit by edit, and read again. *commands* are those of the terminal over the large store, and its way to a relay and into a new store.
+//! already. *sessions* are recorded ones, each written into a document edit by edit, and read again. *commands* are those
+//! of the terminal over the large store, and its way to a relay and into a new store.
 //!
 //! The peer is samod with its storage in files, as it comes. It keeps Automerge documents, syncs nothing to the disk, and
 //! knows no list of documents; so it has no column for that and is not asked for what it does not promise.

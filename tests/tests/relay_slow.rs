@@ -11,7 +11,7 @@ use syncline_core::random::Random;
 use syncline_core::wire::Message;
 use syncline_tests::process::child::{Running, Signal};
 use syncline_tests::process::guests::Behaved;
-use syncline_tests::process::guests::yjs::Editor;
+use syncline_tests::process::guests::yjs::{Editor, updates_of_a_join};
 use syncline_tests::process::metrics::Metrics;
 use syncline_tests::process::raw::Raw;
 use syncline_tests::process::relay::Relay;
@@ -28,6 +28,11 @@ const EDIT_BYTES: usize = 64 << 10;
 /// The same for clients of Yjs, whose edits may be larger: these hardly fit into the tail that a room keeps.
 const YJS_EDITS: i64 = 16;
 const YJS_EDIT_BYTES: usize = 900 << 10;
+
+/// Edits of which the relay merges all but the last ones, and the size of each: what it keeps is less than what a slow client has not been
+/// sent, whatever the system's socket buffers take.
+const MERGED_EDITS: usize = 1_500;
+const MERGED_EDIT_BYTES: usize = 24 << 10;
 
 /// What such a slow client may cost, beside its share of that.
 const MAX_YJS_COST: u64 = 256 << 10;
@@ -133,6 +138,29 @@ async fn clients_of_yjs_that_do_not_read_share_what_waits_for_them_and_miss_noth
     let each = with.saturating_sub(without) / SLOW_CLIENTS as u64;
     println!("each of {SLOW_CLIENTS} slow clients takes {} KiB", each >> 10);
     assert!(each < MAX_YJS_COST, "{each} bytes for each slow client");
+}
+
+#[tokio::test]
+async fn a_client_of_yjs_that_reads_on_after_the_log_was_merged_is_sent_everything_anew() {
+    let relay = Relay::start();
+    let mut ada = Editor::join(relay.address(), "/yjs/d").await;
+    let mut slow = Editor::join(relay.address(), "/yjs/d").await;
+    for number in 0..MERGED_EDITS {
+        ada.put_letters(&format!("k{}", number % 8), MERGED_EDIT_BYTES).await;
+        if number % 100 == 0 {
+            // The relay has taken it in.
+            ada.sync().await;
+        }
+    }
+    ada.sync().await;
+    // As soon as the log has been merged, newcomers are told of it in fewer updates.
+    while updates_of_a_join(relay.address(), "/yjs/d").await >= MERGED_EDITS {}
+    while slow.operations() < ada.operations() {
+        slow.hear().await;
+    }
+    assert_eq!(slow.json(), ada.json());
+    let yjs = [("protocol", "y-websocket")];
+    Metrics::when(&relay, "syncline_slow_consumers_total", &yjs, 1.0);
 }
 
 #[tokio::test]

@@ -278,10 +278,11 @@ impl Awareness {
     }
 
     /// What has changed since a version, as an update, for a seat, which is not told of its own, or for those who have not
-    /// changed; `None` if nothing has. Who starts at the beginning is not told who is gone.
+    /// changed; `None` if nothing has. A seat that starts at the beginning is not told who is gone.
     pub(crate) fn since(&self, version: u64, seat: Option<SeatId>) -> Option<Vec<u8>> {
         let changed = self.changed_since(version).filter(|(_, client)| {
-            (seat.is_none() || client.seat != seat) && (client.state.is_some() || version > 0)
+            (client.state.is_some() || version > 0 || seat.is_none())
+                && (seat.is_none() || client.seat != seat)
         });
         let states: Vec<_> =
             changed.map(|(id, client)| (id, client.clock, client.state.as_deref().unwrap_or(NONE))).collect();

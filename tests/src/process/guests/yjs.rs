@@ -115,6 +115,23 @@ impl Behaved for Editor {
     }
 }
 
+/// In how many updates somebody is told of a document who holds nothing of it.
+///
+/// # Panics
+/// If the relay does not keep to the protocol.
+pub async fn updates_of_a_join(relay: SocketAddr, target: &str) -> usize {
+    let mut guest = Guest::connect(relay, target).await;
+    guest.say(sync(&Sync::Step1 { vector: &StateVector::default().encode_v1() })).await;
+    let mut updates = 0;
+    loop {
+        match read(&guest.is_served().await) {
+            Message::Sync(Sync::Update { .. }) => updates += 1,
+            Message::Sync(Sync::Step2 { .. }) => return updates + 1,
+            _ => {}
+        }
+    }
+}
+
 fn read(message: &[u8]) -> Message<'_> {
     Message::read(message).expect("the relay keeps to the protocol")
 }
