@@ -280,32 +280,31 @@ impl Awareness {
     /// What has changed since a version, as an update, for a seat, which is not told of its own, or for those who have not
     /// changed; `None` if nothing has. A seat that starts at the beginning is not told who is gone.
     pub(crate) fn since(&self, version: u64, seat: Option<SeatId>) -> Option<Vec<u8>> {
-        let changed = self.changed_since(version).filter(|(_, client)| {
-            (client.state.is_some() || version > 0 || seat.is_none())
-                && (seat.is_none() || client.seat != seat)
-        });
-        let states: Vec<_> =
-            changed.map(|(id, client)| (id, client.clock, client.state.as_deref().unwrap_or(NONE))).collect();
-        (!states.is_empty()).then(|| write(states.into_iter()))
+        self.within(version, seat, usize::MAX).0
     }
 
-    /// The same for one seat, but about so many bytes at most, and up to which version that goes: a client that takes nothing
-    /// is not worth a copy of all that is shown.
+    /// The same as a message for one seat, but about so many bytes at most, and up to which version that goes: a client that takes
+    /// nothing is not worth a copy of all that is shown.
     pub(crate) fn portion_since(&self, version: u64, seat: SeatId, budget: usize) -> (Option<Bytes>, u64) {
+        let (states, end) = self.within(version, Some(seat), budget);
+        (states.map(|states| framed(&states)), end)
+    }
+
+    fn within(&self, version: u64, seat: Option<SeatId>, budget: usize) -> (Option<Vec<u8>>, u64) {
+        let tells_of_gone = version > 0 || seat.is_none();
         let (mut states, mut bytes, mut end) = (Vec::new(), 0, self.version);
-        for (at, id) in self.changes.range(version + 1..) {
+        for (id, client) in self.changed_since(version) {
             if bytes >= budget {
-                end = at - 1;
+                end = client.version - 1;
                 break;
             }
-            let client = self.clients.get(id).filter(|client| client.seat != Some(seat));
-            if let Some(client) = client.filter(|client| client.state.is_some() || version > 0) {
+            let is_own = seat.is_some() && client.seat == seat;
+            if !is_own && (client.state.is_some() || tells_of_gone) {
                 bytes += size(&client.state);
-                states.push((*id, client.clock, client.state.as_deref().unwrap_or(NONE)));
+                states.push((id, client.clock, client.state.as_deref().unwrap_or(NONE)));
             }
         }
-        let message = (!states.is_empty()).then(|| framed(&write(states.into_iter())));
-        (message, end)
+        ((!states.is_empty()).then(|| write(states.into_iter())), end)
     }
 
     /// The clients that have changed since a version, in the order in which they have.

@@ -167,7 +167,6 @@ impl Room {
             inner.tail.restart(base);
             self.follow(&mut inner);
             inner.told.offset = inner.tail.end();
-            inner.told.before = (inner.told.offset, inner.told.presence);
             self.durable.send_replace(durable);
         }
         self.opening.send_replace(Opening::Open);
@@ -428,7 +427,7 @@ impl Inner {
             // The log was made anew, or the room followed it too slowly.
             self.tail.restart(base);
             self.arrivals = Arrivals::default();
-            self.whole = None;
+            (self.whole, self.as_update) = (None, None);
             self.go_on(replica, doc, came);
         }
     }

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use super::YjsGate;
 use super::reader::Reader;
 use crate::crdt::GateError;
-use crate::entry::MAX_UPDATE_BYTES;
 use crate::id::Have;
 use crate::protocol::lib0::write_number as number;
 
@@ -81,7 +80,8 @@ impl Order {
 }
 
 impl YjsGate {
-    /// Checks an update of a client of another protocol as a whole, and cuts it into parts of that size. Takes no note of it.
+    /// Checks an update of a client of another protocol as a whole, and cuts it into parts of that size, but for blocks that are larger
+    /// alone. Takes no note of it.
     pub(super) fn cut(
         &mut self,
         replicas: &Have,
@@ -94,11 +94,7 @@ impl YjsGate {
             blocks.parts().into_iter().map(|part| [write(&part, update, true), vec![NOTHING]].concat());
         let deletions =
             deletions.parts().into_iter().map(|part| [vec![NOTHING], write(&part, update, false)].concat());
-        let parts: Vec<Vec<u8>> = blocks.chain(deletions).collect();
-        match parts.iter().all(|part| part.len() <= MAX_UPDATE_BYTES) {
-            true => Ok(parts),
-            false => Err(GateError::Limit { what: "one block of an update", limit: MAX_UPDATE_BYTES as u64 }),
-        }
+        Ok(blocks.chain(deletions).collect())
     }
 }
 
@@ -145,7 +141,7 @@ mod tests {
     use super::*;
     use crate::crdt::yjs::Yjs;
     use crate::crdt::{Crdt, Exchange, Gate};
-    use crate::entry::Kind;
+    use crate::entry::{Kind, MAX_UPDATE_BYTES};
     use crate::path::Path;
 
     /// Two who write by turns in each other's text, a little and a lot.

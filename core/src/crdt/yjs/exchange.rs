@@ -23,11 +23,8 @@ impl Exchange for Yjs {
             let limit = MAX_FOREIGN_UPDATE_BYTES as u64;
             return Err(GateError::Limit { what: "an update", limit }.into());
         }
-        if squash::is_costly(update) {
-            return self.receive_in_parts(replicas, update, AT_ONCE_BYTES);
-        }
         if update.len() <= MAX_UPDATE_BYTES {
-            return Ok(self.receive_part(replicas, update)?.into_iter().collect());
+            return self.receive_part(replicas, update);
         }
         self.receive_in_parts(replicas, update, FULL_PART_BYTES)
     }
@@ -60,7 +57,12 @@ impl Yjs {
         full: usize,
     ) -> Result<Vec<Bytes>, ReceiveError> {
         let mut new = Vec::new();
-        for part in self.gate.cut(replicas, update, full)? {
+        let parts = self.gate.cut(replicas, update, full)?;
+        if parts.iter().any(|part| part.len() > MAX_UPDATE_BYTES) {
+            let limit = MAX_UPDATE_BYTES as u64;
+            return Err(GateError::Limit { what: "one block of an update", limit }.into());
+        }
+        for part in parts {
             // What was found good as a whole is good in parts, or the document is no longer what it was.
             new.extend(self.receive_part(replicas, &part).map_err(|error| damaged(error.to_string()))?);
         }
@@ -68,11 +70,14 @@ impl Yjs {
     }
 
     /// Merges an update that is small enough to be one entry. Returns what was new.
-    fn receive_part(&mut self, replicas: &Have, update: &[u8]) -> Result<Option<Bytes>, ReceiveError> {
+    fn receive_part(&mut self, replicas: &Have, update: &[u8]) -> Result<Vec<Bytes>, ReceiveError> {
+        if squash::is_costly(update) {
+            return self.receive_in_parts(replicas, update, AT_ONCE_BYTES);
+        }
         self.admit(&Writer::Foreign(replicas), update)?;
         if self.gate.brings_only_new() {
-            self.integrate(&[update])?;
-            return Ok(Some(Bytes::copy_from_slice(update)));
+            self.integrate_and(update, |_| ())?;
+            return Ok(vec![Bytes::copy_from_slice(update)]);
         }
         let new = |txn: &TransactionMut<'_>| txn.has_changes().then(|| txn.encode_update_v1());
         let new = self.integrate_and(update, new)?;
@@ -80,7 +85,7 @@ impl Yjs {
         // its buffer may have more room than an entry should keep.
         let shorter =
             |new: Vec<u8>| Bytes::copy_from_slice(if new.len() <= update.len() { &new } else { update });
-        Ok(new.map(shorter))
+        Ok(new.map(shorter).into_iter().collect())
     }
 }
 

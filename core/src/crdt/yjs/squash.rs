@@ -1,9 +1,9 @@
 //! What it takes yrs to join neighbouring blocks, and how that is bounded.
 //!
-//! At the end of a transaction yrs joins blocks that follow each other, as they do where somebody types. It goes from right to left, copies
-//! what each block holds behind what its left neighbour holds, and frees nothing before it is done: the last of a thousand is
-//! copied a thousand times. A megabyte of blocks of one character would take gigabytes, and the process with it. So what is integrated in one
-//! transaction is small, or brings few neighbours; and a large update that brings many is cut.
+//! At the end of a transaction yrs joins blocks that follow each other, as they do where somebody types. It goes from right to
+//! left, copies what each block holds behind what its left neighbour holds, and frees nothing before it is done: the last of a
+//! thousand is copied a thousand times. A megabyte of blocks of one character would take gigabytes, and the process with it. So
+//! what is integrated in one transaction is small, or brings few neighbours; and a large update that brings many is cut.
 
 use super::block::{self, Body, Content};
 use super::reader::{Id, Reader};
