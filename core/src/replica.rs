@@ -33,6 +33,7 @@ mod presence;
 mod refusal;
 mod skipping;
 mod snapshot;
+mod snapshot_frames;
 mod statistics;
 mod sync;
 

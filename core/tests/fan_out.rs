@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use replicas::world::World;
 use replicas::{config, doc, written};
 use syncline_core::entry::{Family, Kind, Spec};
-use syncline_core::event::{Input, Side};
+use syncline_core::event::{Input, Output, Side};
 use syncline_core::id::ConnectionId;
+use syncline_core::path::Path;
 use syncline_core::replica::{Config, DURABLE_DELAY, Editor, Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::wire::{Codec, Compression, Encoding, Frame, Message};
@@ -74,6 +75,53 @@ impl Hub {
         }
     }
 
+    /// Connects clients all at once, over links that take the next frame when everybody has got one.
+    fn join(&mut self, dialects: &[(Encoding, Vec<Compression>)]) {
+        let first = self.clients.len();
+        for (index, (encoding, compression)) in (first..).zip(dialects) {
+            let (connection, compression) = (link(index), compression.clone());
+            let config = config(index as u64 + 1, Policy::client());
+            let mut client = Replica::new(Config { encoding: *encoding, compression, ..config });
+            client.open(Time(1), &doc(), Some(SPEC));
+            replicas::settle(&mut client, Time(1));
+            client.handle(Time(1), Input::Connected { connection, side: Side::Dialed, visitor: None });
+            self.relay.handle(Time(1), Input::Connected { connection, side: Side::Accepted, visitor: None });
+            self.clients.push(client);
+        }
+        self.sent.clear();
+        while self.round(first) {}
+    }
+
+    /// Has everybody since `first` say what he has to say, and the relay send a frame to each; false if there is nothing.
+    fn round(&mut self, first: usize) -> bool {
+        let before = self.sent.len();
+        for index in first..self.clients.len() {
+            for (_, frame) in replicas::settle(&mut self.clients[index], Time(1)) {
+                self.relay.handle(Time(1), Input::Received { connection: link(index), frame });
+            }
+        }
+        while let Some(output) = self.relay.poll() {
+            match output {
+                Output::Send { connection, frame, .. } => self.sent.push((connection.0 as usize, frame)),
+                Output::Write { id, .. } => self.relay.handle(Time(1), Input::Written { write: id }),
+                _ => {}
+            }
+        }
+        for (index, frame) in self.sent[before..].to_vec() {
+            self.clients[index].handle(Time(1), Input::Received { connection: link(index), frame });
+            self.relay.handle(Time(1), Input::Writable { connection: link(index) });
+        }
+        self.sent.len() > before
+    }
+
+    /// The frames in which somebody got a snapshot.
+    fn parts(&self, index: usize) -> Vec<Frame> {
+        let is_part = |message: &Message| matches!(message, Message::SnapshotPart { .. });
+        let with_parts = |frame: &Frame| Codec::decode(frame).unwrap().iter().any(is_part);
+        let to = self.sent.iter().filter(|(to, _)| *to == index).map(|(_, frame)| frame);
+        to.filter(|frame| with_parts(frame)).cloned().collect()
+    }
+
     /// The frames in which readers got entries.
     fn entries(&self) -> BTreeMap<usize, Frame> {
         let is_entries = |message: &Message| matches!(message, Message::Entries { .. });
@@ -113,6 +161,30 @@ fn readers_of_one_dialect_get_the_same_bytes() {
     assert_eq!((frames.len(), buffers(&frames)), (READERS, 3));
     let same = |a: usize, b: usize| frames[&a].bytes.as_ptr() == frames[&b].bytes.as_ptr();
     assert!(same(1, 3) && same(2, 4) && !same(0, 1) && !same(0, 2) && !same(1, 2));
+}
+
+#[test]
+fn who_come_at_the_same_time_are_sent_the_same_parts_of_a_snapshot() {
+    let binary = (Encoding::Binary, Vec::new());
+    let gzip = (Encoding::Binary, vec![Compression::Gzip]);
+    let mut hub = Hub::new(&vec![binary.clone(); WRITER + 1]);
+    hub.write(&"far more than one part of a snapshot holds; ".repeat(20_000));
+    hub.relay.compact(&doc());
+    hub.settle();
+    let rested = hub.relay.loaded_bytes();
+    hub.join(&[binary.clone(), gzip.clone(), gzip, binary]);
+    let parts: Vec<_> = (WRITER + 1..hub.clients.len()).map(|index| hub.parts(index)).collect();
+    assert!(parts[0].len() > 2, "{} parts", parts[0].len());
+    // The first one asked for the first part when nobody else had come.
+    let buffers =
+        |index: usize| parts[index][1..].iter().map(|frame| frame.bytes.as_ptr()).collect::<Vec<_>>();
+    assert_eq!((buffers(0), buffers(1)), (buffers(3), buffers(2)));
+    assert!(parts[1].iter().zip(&parts[0]).all(|(gzip, binary)| gzip.bytes.len() < binary.bytes.len() / 10));
+    let value = |client: &Replica| client.document(&doc()).map(|document| document.value(&Path::root()));
+    let all = value(&hub.clients[WRITER]);
+    assert!(hub.clients[WRITER + 1..].iter().all(|client| value(client) == all));
+    let kept = hub.relay.loaded_bytes() - rested;
+    assert!(kept < 1_024, "{kept} bytes of what was made for them are kept");
 }
 
 #[test]

@@ -11,16 +11,17 @@ use super::compaction::Compacting;
 use super::content::{Content, Skipped};
 use super::context::Context;
 use super::hosting::Hosting;
-use super::peer::{Peer, Portion};
+use super::peer::{Part, Peer, Portion};
 use super::pending::Pending;
 use super::skipping::voided;
+use super::snapshot_frames::SnapshotFrames;
 use crate::crdt::{Damaged, GateError};
 use crate::entry::{Blame, Body, Entry, Family, MAX_SEEN_BEYOND, Seen, Spec};
 use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, StoredDocument, Write};
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
 use crate::log::Log;
 use crate::visitor::Access;
-use crate::wire::Message;
+use crate::wire::{Codec, Frame, Message};
 
 /// Most replicas that may write to a document, as a relay sees it: a message says what a log holds of each.
 pub const MAX_WRITERS: usize = 1 << 18;
@@ -50,6 +51,8 @@ pub(super) struct Live {
     pub(super) peers: BTreeMap<ConnectionId, Peer>,
     /// Servers that are no replicas and have told what they hold.
     pub(super) servers: BTreeMap<ConnectionId, Standing>,
+    /// What was made of the snapshot that peers are being sent.
+    pub(super) snapshot_frames: SnapshotFrames,
     pub(super) pending: Pending,
     /// Under which id this replica writes; drawn at the first edit.
     pub(super) writer: Option<ReplicaId>,
@@ -108,6 +111,7 @@ impl Live {
             known: BTreeMap::new(),
             peers: BTreeMap::new(),
             servers: BTreeMap::new(),
+            snapshot_frames: SnapshotFrames::default(),
             pending: Pending::default(),
             writer: None,
             recent: BTreeMap::new(),
@@ -184,6 +188,7 @@ impl Live {
     /// next one, it would be taken for an answer to what came since.
     pub fn shut(&mut self, connection: ConnectionId) {
         self.peers.remove(&connection);
+        self.drop_snapshot_frames();
         self.after_write.retain(|(_, then)| !matches!(then, Then::Tell(to, _) if *to == connection));
     }
 
@@ -220,11 +225,27 @@ impl Live {
             self.content_bytes = (log, self.content.bytes());
         }
         let built = if self.content.is_built() { BUILT_TIMES * log } else { 0 };
-        FIXED_BYTES + log + built + self.content_bytes.1 + self.known.len() * size_of::<PeerCursor>()
+        let known = self.known.len() * size_of::<PeerCursor>();
+        FIXED_BYTES + log + built + self.content_bytes.1 + known + self.snapshot_frames.bytes()
     }
 
     pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {
+        self.drop_snapshot_frames();
         self.peers.get_mut(&connection)?.portion(&self.doc, &self.log, budget)
+    }
+
+    /// Keeps the frame of a part of a snapshot that a peer is sent, if others are being sent one as well.
+    pub fn share_frame(&mut self, with: ConnectionId, part: Part, codec: Codec, frame: &Frame) {
+        if self.peers.iter().any(|(id, peer)| *id != with && peer.is_sent_snapshot()) {
+            self.snapshot_frames.put(part, codec, frame.clone());
+        }
+    }
+
+    /// Drops the frames of a snapshot that nobody is sent any more. Who was sent the last part has something coming behind it.
+    fn drop_snapshot_frames(&mut self) {
+        if !self.snapshot_frames.is_empty() && !self.peers.values().any(Peer::is_sent_snapshot) {
+            self.snapshot_frames = SnapshotFrames::default();
+        }
     }
 
     /// Puts an entry at the end of the log, on its way to disk and to every peer.

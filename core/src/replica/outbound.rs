@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Replica;
 use super::connection::Connection;
-use super::peer::Stretch;
+use super::peer::{Part, Stretch};
 use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
 use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR, PRESENCE_TURN};
 use crate::time::Time;
-use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
+use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message};
 
 /// Size at which a frame is full and the rest waits for the link to take it. It bounds what a slow peer costs.
 pub const FULL_FRAME_BYTES: usize = 64 << 10;
@@ -160,16 +160,40 @@ impl Replica {
         if portion.more {
             self.connections.get_mut(&id)?.mark(doc.clone(), self.context.now);
         }
+        if let Some(part) = portion.part {
+            return Some((self.frame_of_part(id, doc, codec, part, &portion.messages)?, 0));
+        }
         let known = |(s, c, _): &&(Stretch, Codec, Frame)| Some(*s) == portion.stretch && *c == codec;
         if let Some((.., frame)) = shared.frames.get(doc).and_then(|all| all.iter().find(known)) {
             return Some((frame.clone(), portion.entries));
         }
-        let encoded: Vec<Encoded> = portion.messages.iter().map(|message| codec.encode(message)).collect();
-        let frame = self.packer.frame(codec, &encoded);
+        let frame = self.pack(codec, &portion.messages);
         if let Some(stretch) = portion.stretch {
             shared.frames.entry(doc.clone()).or_default().push((stretch, codec, frame.clone()));
         }
         Some((frame, portion.entries))
+    }
+
+    /// The frame of a part of a snapshot.
+    fn frame_of_part(
+        &mut self,
+        id: ConnectionId,
+        doc: &DocId,
+        codec: Codec,
+        part: Part,
+        messages: &[Message],
+    ) -> Option<Frame> {
+        if let Some(frame) = self.documents.get(doc)?.live()?.snapshot_frames.get(&part, codec) {
+            return Some(frame);
+        }
+        let frame = self.pack(codec, messages);
+        self.documents.get_mut(doc)?.live_mut()?.share_frame(id, part, codec, &frame);
+        Some(frame)
+    }
+
+    fn pack(&mut self, codec: Codec, messages: &[Message]) -> Frame {
+        let encoded: Vec<Encoded> = messages.iter().map(|message| codec.encode(message)).collect();
+        self.packer.frame(codec, &encoded)
     }
 }
 

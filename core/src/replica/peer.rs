@@ -91,6 +91,14 @@ pub(super) struct Stretch {
     durable: Option<u64>,
 }
 
+/// A part of a snapshot.
+pub(super) struct Part {
+    pub snapshot: Arc<Snapshot>,
+    /// From which byte on, and up to which.
+    pub from: usize,
+    pub to: usize,
+}
+
 /// Some messages for a peer.
 #[derive(Default)]
 pub(super) struct Portion {
@@ -98,6 +106,8 @@ pub(super) struct Portion {
     /// How many entries are in them.
     pub entries: usize,
     pub stretch: Option<Stretch>,
+    /// What part of a snapshot it is, if it is one.
+    pub part: Option<Part>,
     /// Whether there is more where this came from.
     pub more: bool,
 }
@@ -232,10 +242,14 @@ impl Peer {
         }
     }
 
+    /// Whether a snapshot is on its way to it.
+    pub const fn is_sent_snapshot(&self) -> bool {
+        matches!(self.sending, Sending::Snapshot { .. })
+    }
+
     /// Whether nothing of it is kept in memory but how far each side holds the other's log: no snapshot is on its way.
     pub const fn may_rest(&self) -> bool {
-        !matches!(self.sending, Sending::Snapshot { .. })
-            && !matches!(self.receiving, Receiving::Snapshot { .. })
+        !self.is_sent_snapshot() && !matches!(self.receiving, Receiving::Snapshot { .. })
     }
 
     /// Whether the peer, which gets entries before they are durable, is still to be told that some are.
@@ -280,7 +294,7 @@ impl Peer {
     /// What goes out next, up to about `budget` bytes.
     pub fn portion(&mut self, doc: &DocId, log: &Log, budget: usize) -> Option<Portion> {
         let mut portion = Portion::default();
-        if let Sending::Snapshot { .. } = self.sending {
+        if self.is_sent_snapshot() {
             self.snapshot_parts(doc, log, budget, &mut portion);
         } else if let Sending::Live { next, .. } = self.sending {
             if next < log.base_offset() {
@@ -295,7 +309,7 @@ impl Peer {
 
     fn snapshot_parts(&mut self, doc: &DocId, log: &Log, budget: usize, portion: &mut Portion) {
         let Sending::Snapshot { snapshot, sent } = &mut self.sending else { return };
-        let (base, total, mut size) = (snapshot.offset, snapshot.state.len(), 0);
+        let (base, total, from, mut size) = (snapshot.offset, snapshot.state.len(), *sent, 0);
         while size <= budget {
             let end = total.min(*sent + MAX_SNAPSHOT_PART_BYTES);
             portion.messages.push(Message::SnapshotPart {
@@ -308,10 +322,14 @@ impl Peer {
             size += end - *sent;
             *sent = end;
             if end == total {
-                self.start_from(base);
                 break;
             }
         }
+        let (snapshot, to) = (snapshot.clone(), *sent);
+        if to == total {
+            self.start_from(base);
+        }
+        portion.part = Some(Part { snapshot, from, to });
         portion.more = true;
     }
 
