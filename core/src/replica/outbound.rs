@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::peer::{Part, Stretch};
 use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
-use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR, PRESENCE_TURN};
+use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_THREE, PRESENCE_TURN};
 use crate::time::Time;
 use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message};
 
@@ -101,7 +101,7 @@ impl Replica {
     ) -> Option<()> {
         let (now, full) = (self.context.now, self.full_frame());
         let links = docs.iter().filter_map(|doc| Some(self.documents.get(doc)?.links())).max().unwrap_or(0);
-        let tick = PRESENCE_TICK.max(links as u64 / 4 * PRESENCE_TICK_OF_FOUR);
+        let tick = PRESENCE_TICK.max(links as u64 / 3 * PRESENCE_TICK_OF_THREE);
         self.connections.get_mut(&id)?.rest_presence(next_presence(id, now, tick));
         for doc in docs {
             self.begin_telling_presence(&doc);
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn few_are_told_after_a_tick_and_many_in_turns() {
         assert_eq!(next_presence(ConnectionId(3), Time(7), PRESENCE_TICK), Time(57));
-        let tick = 125;
+        let tick = 166;
         let mut turns = BTreeSet::new();
         for id in 0..500 {
             let now = Time(1_000_007);
