@@ -63,7 +63,7 @@ pub struct Frame {
 }
 
 /// How messages become bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encoding {
     /// Compact, in bincode's layout.
     #[default]

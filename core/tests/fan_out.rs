@@ -14,6 +14,7 @@ use syncline_core::id::ConnectionId;
 use syncline_core::path::Path;
 use syncline_core::replica::{Config, DURABLE_DELAY, Editor, Policy, Replica};
 use syncline_core::time::Time;
+use syncline_core::value::Value;
 use syncline_core::wire::{Codec, Compression, Encoding, Frame, Message};
 
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
@@ -75,7 +76,14 @@ impl Hub {
         }
     }
 
-    /// Connects clients all at once, over links that take the next frame when everybody has got one.
+    /// Writes what is a snapshot of several parts.
+    fn write_snapshot(&mut self) {
+        self.write(&"far more than one part of a snapshot holds; ".repeat(20_000));
+        self.relay.compact(&doc());
+        self.settle();
+    }
+
+    /// Connects clients all at once.
     fn join(&mut self, dialects: &[(Encoding, Vec<Compression>)]) {
         let first = self.clients.len();
         for (index, (encoding, compression)) in (first..).zip(dialects) {
@@ -89,13 +97,12 @@ impl Hub {
             self.clients.push(client);
         }
         self.sent.clear();
-        while self.round(first) {}
     }
 
-    /// Has everybody since `first` say what he has to say, and the relay send a frame to each; false if there is nothing.
-    fn round(&mut self, first: usize) -> bool {
+    /// Has everybody say what he has to say, and the relay send a frame to each; false if there is nothing.
+    fn round(&mut self) -> bool {
         let before = self.sent.len();
-        for index in first..self.clients.len() {
+        for index in 0..self.clients.len() {
             for (_, frame) in replicas::settle(&mut self.clients[index], Time(1)) {
                 self.relay.handle(Time(1), Input::Received { connection: link(index), frame });
             }
@@ -107,9 +114,10 @@ impl Hub {
                 _ => {}
             }
         }
-        for (index, frame) in self.sent[before..].to_vec() {
-            self.clients[index].handle(Time(1), Input::Received { connection: link(index), frame });
-            self.relay.handle(Time(1), Input::Writable { connection: link(index) });
+        for (index, frame) in &self.sent[before..] {
+            let (connection, frame) = (link(*index), frame.clone());
+            self.clients[*index].handle(Time(1), Input::Received { connection, frame });
+            self.relay.handle(Time(1), Input::Writable { connection });
         }
         self.sent.len() > before
     }
@@ -132,6 +140,10 @@ impl Hub {
 
 const fn link(index: usize) -> ConnectionId {
     ConnectionId(index as u64)
+}
+
+fn value(client: &Replica) -> Option<Value> {
+    client.document(&doc())?.value(&Path::root())
 }
 
 /// How many different buffers the frames are in.
@@ -168,23 +180,37 @@ fn who_come_at_the_same_time_are_sent_the_same_parts_of_a_snapshot() {
     let binary = (Encoding::Binary, Vec::new());
     let gzip = (Encoding::Binary, vec![Compression::Gzip]);
     let mut hub = Hub::new(&vec![binary.clone(); WRITER + 1]);
-    hub.write(&"far more than one part of a snapshot holds; ".repeat(20_000));
-    hub.relay.compact(&doc());
-    hub.settle();
+    hub.write_snapshot();
     let rested = hub.relay.loaded_bytes();
     hub.join(&[binary.clone(), gzip.clone(), gzip, binary]);
+    while hub.round() {}
     let parts: Vec<_> = (WRITER + 1..hub.clients.len()).map(|index| hub.parts(index)).collect();
     assert!(parts[0].len() > 2, "{} parts", parts[0].len());
-    // The first one asked for the first part when nobody else had come.
-    let buffers =
-        |index: usize| parts[index][1..].iter().map(|frame| frame.bytes.as_ptr()).collect::<Vec<_>>();
+    let buffers = |index: usize| parts[index].iter().map(|frame| frame.bytes.as_ptr()).collect::<Vec<_>>();
     assert_eq!((buffers(0), buffers(1)), (buffers(3), buffers(2)));
     assert!(parts[1].iter().zip(&parts[0]).all(|(gzip, binary)| gzip.bytes.len() < binary.bytes.len() / 10));
-    let value = |client: &Replica| client.document(&doc()).map(|document| document.value(&Path::root()));
-    let all = value(&hub.clients[WRITER]);
-    assert!(hub.clients[WRITER + 1..].iter().all(|client| value(client) == all));
+    assert!(hub.clients.iter().all(|client| value(client) == value(&hub.clients[WRITER])));
     let kept = hub.relay.loaded_bytes() - rested;
     assert!(kept < 1_024, "{kept} bytes of what was made for them are kept");
+}
+
+#[test]
+fn a_snapshot_arrives_beside_whatever_else_is_said() {
+    const ROUNDS: usize = 20;
+    let binary = (Encoding::Binary, Vec::new());
+    let mut hub = Hub::new(&vec![binary.clone(); WRITER + 1]);
+    hub.write_snapshot();
+    hub.join(&[binary]);
+    let guest = WRITER + 1;
+    for token in 0..ROUNDS as u64 {
+        let frame = replicas::frame(&[Message::Ping { token }]);
+        hub.round();
+        hub.relay.handle(Time(1), Input::Received { connection: link(guest), frame });
+    }
+    assert_eq!(value(&hub.clients[guest]), value(&hub.clients[WRITER]));
+    let is_pong = |message: &Message| matches!(message, Message::Pong { .. });
+    let answered = hub.sent.iter().flat_map(|(_, frame)| Codec::decode(frame).unwrap()).filter(is_pong);
+    assert!(answered.count() > ROUNDS - 3, "and that is said meanwhile");
 }
 
 #[test]

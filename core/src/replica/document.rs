@@ -345,9 +345,9 @@ impl Document {
         }
     }
 
-    /// What the document has for a peer, up to about `budget` bytes.
-    pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {
-        self.live_mut()?.portion(connection, budget)
+    /// What the document has for a peer, up to about `budget` bytes, in a frame of its own or with what else there is for it.
+    pub fn portion(&mut self, connection: ConnectionId, budget: usize, alone: bool) -> Option<Portion> {
+        self.live_mut()?.portion(connection, budget, alone)
     }
 }
 

@@ -11,7 +11,7 @@ use super::compaction::Compacting;
 use super::content::{Content, Skipped};
 use super::context::Context;
 use super::hosting::Hosting;
-use super::peer::{Part, Peer, Portion};
+use super::peer::{Peer, Portion};
 use super::pending::Pending;
 use super::skipping::voided;
 use super::snapshot_frames::SnapshotFrames;
@@ -21,7 +21,7 @@ use crate::event::{DocumentError, Event, Fence, PeerCursor, Progress, Refusal, S
 use crate::id::{ConnectionId, DocId, EntryId, Epoch, ReplicaId, WriteId};
 use crate::log::Log;
 use crate::visitor::Access;
-use crate::wire::{Codec, Frame, Message};
+use crate::wire::Message;
 
 /// Most replicas that may write to a document, as a relay sees it: a message says what a log holds of each.
 pub const MAX_WRITERS: usize = 1 << 18;
@@ -51,7 +51,7 @@ pub(super) struct Live {
     pub(super) peers: BTreeMap<ConnectionId, Peer>,
     /// Servers that are no replicas and have told what they hold.
     pub(super) servers: BTreeMap<ConnectionId, Standing>,
-    /// What was made of the snapshot that peers are being sent.
+    /// What was made of the snapshot that peers are sent.
     pub(super) snapshot_frames: SnapshotFrames,
     pub(super) pending: Pending,
     /// Under which id this replica writes; drawn at the first edit.
@@ -188,7 +188,7 @@ impl Live {
     /// next one, it would be taken for an answer to what came since.
     pub fn shut(&mut self, connection: ConnectionId) {
         self.peers.remove(&connection);
-        self.drop_snapshot_frames();
+        self.snapshot_frames.leave(connection);
         self.after_write.retain(|(_, then)| !matches!(then, Then::Tell(to, _) if *to == connection));
     }
 
@@ -229,23 +229,15 @@ impl Live {
         FIXED_BYTES + log + built + self.content_bytes.1 + known + self.snapshot_frames.bytes()
     }
 
-    pub fn portion(&mut self, connection: ConnectionId, budget: usize) -> Option<Portion> {
-        self.drop_snapshot_frames();
-        self.peers.get_mut(&connection)?.portion(&self.doc, &self.log, budget)
-    }
-
-    /// Keeps the frame of a part of a snapshot that a peer is sent, if others are being sent one as well.
-    pub fn share_frame(&mut self, with: ConnectionId, part: Part, codec: Codec, frame: &Frame) {
-        if self.peers.iter().any(|(id, peer)| *id != with && peer.is_sent_snapshot()) {
-            self.snapshot_frames.put(part, codec, frame.clone());
+    /// What goes out next to a peer: in a frame of its own, or with what else there is for it.
+    pub fn portion(&mut self, connection: ConnectionId, budget: usize, alone: bool) -> Option<Portion> {
+        let peer = self.peers.get_mut(&connection)?;
+        match peer.outgoing_snapshot() {
+            Some(snapshot) => self.snapshot_frames.join(connection, snapshot),
+            // Who was sent the last part has something coming behind it.
+            None => self.snapshot_frames.leave(connection),
         }
-    }
-
-    /// Drops the frames of a snapshot that nobody is sent any more. Who was sent the last part has something coming behind it.
-    fn drop_snapshot_frames(&mut self) {
-        if !self.snapshot_frames.is_empty() && !self.peers.values().any(Peer::is_sent_snapshot) {
-            self.snapshot_frames = SnapshotFrames::default();
-        }
+        peer.portion(&self.doc, &self.log, budget, alone)
     }
 
     /// Puts an entry at the end of the log, on its way to disk and to every peer.

@@ -131,13 +131,15 @@ impl Replica {
             if self.loaded.bytes <= most {
                 break;
             }
-            if let Some(document) = self.documents.get_mut(&doc)
-                && document.rest(&mut self.context, &takes)
-            {
-                match document.live().is_some() {
-                    true => self.context.counts.unbuilt += 1,
-                    false => self.context.counts.unloaded += 1,
-                }
+            let Some(document) = self.documents.get_mut(&doc) else { continue };
+            let freed = document.live_mut().is_some_and(|live| live.snapshot_frames.clear());
+            let rests = document.rest(&mut self.context, &takes);
+            match (rests, document.live().is_some()) {
+                (false, _) => {}
+                (true, true) => self.context.counts.unbuilt += 1,
+                (true, false) => self.context.counts.unloaded += 1,
+            }
+            if rests || freed {
                 let left = document.unloadable_bytes();
                 self.loaded.put(&doc, &mut document.share, left);
             }

@@ -139,7 +139,7 @@ impl Replica {
     /// Adds what a document has for a peer; true if more is to come.
     fn append(&mut self, id: ConnectionId, doc: &DocId, codec: Codec, batch: &mut Batch) -> bool {
         let Some(document) = self.documents.get_mut(doc) else { return false };
-        let Some(portion) = document.portion(id, batch.left()) else {
+        let Some(portion) = document.portion(id, batch.left(), batch.is_empty()) else {
             return false;
         };
         portion.messages.iter().for_each(|message| batch.push(codec.encode(message)));
@@ -156,12 +156,12 @@ impl Replica {
         shared: &mut Shared,
     ) -> Option<(Frame, usize)> {
         let full = self.full_frame();
-        let portion = self.documents.get_mut(doc)?.portion(id, full)?;
+        let portion = self.documents.get_mut(doc)?.portion(id, full, true)?;
         if portion.more {
             self.connections.get_mut(&id)?.mark(doc.clone(), self.context.now);
         }
         if let Some(part) = portion.part {
-            return Some((self.frame_of_part(id, doc, codec, part, &portion.messages)?, 0));
+            return Some((self.frame_of_part(doc, codec, &part, &portion.messages)?, 0));
         }
         let known = |(s, c, _): &&(Stretch, Codec, Frame)| Some(*s) == portion.stretch && *c == codec;
         if let Some((.., frame)) = shared.frames.get(doc).and_then(|all| all.iter().find(known)) {
@@ -177,17 +177,17 @@ impl Replica {
     /// The frame of a part of a snapshot.
     fn frame_of_part(
         &mut self,
-        id: ConnectionId,
         doc: &DocId,
         codec: Codec,
-        part: Part,
+        part: &Part,
         messages: &[Message],
     ) -> Option<Frame> {
-        if let Some(frame) = self.documents.get(doc)?.live()?.snapshot_frames.get(&part, codec) {
+        if let Some(frame) = self.documents.get(doc)?.live()?.snapshot_frames.get(part, codec) {
             return Some(frame);
         }
         let frame = self.pack(codec, messages);
-        self.documents.get_mut(doc)?.live_mut()?.share_frame(id, part, codec, &frame);
+        self.documents.get_mut(doc)?.live_mut()?.snapshot_frames.put(part, codec, &frame);
+        self.note_use(doc);
         Some(frame)
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::connection::Greeted;
+use super::outbound::FULL_FRAME_BYTES;
 use crate::entry::{Cursor, Digest};
 use crate::event::{PeerCursor, Snapshot};
 use crate::id::{DocId, EntryId, Epoch, Have};
@@ -55,7 +56,12 @@ pub(super) enum Sending {
     /// The peer's cursor does not fit; it was asked what it holds.
     AskedHave,
     /// The peer lacks entries that only a snapshot holds.
-    Snapshot { snapshot: Arc<Snapshot>, sent: usize },
+    Snapshot {
+        snapshot: Arc<Snapshot>,
+        sent: usize,
+        /// Whether the next part has waited for a frame of its own.
+        let_pass: bool,
+    },
     /// Entries follow one another.
     Live {
         /// Everything up to here was sent or skipped.
@@ -155,7 +161,7 @@ impl Peer {
         self.held = have.within(log.have());
         match log.base() {
             Some(base) if !self.held.includes(&base.covers) => {
-                self.sending = Sending::Snapshot { snapshot: base.clone(), sent: 0 };
+                self.sending = Sending::Snapshot { snapshot: base.clone(), sent: 0, let_pass: false };
             }
             _ => {
                 self.start_from(log.base_offset());
@@ -242,14 +248,17 @@ impl Peer {
         }
     }
 
-    /// Whether a snapshot is on its way to it.
-    pub const fn is_sent_snapshot(&self) -> bool {
-        matches!(self.sending, Sending::Snapshot { .. })
+    /// The snapshot that is on its way to it.
+    pub const fn outgoing_snapshot(&self) -> Option<&Arc<Snapshot>> {
+        match &self.sending {
+            Sending::Snapshot { snapshot, .. } => Some(snapshot),
+            Sending::Closed | Sending::Awaiting { .. } | Sending::AskedHave | Sending::Live { .. } => None,
+        }
     }
 
     /// Whether nothing of it is kept in memory but how far each side holds the other's log: no snapshot is on its way.
     pub const fn may_rest(&self) -> bool {
-        !self.is_sent_snapshot() && !matches!(self.receiving, Receiving::Snapshot { .. })
+        self.outgoing_snapshot().is_none() && !matches!(self.receiving, Receiving::Snapshot { .. })
     }
 
     /// Whether the peer, which gets entries before they are durable, is still to be told that some are.
@@ -291,10 +300,16 @@ impl Peer {
         missing <= (self.settled.len() + self.unsettled.iter().filter(sent).count()) as u64
     }
 
-    /// What goes out next, up to about `budget` bytes.
-    pub fn portion(&mut self, doc: &DocId, log: &Log, budget: usize) -> Option<Portion> {
+    /// What goes out next, up to about `budget` bytes, alone in a frame or not. A part of a large snapshot is worth a frame of its own,
+    /// which others may get as well: what else there is for the peer leaves before it, once.
+    pub fn portion(&mut self, doc: &DocId, log: &Log, budget: usize, alone: bool) -> Option<Portion> {
         let mut portion = Portion::default();
-        if self.is_sent_snapshot() {
+        if let Sending::Snapshot { snapshot, let_pass, .. } = &mut self.sending {
+            let is_large = snapshot.state.len() > FULL_FRAME_BYTES;
+            *let_pass = !alone && is_large && !*let_pass;
+            if *let_pass {
+                return Some(Portion { more: true, ..portion });
+            }
             self.snapshot_parts(doc, log, budget, &mut portion);
         } else if let Sending::Live { next, .. } = self.sending {
             if next < log.base_offset() {
@@ -308,7 +323,7 @@ impl Peer {
     }
 
     fn snapshot_parts(&mut self, doc: &DocId, log: &Log, budget: usize, portion: &mut Portion) {
-        let Sending::Snapshot { snapshot, sent } = &mut self.sending else { return };
+        let Sending::Snapshot { snapshot, sent, .. } = &mut self.sending else { return };
         let (base, total, from, mut size) = (snapshot.offset, snapshot.state.len(), *sent, 0);
         while size <= budget {
             let end = total.min(*sent + MAX_SNAPSHOT_PART_BYTES);

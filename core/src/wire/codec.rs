@@ -40,7 +40,7 @@ const COMPRESSION_FLAGS: u8 = 0b11;
 const JSON_FLAG: u8 = 0x10;
 
 /// How one side of a link sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Codec {
     /// The encoding of messages: the one in which the peer spoke first.
     pub encoding: Encoding,
