@@ -4,12 +4,12 @@
 
 mod replicas;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use replicas::world::World;
 use replicas::{config, doc, written};
 use syncline_core::entry::{Family, Kind, Spec};
-use syncline_core::event::{Input, Output, Side};
+use syncline_core::event::{Input, Side};
 use syncline_core::id::ConnectionId;
 use syncline_core::path::Path;
 use syncline_core::replica::{Config, DURABLE_DELAY, Editor, Policy, Replica};
@@ -33,18 +33,9 @@ struct Hub {
 impl Hub {
     fn new(dialects: &[(Encoding, Vec<Compression>)]) -> Self {
         let relay = Replica::new(config(0, Policy::relay()));
-        let clients = (1..).zip(dialects);
-        let clients = clients.map(|(seed, (encoding, compression))| {
-            let compression = compression.clone();
-            Replica::new(Config { encoding: *encoding, compression, ..config(seed, Policy::client()) })
-        });
-        let mut hub = Self { relay, clients: clients.collect(), sent: Vec::new() };
-        for index in 0..hub.clients.len() {
-            let connection = link(index);
-            hub.clients[index].open(Time(1), &doc(), Some(SPEC));
-            hub.relay.handle(Time(1), Input::Connected { connection, side: Side::Accepted, visitor: None });
-            hub.clients[index]
-                .handle(Time(1), Input::Connected { connection, side: Side::Dialed, visitor: None });
+        let mut hub = Self { relay, clients: Vec::new(), sent: Vec::new() };
+        for dialect in dialects {
+            hub.join(std::slice::from_ref(dialect));
             hub.settle();
         }
         hub
@@ -58,22 +49,7 @@ impl Hub {
     }
 
     fn settle(&mut self) {
-        let mut frames = VecDeque::new();
-        loop {
-            for (index, client) in self.clients.iter_mut().enumerate() {
-                replicas::settle(client, Time(1))
-                    .into_iter()
-                    .for_each(|(_, frame)| frames.push_back((index, false, frame)));
-            }
-            for (connection, frame) in replicas::settle(&mut self.relay, Time(1)) {
-                let index = connection.0 as usize;
-                self.sent.push((index, frame.clone()));
-                frames.push_back((index, true, frame));
-            }
-            let Some((index, down, frame)) = frames.pop_front() else { return };
-            let to = if down { &mut self.clients[index] } else { &mut self.relay };
-            to.handle(Time(1), Input::Received { connection: link(index), frame });
-        }
+        while self.round() {}
     }
 
     /// Writes what is a snapshot of several parts.
@@ -107,13 +83,8 @@ impl Hub {
                 self.relay.handle(Time(1), Input::Received { connection: link(index), frame });
             }
         }
-        while let Some(output) = self.relay.poll() {
-            match output {
-                Output::Send { connection, frame, .. } => self.sent.push((connection.0 as usize, frame)),
-                Output::Write { id, .. } => self.relay.handle(Time(1), Input::Written { write: id }),
-                _ => {}
-            }
-        }
+        let frames = replicas::perform(&mut self.relay, Time(1));
+        self.sent.extend(frames.into_iter().map(|(connection, frame)| (connection.0 as usize, frame)));
         for (index, frame) in &self.sent[before..] {
             let (connection, frame) = (link(*index), frame.clone());
             self.clients[*index].handle(Time(1), Input::Received { connection, frame });
@@ -183,7 +154,7 @@ fn who_come_at_the_same_time_are_sent_the_same_parts_of_a_snapshot() {
     hub.write_snapshot();
     let rested = hub.relay.loaded_bytes();
     hub.join(&[binary.clone(), gzip.clone(), gzip, binary]);
-    while hub.round() {}
+    hub.settle();
     let parts: Vec<_> = (WRITER + 1..hub.clients.len()).map(|index| hub.parts(index)).collect();
     assert!(parts[0].len() > 2, "{} parts", parts[0].len());
     let buffers = |index: usize| parts[index].iter().map(|frame| frame.bytes.as_ptr()).collect::<Vec<_>>();

@@ -46,15 +46,27 @@ pub fn frame(messages: &[Message]) -> Frame {
 /// returned.
 pub fn settle(replica: &mut Replica, now: Time) -> Vec<(ConnectionId, Frame)> {
     let mut sent = Vec::new();
+    loop {
+        let frames = perform(replica, now);
+        if frames.is_empty() {
+            return sent;
+        }
+        for (connection, _) in &frames {
+            replica.handle(now, Input::Writable { connection: *connection });
+        }
+        sent.extend(frames);
+    }
+}
+
+/// The same, over links that take one frame each.
+pub fn perform(replica: &mut Replica, now: Time) -> Vec<(ConnectionId, Frame)> {
+    let mut sent = Vec::new();
     while let Some(output) = replica.poll() {
         match output {
             Output::Write { id, .. } => replica.handle(now, Input::Written { write: id }),
             Output::Load { doc } => replica.handle(now, Input::Loaded { doc, result: Ok(None) }),
             Output::Merge(merge) => replica.handle(now, Input::Merged(merge.run())),
-            Output::Send { connection, frame, .. } => {
-                sent.push((connection, frame));
-                replica.handle(now, Input::Writable { connection });
-            }
+            Output::Send { connection, frame, .. } => sent.push((connection, frame)),
             Output::Close { reason, .. } => panic!("a link was closed: {reason}"),
             Output::Event(_) => {}
         }
