@@ -24,8 +24,8 @@ pub const TIMEOUT: u64 = 60_000;
 /// Least time between two messages about who is present, to one peer, in milliseconds.
 pub const PRESENCE_TICK: u64 = 50;
 
-/// The same for each three of those who have the document open, where they are many: who moves is told to all of them.
-pub const PRESENCE_TICK_OF_THREE: u64 = 1;
+/// The same for each four of those who have the document open, where they are many: who moves is told to all of them.
+pub const PRESENCE_TICK_OF_FOUR: u64 = 1;
 
 /// Where there are so many they are told in turns, so that whatever else they are sent waits for few of them: how far these are
 /// apart, in milliseconds.

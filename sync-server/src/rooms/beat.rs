@@ -25,7 +25,7 @@ use crate::metrics::{PassedOn, Protocol};
 pub(crate) const PRESENCE_BEAT: Duration = Duration::from_millis(50);
 
 /// The same for each who is there, where they are many: who moves is told to all of them.
-pub(crate) const PRESENCE_BEAT_OF_ONE: Duration = Duration::from_micros(250);
+pub(crate) const PRESENCE_BEAT_OF_ONE: Duration = Duration::from_micros(200);
 
 /// Most bytes of updates in one batch, which slow links hold until they have sent it. More is sent by sessions.
 pub(crate) const MAX_BATCH_BYTES: usize = 64 << 10;

@@ -3,7 +3,9 @@
 //! Its log holds what it has typed itself and nothing else, which the relay cannot tell from a log in which everything else stands
 //! too. It waits for acknowledgements, keeps what has not been acknowledged, and begins the next connection where the last one ended.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,6 +26,16 @@ const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
 
 /// Most entries in one message.
 const MAX_ENTRIES: usize = 256;
+
+/// How many frames that were read last are remembered, and the largest of them, in bytes.
+const MAX_REMEMBERED: usize = 8;
+const MAX_REMEMBERED_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Frames and what is in them, the newest first. Many are told the same, one after the other; people would read it on machines of
+    /// their own, and not hold up whoever else is heard here.
+    static REMEMBERED: RefCell<VecDeque<(Vec<u8>, Rc<[Message]>)>> = RefCell::default();
+}
 
 /// A client.
 pub struct Syncline {
@@ -124,13 +136,13 @@ impl Syncline {
 
     fn on_message(
         &mut self,
-        message: Message,
+        message: &Message,
         out: &mut Outbox,
         tell: &mut dyn FnMut(Heard<'_>),
     ) -> Result<(), BoxError> {
         match message {
             Message::Hello(_) => self.on_hello(out),
-            Message::Open { log, cursors, .. } => self.on_open(log, &cursors, out, tell)?,
+            Message::Open { log, cursors, .. } => self.on_open(*log, cursors, out, tell)?,
             Message::Resume { .. } if self.end == 0 => self.join(tell),
             Message::NeedHave { .. } => {
                 self.say(&[Message::Have { doc: self.doc.clone(), have: Have::default() }], out);
@@ -140,25 +152,26 @@ impl Syncline {
                 updates.for_each(|update| tell(Heard::Content(Content::Yjs(update))));
             }
             Message::SnapshotPart { total, bytes, .. } => {
-                self.snapshot.extend_from_slice(&bytes);
-                if self.snapshot.len() as u64 >= total {
+                self.snapshot.reserve_exact(usize::try_from(*total)?.saturating_sub(self.snapshot.len()));
+                self.snapshot.extend_from_slice(bytes);
+                if self.snapshot.len() as u64 >= *total {
                     let snapshot = std::mem::take(&mut self.snapshot);
                     tell(Heard::Content(Content::Yjs(&snapshot)));
                 }
             }
             Message::Durable { cursor, .. } => {
-                self.relay = Some(cursor);
+                self.relay = Some(*cursor);
                 if cursor.offset >= self.end {
                     self.join(tell);
                 }
             }
-            Message::Ack { offset, .. } => self.on_ack(offset, tell),
+            Message::Ack { offset, .. } => self.on_ack(*offset, tell),
             Message::Presence { sightings, .. } => {
                 sightings.iter().filter_map(moment).for_each(|m| tell(Heard::Shown(m)))
             }
-            Message::Ping { token } => self.say(&[Message::Pong { token }], out),
+            Message::Ping { token } => self.say(&[Message::Pong { token: *token }], out),
             Message::Refused { reason, .. } => return Err(format!("an entry is refused: {reason}").into()),
-            Message::Failure { message, .. } => return Err(message.into()),
+            Message::Failure { message, .. } => return Err(message.as_str().into()),
             Message::Goodbye { .. } | Message::Shut { .. } => return Err("the relay goes away".into()),
             Message::Resume { .. }
             | Message::Describe { .. }
@@ -205,6 +218,23 @@ impl Syncline {
         tell(Heard::Saved(self.acknowledged));
     }
 
+    /// What it shows of itself, for the how-manieth time.
+    fn sighting(&self, shown: u64) -> Sighting {
+        let state = serde_json::from_str(&awareness::state(self.number, shown)).ok();
+        let presence = Presence {
+            user: self.name.clone(),
+            name: self.name.as_str().to_owned(),
+            color: "#30bced".to_owned(),
+            status: Status::Online,
+            selection: None,
+            // By this it is told which moment others have got.
+            active: Time(shown),
+            metadata: state.and_then(Metadata::new).unwrap_or_default(),
+        };
+        let session = SessionId::new(*replica(self.number).as_bytes());
+        Sighting { session, presence: Some(presence.into()) }
+    }
+
     fn join(&mut self, tell: &mut dyn FnMut(Heard<'_>)) {
         if !self.joined {
             self.joined = true;
@@ -235,8 +265,7 @@ impl Session for Syncline {
         out: &mut Outbox,
         tell: &mut dyn FnMut(Heard<'_>),
     ) -> Result<(), BoxError> {
-        let frame = Frame { bytes: Bytes::copy_from_slice(message), text: false };
-        Codec::decode(&frame)?.into_iter().try_for_each(|message| self.on_message(message, out, tell))
+        read(message)?.iter().try_for_each(|message| self.on_message(message, out, tell))
     }
 
     fn writes(&mut self, update: &[u8], out: &mut Outbox) -> Result<(), BoxError> {
@@ -251,19 +280,7 @@ impl Session for Syncline {
 
     fn shows(&mut self, out: &mut Outbox) {
         self.shown += 1;
-        let state = serde_json::from_str(&awareness::state(self.number, self.shown)).ok();
-        let presence = Presence {
-            user: self.name.clone(),
-            name: self.name.as_str().to_owned(),
-            color: "#30bced".to_owned(),
-            status: Status::Online,
-            selection: None,
-            // By this it is told which moment others have got.
-            active: Time(self.shown),
-            metadata: state.and_then(Metadata::new).unwrap_or_default(),
-        };
-        let session = SessionId::new(*replica(self.number).as_bytes());
-        let sightings = vec![Sighting { session, presence: Some(presence.into()) }];
+        let sightings = vec![self.sighting(self.shown)];
         self.say(&[Message::Presence { doc: self.doc.clone(), sightings }], out);
     }
 }
@@ -273,6 +290,25 @@ fn replica(typist: usize) -> ReplicaId {
     let mut bytes = [0x5c; 16];
     bytes[..8].copy_from_slice(&update::client(typist).to_le_bytes());
     ReplicaId::new(bytes)
+}
+
+/// What is in a frame.
+fn read(frame: &[u8]) -> Result<Rc<[Message]>, BoxError> {
+    let known = |all: &VecDeque<(Vec<u8>, Rc<[Message]>)>| {
+        all.iter().find(|(known, _)| known == frame).map(|(_, messages)| messages.clone())
+    };
+    if let Some(messages) = REMEMBERED.with_borrow(known) {
+        return Ok(messages);
+    }
+    let messages: Rc<[Message]> =
+        Codec::decode(&Frame { bytes: Bytes::copy_from_slice(frame), text: false })?.into();
+    if frame.len() <= MAX_REMEMBERED_BYTES {
+        REMEMBERED.with_borrow_mut(|all| {
+            all.truncate(MAX_REMEMBERED - 1);
+            all.push_front((frame.to_vec(), messages.clone()));
+        });
+    }
+    Ok(messages)
 }
 
 /// Which moment of whom a sighting tells of.
@@ -290,6 +326,22 @@ mod tests {
     fn replicas_have_the_client_ids_of_typists() {
         for typist in [0, 7, 70_000] {
             assert_eq!(update::typist(replica(typist).yjs_client()), Some(typist));
+        }
+    }
+
+    #[test]
+    fn a_frame_tells_everybody_the_same() {
+        let mut out = Outbox::default();
+        let mut sessions = [3, 4].map(|number| Syncline::new("doc", number, u64::MAX).expect("a name"));
+        let sightings = vec![sessions[0].sighting(7)];
+        let codec = Codec::default();
+        let message = codec.encode(&Message::Presence { doc: sessions[0].doc.clone(), sightings });
+        let frame = codec.frame(&[message]);
+        for session in &mut sessions {
+            let mut heard = Vec::new();
+            let mut tell = |what: Heard<'_>| heard.push(format!("{what:?}"));
+            session.hear(&frame.bytes, &mut out, &mut tell).expect("it can be read");
+            assert_eq!(heard, [format!("{:?}", Heard::Shown(Brought { typist: 3, from: 6, to: 7 }))]);
         }
     }
 
