@@ -98,9 +98,12 @@ pub struct Selection {
 pub struct Anchor(pub String);
 
 /// A JSON object of at most [`MAX_METADATA_BYTES`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Metadata(Map<String, Json>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    object: Map<String, Json>,
+    /// The same as text: it is written once, and told to many.
+    text: Box<str>,
+}
 
 /// What is new about a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +168,7 @@ impl Presence {
         };
         let selection = self.selection.as_ref().map_or(0, selection);
         let words = self.user.as_str().len() + self.name.len() + self.color.len();
-        words + selection + self.metadata.to_string().len()
+        words + selection + self.metadata.text().len()
     }
 
     /// Somebody who is there and shows no more than who it is.
@@ -191,7 +194,7 @@ impl Presence {
             ("a display name", self.name.len(), MAX_DISPLAY_BYTES),
             ("a colour", self.color.len(), MAX_DISPLAY_BYTES),
             ("an anchor in a text", anchor, MAX_ANCHOR_BYTES),
-            ("the metadata of a session", self.metadata.to_string().len(), MAX_METADATA_BYTES),
+            ("the metadata of a session", self.metadata.text().len(), MAX_METADATA_BYTES),
         ];
         sizes.into_iter().find(|(_, size, limit)| size > limit).map(|(what, _, limit)| (what, limit))
     }
@@ -202,21 +205,44 @@ impl Metadata {
     #[must_use]
     pub fn new(json: Json) -> Option<Self> {
         let Json::Object(object) = json else { return None };
-        let metadata = Self(object);
-        (metadata.to_string().len() <= MAX_METADATA_BYTES).then_some(metadata)
+        Some(Self::of(object)).filter(|metadata| metadata.text.len() <= MAX_METADATA_BYTES)
+    }
+
+    fn of(object: Map<String, Json>) -> Self {
+        // A map with texts for keys is always JSON.
+        let text = serde_json::to_string(&object).unwrap_or_default().into_boxed_str();
+        Self { object, text }
     }
 
     /// The object.
     #[must_use]
     pub const fn object(&self) -> &Map<String, Json> {
-        &self.0
+        &self.object
+    }
+
+    /// The object as text, without white space.
+    #[must_use]
+    pub const fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// An object without anything in it.
+impl Default for Metadata {
+    fn default() -> Self {
+        Self::of(Map::default())
     }
 }
 
 impl fmt::Display for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A map with texts for keys is always JSON.
-        f.write_str(&serde_json::to_string(&self.0).unwrap_or_default())
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Metadata {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.object.serialize(serializer)
     }
 }
 
@@ -249,6 +275,6 @@ mod tests {
         assert_eq!(selecting.excess(), Some(("an anchor in a text", MAX_ANCHOR_BYTES)));
         assert!(Metadata::new(json!({"a": "x".repeat(MAX_METADATA_BYTES)})).is_none());
         assert!(Metadata::new(json!([])).is_none());
-        assert_eq!(Metadata::new(json!({"a": 1})).unwrap().to_string(), r#"{"a":1}"#);
+        assert_eq!(Metadata::new(json!({"a": 1})).unwrap().text(), r#"{"a":1}"#);
     }
 }

@@ -6,12 +6,15 @@ mod replicas;
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use replicas::world::World;
 use replicas::{config, doc, written};
 use syncline_core::entry::{Family, Kind, Spec};
 use syncline_core::event::{Input, Side};
-use syncline_core::id::ConnectionId;
+use syncline_core::id::{ConnectionId, Principal};
 use syncline_core::path::Path;
+use syncline_core::presence::{Metadata, PRESENCE_TICK, Presence, SessionId};
 use syncline_core::replica::{Config, DURABLE_DELAY, Editor, Policy, Replica};
 use syncline_core::time::Time;
 use syncline_core::value::Value;
@@ -26,6 +29,7 @@ const WRITER: usize = READERS;
 struct Hub {
     relay: Replica,
     clients: Vec<Replica>,
+    now: Time,
     /// What the relay sent since somebody looked.
     sent: Vec<(usize, Frame)>,
 }
@@ -33,7 +37,7 @@ struct Hub {
 impl Hub {
     fn new(dialects: &[(Encoding, Vec<Compression>)]) -> Self {
         let relay = Replica::new(config(0, Policy::relay()));
-        let mut hub = Self { relay, clients: Vec::new(), sent: Vec::new() };
+        let mut hub = Self { relay, clients: Vec::new(), now: Time(1), sent: Vec::new() };
         for dialect in dialects {
             hub.join(std::slice::from_ref(dialect));
             hub.settle();
@@ -42,14 +46,45 @@ impl Hub {
     }
 
     fn write(&mut self, text: &str) {
-        let append = |editor: &mut Editor<'_>| editor.perform(written(text));
-        self.clients[WRITER].edit(Time(2), &doc(), append).map(drop).unwrap();
+        self.edit(text);
         self.sent.clear();
         self.settle();
     }
 
+    fn edit(&mut self, text: &str) {
+        let append = |editor: &mut Editor<'_>| editor.perform(written(text));
+        self.clients[WRITER].edit(self.now, &doc(), append).map(drop).unwrap();
+    }
+
+    /// What the writer says when it has written something.
+    fn written(&mut self, text: &str) -> Vec<Frame> {
+        self.edit(text);
+        replicas::settle(&mut self.clients[WRITER], self.now).into_iter().map(|(_, frame)| frame).collect()
+    }
+
     fn settle(&mut self) {
         while self.round() {}
+    }
+
+    /// Time passes for everybody.
+    fn pass(&mut self, millis: u64) {
+        self.now = self.now.after(millis);
+        let all = self.clients.iter_mut().chain([&mut self.relay]);
+        all.for_each(|replica| replica.handle(self.now, Input::Tick));
+        self.sent.clear();
+        self.settle();
+    }
+
+    /// The writer shows itself.
+    fn show(&mut self, session: SessionId, moment: u64) {
+        self.announce(session, moment);
+        self.settle();
+    }
+
+    fn announce(&mut self, session: SessionId, moment: u64) {
+        let metadata = Metadata::new(json!({"moment": moment, "long": "x".repeat(1_000)})).unwrap();
+        let presence = Presence { metadata, ..Presence::of(Principal::new("ada").unwrap()) };
+        self.clients[WRITER].announce(self.now, &doc(), session, Some(presence));
     }
 
     /// Writes what is a snapshot of several parts.
@@ -66,10 +101,10 @@ impl Hub {
             let (connection, compression) = (link(index), compression.clone());
             let config = config(index as u64 + 1, Policy::client());
             let mut client = Replica::new(Config { encoding: *encoding, compression, ..config });
-            client.open(Time(1), &doc(), Some(SPEC));
-            replicas::settle(&mut client, Time(1));
-            client.handle(Time(1), Input::Connected { connection, side: Side::Dialed, visitor: None });
-            self.relay.handle(Time(1), Input::Connected { connection, side: Side::Accepted, visitor: None });
+            client.open(self.now, &doc(), Some(SPEC));
+            replicas::settle(&mut client, self.now);
+            client.handle(self.now, Input::Connected { connection, side: Side::Dialed, visitor: None });
+            self.relay.handle(self.now, Input::Connected { connection, side: Side::Accepted, visitor: None });
             self.clients.push(client);
         }
         self.sent.clear();
@@ -79,16 +114,16 @@ impl Hub {
     fn round(&mut self) -> bool {
         let before = self.sent.len();
         for index in 0..self.clients.len() {
-            for (_, frame) in replicas::settle(&mut self.clients[index], Time(1)) {
-                self.relay.handle(Time(1), Input::Received { connection: link(index), frame });
+            for (_, frame) in replicas::settle(&mut self.clients[index], self.now) {
+                self.relay.handle(self.now, Input::Received { connection: link(index), frame });
             }
         }
-        let frames = replicas::perform(&mut self.relay, Time(1));
+        let frames = replicas::perform(&mut self.relay, self.now);
         self.sent.extend(frames.into_iter().map(|(connection, frame)| (connection.0 as usize, frame)));
         for (index, frame) in &self.sent[before..] {
             let (connection, frame) = (link(*index), frame.clone());
-            self.clients[*index].handle(Time(1), Input::Received { connection, frame });
-            self.relay.handle(Time(1), Input::Writable { connection });
+            self.clients[*index].handle(self.now, Input::Received { connection, frame });
+            self.relay.handle(self.now, Input::Writable { connection });
         }
         self.sent.len() > before
     }
@@ -103,9 +138,12 @@ impl Hub {
 
     /// The frames in which readers got entries.
     fn entries(&self) -> BTreeMap<usize, Frame> {
-        let is_entries = |message: &Message| matches!(message, Message::Entries { .. });
-        let with_entries = |frame: &Frame| Codec::decode(frame).unwrap().iter().any(is_entries);
-        self.sent.iter().filter(|(_, frame)| with_entries(frame)).cloned().collect()
+        self.frames_with(|message| matches!(message, Message::Entries { .. }))
+    }
+
+    fn frames_with(&self, is_wanted: impl Fn(&Message) -> bool) -> BTreeMap<usize, Frame> {
+        let is_wanted = |frame: &Frame| Codec::decode(frame).unwrap().iter().any(&is_wanted);
+        self.sent.iter().filter(|(_, frame)| is_wanted(frame)).cloned().collect()
     }
 }
 
@@ -144,6 +182,42 @@ fn readers_of_one_dialect_get_the_same_bytes() {
     assert_eq!((frames.len(), buffers(&frames)), (READERS, 3));
     let same = |a: usize, b: usize| frames[&a].bytes.as_ptr() == frames[&b].bytes.as_ptr();
     assert!(same(1, 3) && same(2, 4) && !same(0, 1) && !same(0, 2) && !same(1, 2));
+}
+
+#[test]
+fn readers_of_one_dialect_are_told_who_is_present_by_the_same_bytes() {
+    let binary = (Encoding::Binary, Vec::new());
+    let gzip = (Encoding::Binary, vec![Compression::Gzip]);
+    let mut hub = Hub::new(&[gzip.clone(), binary.clone(), gzip.clone(), gzip, binary.clone(), binary]);
+    let session = hub.clients[WRITER].new_session();
+    let is_presence = |message: &Message| matches!(message, Message::Presence { .. });
+    hub.show(session, 0);
+    for moment in 1..4 {
+        hub.show(session, moment);
+        hub.pass(PRESENCE_TICK);
+        let frames = hub.frames_with(is_presence);
+        assert_eq!((frames.len(), buffers(&frames)), (READERS, 2), "moment {moment}");
+    }
+}
+
+#[test]
+fn what_is_new_goes_along_with_who_is_present_by_the_same_bytes() {
+    let mut hub = Hub::new(&vec![(Encoding::Binary, Vec::new()); READERS + 1]);
+    let session = hub.clients[WRITER].new_session();
+    hub.show(session, 0);
+    hub.pass(PRESENCE_TICK);
+    // The links take what comes first, and the rest waits.
+    let mut frames = hub.written("one");
+    hub.announce(session, 1);
+    frames.extend(hub.written("two"));
+    for frame in frames {
+        hub.relay.handle(hub.now, Input::Received { connection: link(WRITER), frame });
+    }
+    hub.settle();
+    let frames = hub.frames_with(|message| matches!(message, Message::Presence { .. }));
+    assert_eq!((frames.len(), buffers(&frames)), (READERS, 1));
+    let messages = Codec::decode(&frames[&0]).unwrap();
+    assert!(matches!(messages[..], [Message::Presence { .. }, Message::Entries { .. }, ..]), "{messages:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::peer::{Part, Stretch};
 use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
-use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_THREE, PRESENCE_TURN};
+use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR, PRESENCE_TURN};
 use crate::time::Time;
 use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message};
 
@@ -36,9 +36,34 @@ impl Default for Batching {
 /// What is made in one pass, for the links that get the same.
 #[derive(Default)]
 struct Shared {
-    frames: BTreeMap<DocId, Vec<(Stretch, Codec, Frame)>>,
+    frames: BTreeMap<DocId, Vec<(Contents, Codec, Frame)>>,
     /// News of who is present since a version.
     presence: BTreeMap<DocId, Vec<(u64, Codec, Encoded)>>,
+}
+
+/// What a frame holds of one document, and nothing else: in one pass, with one codec, equal contents are equal frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Contents {
+    /// News of who is present since a version.
+    presence: Option<u64>,
+    /// Behind it, a part of the log.
+    stretch: Option<Stretch>,
+}
+
+impl Shared {
+    fn frame(&self, doc: &DocId, contents: Contents, codec: Codec) -> Option<Frame> {
+        let mut known = self.frames.get(doc)?.iter();
+        known.find(|(c, with, _)| *c == contents && *with == codec).map(|(.., frame)| frame.clone())
+    }
+
+    fn keep(&mut self, doc: &DocId, contents: Contents, codec: Codec, frame: &Frame) {
+        self.frames.entry(doc.clone()).or_default().push((contents, codec, frame.clone()));
+    }
+
+    fn presence(&self, doc: &DocId, since: u64, codec: Codec) -> Option<Encoded> {
+        let mut known = self.presence.get(doc)?.iter();
+        known.find(|(s, with, _)| *s == since && *with == codec).map(|(.., news)| news.clone())
+    }
 }
 
 impl Replica {
@@ -87,7 +112,17 @@ impl Replica {
                 self.connections.get_mut(&id)?.mark(doc, now);
             }
         }
-        (!batch.is_empty()).then(|| (self.packer.frame(codec, &batch.messages), batch.entries))
+        (!batch.is_empty()).then(|| (self.frame_of_batch(codec, &batch, shared), batch.entries))
+    }
+
+    fn frame_of_batch(&mut self, codec: Codec, batch: &Batch, shared: &mut Shared) -> Frame {
+        let Some((doc, contents)) = &batch.contents else { return self.packer.frame(codec, &batch.messages) };
+        if let Some(frame) = shared.frame(doc, *contents, codec) {
+            return frame;
+        }
+        let frame = self.packer.frame(codec, &batch.messages);
+        shared.keep(doc, *contents, codec, &frame);
+        frame
     }
 
     /// Adds what a peer is to be told of who is present in documents.
@@ -99,37 +134,46 @@ impl Replica {
         batch: &mut Batch,
         shared: &mut Shared,
     ) -> Option<()> {
-        let (now, full) = (self.context.now, self.full_frame());
+        let now = self.context.now;
         let links = docs.iter().filter_map(|doc| Some(self.documents.get(doc)?.links())).max().unwrap_or(0);
-        let tick = PRESENCE_TICK.max(links as u64 / 3 * PRESENCE_TICK_OF_THREE);
+        let tick = PRESENCE_TICK.max(links as u64 / 4 * PRESENCE_TICK_OF_FOUR);
         self.connections.get_mut(&id)?.rest_presence(next_presence(id, now, tick));
         for doc in docs {
-            self.begin_telling_presence(&doc);
             if batch.is_full() {
                 self.connections.get_mut(&id)?.mark_presence(&doc, now);
                 continue;
             }
-            // Most are told the same: what is new, and nothing of that is their own.
-            let since = self.presence_since(id, &doc).filter(|_| batch.left() == full);
-            let known = |(s, c, _): &&(u64, Codec, Encoded)| Some(*s) == since && *c == codec;
-            let news =
-                if let Some((.., news)) = shared.presence.get(&doc).and_then(|all| all.iter().find(known)) {
-                    self.note_presence_told(id, &doc);
-                    news.clone()
-                } else if let Some((message, more)) = self.presence_news(id, &doc, batch.left()) {
-                    let news = codec.encode(&message);
-                    let since = since.filter(|_| !more);
-                    if let Some(since) = since {
-                        shared.presence.entry(doc).or_default().push((since, codec, news.clone()));
-                    }
-                    news
-                } else {
-                    continue;
-                };
-            self.context.counts.presence_out += 1;
-            batch.push(news);
+            let since = self.presence_since(id, &doc).filter(|_| batch.is_empty());
+            if let Some((news, since)) = self.news(id, &doc, since, codec, batch, shared) {
+                self.context.counts.presence_out += 1;
+                batch.push(news);
+                batch.contents = since.map(|since| (doc, Contents { presence: Some(since), stretch: None }));
+            }
         }
         Some(())
+    }
+
+    /// What a peer is told of who is present in a document, and since when that is news if others are told the same. Most are: what
+    /// is new, and nothing of that is their own.
+    fn news(
+        &mut self,
+        id: ConnectionId,
+        doc: &DocId,
+        since: Option<u64>,
+        codec: Codec,
+        batch: &Batch,
+        shared: &mut Shared,
+    ) -> Option<(Encoded, Option<u64>)> {
+        if let Some(news) = since.and_then(|since| shared.presence(doc, since, codec)) {
+            self.note_presence_told(id, doc);
+            return Some((news, since));
+        }
+        let (message, more) = self.presence_news(id, doc, batch.left())?;
+        let (news, since) = (codec.encode(&message), since.filter(|_| !more));
+        if let Some(since) = since {
+            shared.presence.entry(doc.clone()).or_default().push((since, codec, news.clone()));
+        }
+        Some((news, since))
     }
 
     fn full_frame(&self) -> usize {
@@ -142,7 +186,12 @@ impl Replica {
         let Some(portion) = document.portion(id, batch.left(), batch.is_empty()) else {
             return false;
         };
+        let before = batch.contents.take();
         portion.messages.iter().for_each(|message| batch.push(codec.encode(message)));
+        batch.contents = before
+            .filter(|(d, contents)| d == doc && contents.stretch.is_none())
+            .zip(portion.stretch)
+            .map(|((doc, contents), stretch)| (doc, Contents { stretch: Some(stretch), ..contents }));
         batch.entries += portion.entries;
         portion.more
     }
@@ -163,13 +212,13 @@ impl Replica {
         if let Some(part) = portion.part {
             return Some((self.frame_of_part(doc, codec, &part, &portion.messages)?, 0));
         }
-        let known = |(s, c, _): &&(Stretch, Codec, Frame)| Some(*s) == portion.stretch && *c == codec;
-        if let Some((.., frame)) = shared.frames.get(doc).and_then(|all| all.iter().find(known)) {
-            return Some((frame.clone(), portion.entries));
+        let contents = portion.stretch.map(|stretch| Contents { presence: None, stretch: Some(stretch) });
+        if let Some(frame) = contents.and_then(|contents| shared.frame(doc, contents, codec)) {
+            return Some((frame, portion.entries));
         }
         let frame = self.pack(codec, &portion.messages);
-        if let Some(stretch) = portion.stretch {
-            shared.frames.entry(doc.clone()).or_default().push((stretch, codec, frame.clone()));
+        if let Some(contents) = contents {
+            shared.keep(doc, contents, codec, &frame);
         }
         Some((frame, portion.entries))
     }
@@ -216,16 +265,19 @@ struct Batch {
     entries: usize,
     /// Size from which on it takes no more.
     full: usize,
+    /// What is in it of which document, if others may be sent the same.
+    contents: Option<(DocId, Contents)>,
 }
 
 impl Batch {
     const fn new(full: usize) -> Self {
-        Self { messages: Vec::new(), bytes: 0, entries: 0, full }
+        Self { messages: Vec::new(), bytes: 0, entries: 0, full, contents: None }
     }
 
     fn push(&mut self, message: Encoded) {
         self.bytes += message.len();
         self.messages.push(message);
+        self.contents = None;
     }
 
     /// About how many bytes it still takes.
@@ -253,7 +305,7 @@ mod tests {
     #[test]
     fn few_are_told_after_a_tick_and_many_in_turns() {
         assert_eq!(next_presence(ConnectionId(3), Time(7), PRESENCE_TICK), Time(57));
-        let tick = 166;
+        let tick = 125;
         let mut turns = BTreeSet::new();
         for id in 0..500 {
             let now = Time(1_000_007);

@@ -6,7 +6,7 @@
 //! A session belongs to the link that it was first heard on, or to this replica's application; nobody else speaks for it, but
 //! for its user on another link, where a relay knows who is who: he has come back before the old link was seen to be dead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Document, Replica};
@@ -33,8 +33,8 @@ pub(super) struct Presences {
     own: BTreeMap<ConnectionId, u64>,
     /// Whether anybody is gone of whom not all may have been told.
     parted: bool,
-    /// Whether everybody is about to be told what is new.
-    awaited: bool,
+    /// The links that nothing is waiting for: what is new next has to be put down for them.
+    idle: BTreeSet<ConnectionId>,
 }
 
 #[derive(Debug)]
@@ -242,11 +242,9 @@ impl Replica {
     /// Has the news about who is present told.
     fn tell_presence(&mut self, doc: &DocId) {
         let Some(document) = self.documents.get_mut(doc) else { return };
-        if !std::mem::replace(&mut document.presences.awaited, true) {
-            for id in document.connections() {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.mark_presence(doc, self.context.now);
-                }
+        for id in std::mem::take(&mut document.presences.idle) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.mark_presence(doc, self.context.now);
             }
         }
         self.context.tell(Event::Present { doc: doc.clone() });
@@ -259,8 +257,7 @@ impl Replica {
             Some(connection) if !presences.sessions.is_empty() => {
                 connection.mark_presence(doc, self.context.now);
             }
-            // What is new next is news to this one, too.
-            _ => presences.awaited = false,
+            _ => _ = presences.idle.insert(id),
         }
     }
 
@@ -268,17 +265,11 @@ impl Replica {
     pub(super) fn forget_presence(&mut self, id: ConnectionId, doc: &DocId) {
         let Some(document) = self.documents.get_mut(doc) else { return };
         document.presences.told.remove(&id);
+        document.presences.idle.remove(&id);
         let gone = document.presences.remove(|session| session.link == Some(id));
         document.presences.own.remove(&id);
         if gone {
             self.tell_presence(doc);
-        }
-    }
-
-    /// A peer is about to be told what is new; what comes after that is to be told again.
-    pub(super) fn begin_telling_presence(&mut self, doc: &DocId) {
-        if let Some(Document { presences, .. }) = self.documents.get_mut(doc) {
-            presences.awaited = false;
         }
     }
 
@@ -291,6 +282,7 @@ impl Replica {
     pub(super) fn note_presence_told(&mut self, id: ConnectionId, doc: &DocId) {
         if let Some(Document { presences, .. }) = self.documents.get_mut(doc) {
             presences.told.insert(id, presences.version);
+            presences.idle.insert(id);
             presences.forget();
         }
     }
@@ -305,7 +297,9 @@ impl Replica {
     ) -> Option<(Message, bool)> {
         let document = self.documents.get_mut(doc).filter(|document| document.is_open_on(id))?;
         let (sightings, more) = document.presences.news(id, self.context.config.policy.relay, budget);
-        if more && let Some(connection) = self.connections.get_mut(&id) {
+        if !more {
+            document.presences.idle.insert(id);
+        } else if let Some(connection) = self.connections.get_mut(&id) {
             connection.mark_presence(doc, self.context.now);
         }
         (!sightings.is_empty()).then(|| (Message::Presence { doc: doc.clone(), sightings }, more))

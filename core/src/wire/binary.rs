@@ -126,7 +126,7 @@ impl Element for Sighting {
 /// As JSON.
 impl Layout for Metadata {
     fn write(&self, out: &mut Vec<u8>) {
-        write_bytes(self.to_string().as_bytes(), out);
+        write_bytes(self.text().as_bytes(), out);
     }
 
     fn read(input: &mut Reader) -> Result<Self, WireError> {
