@@ -145,6 +145,11 @@ impl Log {
         self.entries.range(usize::try_from(skip).unwrap_or(usize::MAX).min(self.entries.len())..)
     }
 
+    /// The entries behind an offset and up to another one, in order; as [`Log::after`].
+    pub fn between(&self, from: u64, to: u64) -> impl Iterator<Item = &StoredEntry> {
+        self.after(from).take_while(move |stored| stored.offset <= to)
+    }
+
     /// The entry of a name, unless it is part of the base.
     #[must_use]
     pub fn entry(&self, id: &EntryId) -> Option<&StoredEntry> {

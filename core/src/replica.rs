@@ -24,6 +24,7 @@ mod edit;
 mod hosting;
 mod intake;
 mod live;
+mod marks;
 mod memory;
 mod namesake;
 mod outbound;

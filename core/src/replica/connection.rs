@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::context::Context;
 use super::document::Document;
 use super::intake::Intake;
+use super::marks::Marks;
 use super::{MAX_DOCUMENTS_PER_CONNECTION, Replica};
 use crate::event::{DocumentError, Event, Output, PeerInfo, Side, StoreFault};
 use crate::id::{ConnectionId, DocId};
@@ -49,7 +50,7 @@ pub(super) struct Connection {
     /// Whether the link takes a frame.
     writable: bool,
     /// Documents that may have entries for the peer.
-    dirty: BTreeSet<DocId>,
+    dirty: Marks,
     /// Until when they wait for more; nothing while there are none.
     due: Option<Time>,
     /// Since when some of them wait because the link has no room, if they do.
@@ -122,7 +123,7 @@ impl Connection {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             writable: true,
-            dirty: BTreeSet::new(),
+            dirty: Marks::default(),
             due: None,
             held: None,
             presence: BTreeSet::new(),
@@ -221,16 +222,14 @@ impl Connection {
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
-    pub fn take_waiting(&mut self) -> VecDeque<Encoded> {
-        std::mem::take(&mut self.waiting)
+    /// The next of the messages that wait, if there is room for it.
+    pub fn next_waiting(&mut self, has_room: impl Fn(&Encoded) -> bool) -> Option<Encoded> {
+        let message = self.waiting.pop_front_if(|message| has_room(message))?;
+        self.waiting_bytes -= message.len();
+        Some(message)
     }
 
-    pub fn put_back(&mut self, rest: VecDeque<Encoded>) {
-        self.waiting_bytes = rest.iter().map(Encoded::len).sum();
-        self.waiting = rest;
-    }
-
-    pub fn take_dirty(&mut self) -> BTreeSet<DocId> {
+    pub fn take_dirty(&mut self) -> Marks {
         (self.due, self.held) = (None, None);
         std::mem::take(&mut self.dirty)
     }
@@ -575,7 +574,7 @@ impl Replica {
                 self.shut_connection(id, ErrorCode::TooMany, "the peer asks without reading the answers");
             }
         }
-        let (now, wakes) = (self.context.now, self.context.take_wakes());
+        let (now, Some(wakes)) = (self.context.now, self.context.take_wakes()) else { return };
         for (doc, delay) in wakes.all {
             for id in self.documents.get(&doc).into_iter().flat_map(Document::connections) {
                 if let Some(connection) = self.connections.get_mut(&id) {

@@ -143,7 +143,8 @@ impl Context {
         self.mail.pop_front()
     }
 
-    pub fn take_wakes(&mut self) -> Wakes {
-        std::mem::take(&mut self.wakes)
+    pub fn take_wakes(&mut self) -> Option<Wakes> {
+        let are_there = !self.wakes.all.is_empty() || !self.wakes.single.is_empty();
+        are_there.then(|| std::mem::take(&mut self.wakes))
     }
 }

@@ -1,5 +1,6 @@
 //! One document from opening to closing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compaction::Merged;
@@ -348,6 +349,14 @@ impl Document {
     /// What the document has for a peer, up to about `budget` bytes, in a frame of its own or with what else there is for it.
     pub fn portion(&mut self, connection: ConnectionId, budget: usize, alone: bool) -> Option<Portion> {
         self.live_mut()?.portion(connection, budget, alone)
+    }
+
+    /// The messages of a portion.
+    pub fn messages<'a>(&self, portion: &'a Portion) -> Cow<'a, [Message]> {
+        match self.live().zip(portion.stretch) {
+            Some((live, stretch)) => live.messages(stretch).into(),
+            None => (&portion.messages).into(),
+        }
     }
 }
 

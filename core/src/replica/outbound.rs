@@ -9,7 +9,7 @@ use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
 use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR, PRESENCE_TURN};
 use crate::time::Time;
-use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message};
+use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message, Packer};
 
 /// Size at which a frame is full and the rest waits for the link to take it. It bounds what a slow peer costs.
 pub const FULL_FRAME_BYTES: usize = 64 << 10;
@@ -71,12 +71,11 @@ impl Replica {
     pub(super) fn flush(&mut self) {
         self.deliver();
         let now = self.context.now;
-        let mut ready = self.connections.due(now);
-        let is_due = |due: Option<Time>| due.is_some_and(|due| due <= now);
-        ready.retain(|id| is_due(self.connections.get(id).and_then(Connection::frame_due)));
+        let is_due = |connection: &&Connection| connection.frame_due().is_some_and(|due| due <= now);
         let mut shared = Shared::default();
-        for id in ready {
-            let waited = self.connections.get(&id).and_then(|connection| connection.waited(now));
+        for id in self.connections.due(now) {
+            let Some(connection) = self.connections.get(&id).filter(is_due) else { continue };
+            let waited = connection.waited(now);
             if let Some((frame, entries)) = self.next_frame(id, &mut shared) {
                 self.context.counts.entries_out += entries as u64;
                 self.context.emit(Output::Send { connection: id, frame, entries, waited });
@@ -93,18 +92,15 @@ impl Replica {
         let mut batch = Batch::new(self.full_frame());
         let connection = self.connections.get_mut(&id)?;
         let codec = connection.codec();
-        let mut waiting = connection.take_waiting();
-        while let Some(message) = waiting.pop_front_if(|message| batch.has_room_for(message)) {
+        while let Some(message) = connection.next_waiting(|message| batch.has_room_for(message)) {
             batch.push(message);
         }
-        connection.put_back(waiting);
-        let presence = connection.take_presence(now);
+        let (presence, dirty) = (connection.take_presence(now), connection.take_dirty());
         if !presence.is_empty() {
             self.append_presence(id, presence, codec, &mut batch, shared)?;
         }
-        let dirty = self.connections.get_mut(&id)?.take_dirty();
         dirty.iter().for_each(|doc| self.wake_document(doc));
-        if let (true, Some(doc), 1) = (batch.is_empty(), dirty.first(), dirty.len()) {
+        if let Some(doc) = dirty.only().filter(|_| batch.is_empty()) {
             return self.frame_of_one(id, doc, codec, shared);
         }
         for doc in dirty {
@@ -187,7 +183,7 @@ impl Replica {
             return false;
         };
         let before = batch.contents.take();
-        portion.messages.iter().for_each(|message| batch.push(codec.encode(message)));
+        document.messages(&portion).iter().for_each(|message| batch.push(codec.encode(message)));
         batch.contents = before
             .filter(|(d, contents)| d == doc && contents.stretch.is_none())
             .zip(portion.stretch)
@@ -205,18 +201,19 @@ impl Replica {
         shared: &mut Shared,
     ) -> Option<(Frame, usize)> {
         let full = self.full_frame();
-        let portion = self.documents.get_mut(doc)?.portion(id, full, true)?;
+        let document = self.documents.get_mut(doc)?;
+        let portion = document.portion(id, full, true)?;
         if portion.more {
             self.connections.get_mut(&id)?.mark(doc.clone(), self.context.now);
         }
-        if let Some(part) = portion.part {
-            return Some((self.frame_of_part(doc, codec, &part, &portion.messages)?, 0));
+        if let Some(part) = &portion.part {
+            return Some((self.frame_of_part(doc, codec, part, &portion.messages)?, 0));
         }
         let contents = portion.stretch.map(|stretch| Contents { presence: None, stretch: Some(stretch) });
         if let Some(frame) = contents.and_then(|contents| shared.frame(doc, contents, codec)) {
             return Some((frame, portion.entries));
         }
-        let frame = self.pack(codec, &portion.messages);
+        let frame = pack(&mut self.packer, codec, &document.messages(&portion));
         if let Some(contents) = contents {
             shared.keep(doc, contents, codec, &frame);
         }
@@ -234,16 +231,16 @@ impl Replica {
         if let Some(frame) = self.documents.get(doc)?.live()?.snapshot_frames.get(part, codec) {
             return Some(frame);
         }
-        let frame = self.pack(codec, messages);
+        let frame = pack(&mut self.packer, codec, messages);
         self.documents.get_mut(doc)?.live_mut()?.snapshot_frames.put(part, codec, &frame);
         self.note_use(doc);
         Some(frame)
     }
+}
 
-    fn pack(&mut self, codec: Codec, messages: &[Message]) -> Frame {
-        let encoded: Vec<Encoded> = messages.iter().map(|message| codec.encode(message)).collect();
-        self.packer.frame(codec, &encoded)
-    }
+fn pack(packer: &mut Packer, codec: Codec, messages: &[Message]) -> Frame {
+    let encoded: Vec<Encoded> = messages.iter().map(|message| codec.encode(message)).collect();
+    packer.frame(codec, &encoded)
 }
 
 /// When a peer may next be told who is present, if it is told now: a tick later. Of many each has its turn within the tick, so that

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::connection::Greeted;
 use super::outbound::FULL_FRAME_BYTES;
 use crate::entry::{Cursor, Digest};
-use crate::event::{PeerCursor, Snapshot};
+use crate::event::{PeerCursor, Snapshot, StoredEntry};
 use crate::id::{DocId, EntryId, Epoch, Have};
 use crate::log::Log;
 use crate::wire::{MAX_SNAPSHOT_PART_BYTES, Message, Numbered};
@@ -89,12 +89,36 @@ pub(super) enum Receiving {
     Snapshot { cursor: Cursor, covers: Have, total: u64, state: Vec<u8> },
 }
 
-/// Which part of a log a portion holds, if it holds all of it: equal stretches are equal messages.
+/// A part of a log without a gap, and how far that is durable, if that is news: equal stretches are equal messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
     from: u64,
     to: u64,
-    durable: Option<u64>,
+    durable: Option<Cursor>,
+}
+
+impl Stretch {
+    const fn is_empty(&self) -> bool {
+        self.from == self.to && self.durable.is_none()
+    }
+
+    /// What a peer is sent of it.
+    pub fn messages(&self, doc: &DocId, log: &Log) -> Vec<Message> {
+        messages(doc, log.between(self.from, self.to), self.durable)
+    }
+}
+
+/// Entries for a peer, and how far the log is durable.
+fn messages<'a>(
+    doc: &DocId,
+    entries: impl Iterator<Item = &'a StoredEntry>,
+    durable: Option<Cursor>,
+) -> Vec<Message> {
+    let numbered = |stored: &StoredEntry| Numbered { offset: stored.offset, entry: stored.entry.clone() };
+    let entries: Vec<Numbered> = entries.map(numbered).collect();
+    let entries = (!entries.is_empty()).then(|| Message::Entries { doc: doc.clone(), entries });
+    let durable = durable.map(|cursor| Message::Durable { doc: doc.clone(), cursor });
+    entries.into_iter().chain(durable).collect()
 }
 
 /// A part of a snapshot.
@@ -108,9 +132,11 @@ pub(super) struct Part {
 /// Some messages for a peer.
 #[derive(Default)]
 pub(super) struct Portion {
+    /// Those that are no stretch of the log.
     pub messages: Vec<Message>,
-    /// How many entries are in them.
+    /// How many entries are in it.
     pub entries: usize,
+    /// All that it is, if it is that; its messages are made where no other peer has had them made.
     pub stretch: Option<Stretch>,
     /// What part of a snapshot it is, if it is one.
     pub part: Option<Part>,
@@ -319,7 +345,8 @@ impl Peer {
                 self.entries(doc, log, budget, &mut portion);
             }
         }
-        (!portion.messages.is_empty()).then_some(portion)
+        let is_something = portion.stretch.is_some_and(|stretch| !stretch.is_empty());
+        (is_something || !portion.messages.is_empty()).then_some(portion)
     }
 
     fn snapshot_parts(&mut self, doc: &DocId, log: &Log, budget: usize, portion: &mut Portion) {
@@ -352,7 +379,6 @@ impl Peer {
         let Sending::Live { next, confirmed, owes } = &mut self.sending else { return };
         let limit = if self.forwards { log.head() } else { log.durable() };
         let (from, mut size, mut skipped) = (*next, 0, false);
-        let mut entries = Vec::new();
         for stored in log.after(*next).take_while(|stored| stored.offset <= limit) {
             if size > budget {
                 break;
@@ -366,25 +392,24 @@ impl Peer {
                 *owes |= !durable_there && self.unsettled.binary_search_by(told).is_err();
             } else {
                 size += stored.entry.cost();
-                entries.push(Numbered { offset: stored.offset, entry: stored.entry.clone() });
+                portion.entries += 1;
             }
             *next = stored.offset;
         }
-        *owes |= !entries.is_empty() || (skipped && from < self.our_log);
+        *owes |= portion.entries > 0 || (skipped && from < self.our_log);
         portion.more = *next < limit;
-        portion.entries = entries.len();
-        if !entries.is_empty() {
-            portion.messages.push(Message::Entries { doc: doc.clone(), entries });
-        }
         let durable = log.cursor((*next).min(log.durable()));
         let news = |cursor: &Cursor| confirmed.is_none_or(|confirmed| cursor.offset > confirmed);
         let durable = durable.filter(|cursor| news(cursor) && (*owes || self.forwards));
-        portion.stretch =
-            (!skipped).then_some(Stretch { from, to: *next, durable: durable.map(|at| at.offset) });
         if let Some(cursor) = durable {
             *confirmed = Some(cursor.offset);
             *owes = *next > cursor.offset;
-            portion.messages.push(Message::Durable { doc: doc.clone(), cursor });
+        }
+        if skipped {
+            let lacks = |stored: &&StoredEntry| !self.held.covers(&stored.entry.id);
+            portion.messages.extend(messages(doc, log.between(from, *next).filter(lacks), durable));
+        } else {
+            portion.stretch = Some(Stretch { from, to: *next, durable });
         }
     }
 }
