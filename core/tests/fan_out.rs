@@ -87,6 +87,13 @@ impl Hub {
         self.clients[WRITER].announce(self.now, &doc(), session, Some(presence));
     }
 
+    /// The relay hears what the writer said.
+    fn receive(&mut self, frames: Vec<Frame>) {
+        for frame in frames {
+            self.relay.handle(self.now, Input::Received { connection: link(WRITER), frame });
+        }
+    }
+
     /// Writes what is a snapshot of several parts.
     fn write_snapshot(&mut self) {
         self.write(&"far more than one part of a snapshot holds; ".repeat(20_000));
@@ -206,18 +213,52 @@ fn what_is_new_goes_along_with_who_is_present_by_the_same_bytes() {
     let session = hub.clients[WRITER].new_session();
     hub.show(session, 0);
     hub.pass(PRESENCE_TICK);
-    // The links take what comes first, and the rest waits.
-    let mut frames = hub.written("one");
+    // The links take what is written first, and the rest waits.
+    let first = hub.written("one");
+    hub.receive(first);
+    let busy = replicas::perform(&mut hub.relay, hub.now);
     hub.announce(session, 1);
-    frames.extend(hub.written("two"));
-    for frame in frames {
-        hub.relay.handle(hub.now, Input::Received { connection: link(WRITER), frame });
+    let rest = hub.written("two");
+    hub.receive(rest);
+    assert!(replicas::perform(&mut hub.relay, hub.now).is_empty(), "no link takes more");
+    for (connection, frame) in busy {
+        hub.clients[connection.0 as usize].handle(hub.now, Input::Received { connection, frame });
+        hub.relay.handle(hub.now, Input::Writable { connection });
     }
     hub.settle();
     let frames = hub.frames_with(|message| matches!(message, Message::Presence { .. }));
     assert_eq!((frames.len(), buffers(&frames)), (READERS, 1));
     let messages = Codec::decode(&frames[&0]).unwrap();
     assert!(matches!(messages[..], [Message::Presence { .. }, Message::Entries { .. }, ..]), "{messages:?}");
+}
+
+#[test]
+fn who_is_to_be_told_something_else_gets_a_frame_of_his_own() {
+    const MOVER: usize = 0;
+    const ASKER: usize = 1;
+    let binary = (Encoding::Binary, Vec::new());
+    let mut hub = Hub::new(&vec![binary.clone(); READERS + 1]);
+    let sessions = [MOVER, WRITER].map(|index| (index, hub.clients[index].new_session()));
+    for moment in 0..2 {
+        for (index, session) in sessions {
+            let presence = Presence { active: Time(moment), ..Presence::of(Principal::new("ada").unwrap()) };
+            hub.clients[index].announce(hub.now, &doc(), session, Some(presence));
+        }
+        if moment == 1 {
+            hub.join(std::slice::from_ref(&binary));
+            let frame = replicas::frame(&[Message::Ping { token: 7 }]);
+            hub.relay.handle(hub.now, Input::Received { connection: link(ASKER), frame });
+        }
+        hub.settle();
+        hub.pass(PRESENCE_TICK);
+    }
+    hub.pass(PRESENCE_TICK);
+    for (index, client) in hub.clients.iter().enumerate() {
+        let seen: Vec<_> = client.present(&doc()).map(|(id, presence)| (id, presence.active)).collect();
+        let mut all = sessions.map(|(_, session)| (session, Time(1)));
+        all.sort_unstable_by_key(|(id, _)| *id);
+        assert_eq!(seen, all, "client {index}");
+    }
 }
 
 #[test]

@@ -240,6 +240,58 @@ fn who_comes_back_before_his_old_link_is_seen_to_be_dead_is_seen_where_he_is() {
 }
 
 #[test]
+fn who_says_the_same_on_two_links_is_told_of_to_everybody_else() {
+    const OLD: usize = 1;
+    const NEW: usize = 2;
+    const EVE: usize = 3;
+    const READER: usize = 4;
+    const ZOE: usize = 5;
+    let mut scene = Scene::new(1);
+    scene.join_as("bob");
+    scene.world.cut(scene.links[0]);
+    scene.show(OLD, "above");
+    let (client, session) = (scene.world.client(SPEC), scene.sessions[OLD]);
+    let above = Presence { name: "above".to_owned(), ..of("bob") };
+    scene.world.replicas[client].announce(scene.world.now, &doc(), session, Some(above));
+    scene.come(client, session, "bob");
+    (EVE..=ZOE).for_each(|_| scene.join());
+    scene.pass(PRESENCE_TICK);
+    // All are told of the first at once, and of the others together, in the order of their links.
+    let now = scene.world.now;
+    for (who, name) in [(ZOE, "zoe"), (NEW, "below"), (OLD, "below"), (EVE, "eve")] {
+        let (client, session) = (scene.clients[who], scene.sessions[who]);
+        let presence = Presence { name: name.to_owned(), ..of("someone") };
+        scene.world.replicas[client].announce(now, &doc(), session, Some(presence));
+        scene.world.settle();
+    }
+    scene.pass(PRESENCE_TICK);
+    assert_eq!(scene.seen_by(READER), ["below", "eve", "zoe"]);
+}
+
+#[test]
+fn a_document_that_is_closed_and_opened_again_is_told_of_again() {
+    let mut scene = Scene::new(2);
+    scene.show(0, "ada");
+    let client = scene.clients[1];
+    for name in ["at the top", "below"] {
+        let moved = Presence { name: name.to_owned(), ..of("ada") };
+        scene.world.replicas[scene.clients[0]].announce(
+            scene.world.now,
+            &doc(),
+            scene.sessions[0],
+            Some(moved),
+        );
+        scene.world.settle();
+        scene.world.replicas[client].close(&doc());
+        scene.world.settle();
+        scene.world.replicas[client].open(scene.world.now, &doc(), Some(SPEC));
+        scene.world.settle();
+        scene.pass(PRESENCE_TICK);
+        assert_eq!(scene.seen_by(1), [name]);
+    }
+}
+
+#[test]
 fn a_place_in_a_text_stays_in_front_of_its_character() {
     for family in [Family::Yjs, Family::Automerge] {
         let mut world = World::default();

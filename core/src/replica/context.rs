@@ -144,7 +144,7 @@ impl Context {
     }
 
     pub fn take_wakes(&mut self) -> Option<Wakes> {
-        let are_there = !self.wakes.all.is_empty() || !self.wakes.single.is_empty();
-        are_there.then(|| std::mem::take(&mut self.wakes))
+        let any = !self.wakes.all.is_empty() || !self.wakes.single.is_empty();
+        any.then(|| std::mem::take(&mut self.wakes))
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::id::DocId;
 
-/// A set of documents. Most often it is one, which takes no memory of its own.
+/// A set of documents: first the one that was marked first, then the others in the order of their names. Most often it is one, which
+/// takes no memory of its own.
 #[derive(Default)]
 pub(super) struct Marks {
     first: Option<DocId>,

@@ -9,7 +9,7 @@ use crate::event::Output;
 use crate::id::{ConnectionId, DocId};
 use crate::presence::{PRESENCE_TICK, PRESENCE_TICK_OF_FOUR, PRESENCE_TURN};
 use crate::time::Time;
-use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message, Packer};
+use crate::wire::{Codec, Encoded, Frame, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, Message};
 
 /// Size at which a frame is full and the rest waits for the link to take it. It bounds what a slow peer costs.
 pub const FULL_FRAME_BYTES: usize = 64 << 10;
@@ -100,25 +100,30 @@ impl Replica {
             self.append_presence(id, presence, codec, &mut batch, shared)?;
         }
         dirty.iter().for_each(|doc| self.wake_document(doc));
-        if let Some(doc) = dirty.only().filter(|_| batch.is_empty()) {
-            return self.frame_of_one(id, doc, codec, shared);
+        if let Some(doc) = dirty.only().filter(|_| !batch.is_full()) {
+            return self.frame_with_one(id, doc, codec, batch, shared);
         }
         for doc in dirty {
             if batch.is_full() || self.append(id, &doc, codec, &mut batch) {
                 self.connections.get_mut(&id)?.mark(doc, now);
             }
         }
-        (!batch.is_empty()).then(|| (self.frame_of_batch(codec, &batch, shared), batch.entries))
+        self.frame_of_batch(codec, &batch, shared)
     }
 
-    fn frame_of_batch(&mut self, codec: Codec, batch: &Batch, shared: &mut Shared) -> Frame {
-        let Some((doc, contents)) = &batch.contents else { return self.packer.frame(codec, &batch.messages) };
-        if let Some(frame) = shared.frame(doc, *contents, codec) {
-            return frame;
+    fn frame_of_batch(&mut self, codec: Codec, batch: &Batch, shared: &mut Shared) -> Option<(Frame, usize)> {
+        if batch.is_empty() {
+            return None;
         }
-        let frame = self.packer.frame(codec, &batch.messages);
-        shared.keep(doc, *contents, codec, &frame);
-        frame
+        let known = batch.contents.as_ref().and_then(|(doc, contents)| shared.frame(doc, *contents, codec));
+        let frame = known.unwrap_or_else(|| {
+            let frame = self.packer.frame(codec, &batch.messages);
+            if let Some((doc, contents)) = &batch.contents {
+                shared.keep(doc, *contents, codec, &frame);
+            }
+            frame
+        });
+        Some((frame, batch.entries))
     }
 
     /// Adds what a peer is to be told of who is present in documents.
@@ -182,42 +187,39 @@ impl Replica {
         let Some(portion) = document.portion(id, batch.left(), batch.is_empty()) else {
             return false;
         };
-        let before = batch.contents.take();
         document.messages(&portion).iter().for_each(|message| batch.push(codec.encode(message)));
-        batch.contents = before
-            .filter(|(d, contents)| d == doc && contents.stretch.is_none())
-            .zip(portion.stretch)
-            .map(|((doc, contents), stretch)| (doc, Contents { stretch: Some(stretch), ..contents }));
         batch.entries += portion.entries;
         portion.more
     }
 
-    /// The frame for a peer that one document has something for; the usual case, and the one worth sharing.
-    fn frame_of_one(
+    /// The frame for a peer that one document has something for, behind what is in the batch; the usual case, and the one worth
+    /// sharing.
+    fn frame_with_one(
         &mut self,
         id: ConnectionId,
         doc: &DocId,
         codec: Codec,
+        mut batch: Batch,
         shared: &mut Shared,
     ) -> Option<(Frame, usize)> {
-        let full = self.full_frame();
-        let document = self.documents.get_mut(doc)?;
-        let portion = document.portion(id, full, true)?;
+        let document = self.documents.get_mut(doc);
+        let portion = document.and_then(|document| document.portion(id, batch.left(), batch.is_empty()));
+        let Some(portion) = portion else { return self.frame_of_batch(codec, &batch, shared) };
         if portion.more {
             self.connections.get_mut(&id)?.mark(doc.clone(), self.context.now);
         }
-        if let Some(part) = &portion.part {
+        if let Some(part) = portion.part.as_ref().filter(|_| batch.is_empty()) {
             return Some((self.frame_of_part(doc, codec, part, &portion.messages)?, 0));
         }
-        let contents = portion.stretch.map(|stretch| Contents { presence: None, stretch: Some(stretch) });
+        let contents = portion.stretch.and_then(|stretch| batch.contents_with(doc, stretch));
+        batch.entries += portion.entries;
         if let Some(frame) = contents.and_then(|contents| shared.frame(doc, contents, codec)) {
-            return Some((frame, portion.entries));
+            return Some((frame, batch.entries));
         }
-        let frame = pack(&mut self.packer, codec, &document.messages(&portion));
-        if let Some(contents) = contents {
-            shared.keep(doc, contents, codec, &frame);
-        }
-        Some((frame, portion.entries))
+        let messages = self.documents.get(doc)?.messages(&portion);
+        messages.iter().for_each(|message| batch.push(codec.encode(message)));
+        batch.contents = contents.map(|contents| (doc.clone(), contents));
+        self.frame_of_batch(codec, &batch, shared)
     }
 
     /// The frame of a part of a snapshot.
@@ -231,16 +233,12 @@ impl Replica {
         if let Some(frame) = self.documents.get(doc)?.live()?.snapshot_frames.get(part, codec) {
             return Some(frame);
         }
-        let frame = pack(&mut self.packer, codec, messages);
+        let messages: Vec<Encoded> = messages.iter().map(|message| codec.encode(message)).collect();
+        let frame = self.packer.frame(codec, &messages);
         self.documents.get_mut(doc)?.live_mut()?.snapshot_frames.put(part, codec, &frame);
         self.note_use(doc);
         Some(frame)
     }
-}
-
-fn pack(packer: &mut Packer, codec: Codec, messages: &[Message]) -> Frame {
-    let encoded: Vec<Encoded> = messages.iter().map(|message| codec.encode(message)).collect();
-    packer.frame(codec, &encoded)
 }
 
 /// When a peer may next be told who is present, if it is told now: a tick later. Of many each has its turn within the tick, so that
@@ -275,6 +273,16 @@ impl Batch {
         self.bytes += message.len();
         self.messages.push(message);
         self.contents = None;
+    }
+
+    /// What is in it if a stretch of a document's log is put behind it, if others may be sent the same.
+    fn contents_with(&self, doc: &DocId, stretch: Stretch) -> Option<Contents> {
+        let presence = match &self.contents {
+            None if self.is_empty() => None,
+            Some((known, Contents { presence, stretch: None })) if known == doc => *presence,
+            None | Some(_) => return None,
+        };
+        Some(Contents { presence, stretch: Some(stretch) })
     }
 
     /// About how many bytes it still takes.

@@ -132,11 +132,11 @@ pub(super) struct Part {
 /// Some messages for a peer.
 #[derive(Default)]
 pub(super) struct Portion {
-    /// Those that are no stretch of the log.
     pub messages: Vec<Message>,
-    /// How many entries are in it.
+    /// How many entries it carries.
     pub entries: usize,
-    /// All that it is, if it is that; its messages are made where no other peer has had them made.
+    /// The part of the log that it is, if it is nothing else: then there are no messages, which are made where no other peer has had
+    /// them made.
     pub stretch: Option<Stretch>,
     /// What part of a snapshot it is, if it is one.
     pub part: Option<Part>,

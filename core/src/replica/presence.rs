@@ -33,7 +33,7 @@ pub(super) struct Presences {
     own: BTreeMap<ConnectionId, u64>,
     /// Whether anybody is gone of whom not all may have been told.
     parted: bool,
-    /// The links that nothing is waiting for: what is new next has to be put down for them.
+    /// The links on which the document is open and that are not marked: each is here, or is to be told something.
     idle: BTreeSet<ConnectionId>,
 }
 
@@ -81,13 +81,16 @@ impl Presences {
             Some(known) => {
                 (known.heard, known.link) = (now, speaker.link);
                 known.owner.clone_from(&speaker.user);
-                if known.presence == presence {
-                    return false;
+                let is_news = known.presence != presence;
+                if is_news {
+                    self.version += 1;
+                    self.parted |= presence.is_none();
+                    (known.presence, known.cost, known.version) = (presence, cost, self.version);
                 }
-                self.version += 1;
-                self.parted |= presence.is_none();
-                self.own.extend(speaker.link.map(|link| (link, self.version)));
-                (known.presence, known.cost, known.version) = (presence, cost, self.version);
+                // Whoever says the same on another link has made this version his own.
+                let version = known.version;
+                self.note_own(speaker.link, version);
+                return is_news;
             }
             None => {
                 if presence.is_none() || !self.has_room(speaker) {
@@ -95,12 +98,18 @@ impl Presences {
                 }
                 self.version += 1;
                 let (link, owner, version) = (speaker.link, speaker.user.clone(), self.version);
-                self.own.extend(link.map(|link| (link, version)));
+                self.note_own(link, version);
                 let known = Session { presence, cost, link, owner, heard: now, version };
                 self.sessions.insert(session, known);
             }
         }
         true
+    }
+
+    fn note_own(&mut self, link: Option<ConnectionId>, version: u64) {
+        let Some(link) = link else { return };
+        let own = self.own.entry(link).or_default();
+        *own = version.max(*own);
     }
 
     fn has_room(&self, speaker: &Speaker) -> bool {
@@ -252,12 +261,12 @@ impl Replica {
 
     /// A document was opened on a link: whoever is present there is told of.
     pub(super) fn greet_with_presence(&mut self, id: ConnectionId, doc: &DocId) {
-        let Some(Document { presences, .. }) = self.documents.get_mut(doc) else { return };
-        match self.connections.get_mut(&id) {
-            Some(connection) if !presences.sessions.is_empty() => {
-                connection.mark_presence(doc, self.context.now);
-            }
-            _ => _ = presences.idle.insert(id),
+        let opened = self.documents.get_mut(doc).filter(|document| document.is_open_on(id));
+        let Some((document, connection)) = opened.zip(self.connections.get_mut(&id)) else { return };
+        if document.presences.sessions.is_empty() {
+            document.presences.idle.insert(id);
+        } else {
+            connection.mark_presence(doc, self.context.now);
         }
     }
 

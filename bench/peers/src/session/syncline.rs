@@ -27,14 +27,19 @@ const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Tree };
 /// Most entries in one message.
 const MAX_ENTRIES: usize = 256;
 
-/// How many frames that were read last are remembered, and the largest of them, in bytes.
+/// How many frames that were decoded last are remembered, and the largest of them, in bytes.
 const MAX_REMEMBERED: usize = 8;
 const MAX_REMEMBERED_BYTES: usize = 64 << 10;
 
 thread_local! {
     /// Frames and what is in them, the newest first. Many are told the same, one after the other; people would read it on machines of
     /// their own, and not hold up whoever else is heard here.
-    static REMEMBERED: RefCell<VecDeque<(Vec<u8>, Rc<[Message]>)>> = RefCell::default();
+    static REMEMBERED: RefCell<VecDeque<Remembered>> = RefCell::default();
+}
+
+struct Remembered {
+    frame: Vec<u8>,
+    messages: Rc<[Message]>,
 }
 
 /// A client.
@@ -294,10 +299,11 @@ fn replica(typist: usize) -> ReplicaId {
 
 /// What is in a frame.
 fn read(frame: &[u8]) -> Result<Rc<[Message]>, BoxError> {
-    let known = |all: &VecDeque<(Vec<u8>, Rc<[Message]>)>| {
-        all.iter().find(|(known, _)| known == frame).map(|(_, messages)| messages.clone())
-    };
-    if let Some(messages) = REMEMBERED.with_borrow(known) {
+    let known = REMEMBERED.with_borrow(|all| {
+        let known = all.iter().find(|known| known.frame == frame)?;
+        Some(known.messages.clone())
+    });
+    if let Some(messages) = known {
         return Ok(messages);
     }
     let messages: Rc<[Message]> =
@@ -305,7 +311,7 @@ fn read(frame: &[u8]) -> Result<Rc<[Message]>, BoxError> {
     if frame.len() <= MAX_REMEMBERED_BYTES {
         REMEMBERED.with_borrow_mut(|all| {
             all.truncate(MAX_REMEMBERED - 1);
-            all.push_front((frame.to_vec(), messages.clone()));
+            all.push_front(Remembered { frame: frame.to_vec(), messages: messages.clone() });
         });
     }
     Ok(messages)
@@ -330,18 +336,26 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_tells_everybody_the_same() {
-        let mut out = Outbox::default();
+    fn a_frame_is_decoded_once_and_tells_everybody_the_same() {
         let mut sessions = [3, 4].map(|number| Syncline::new("doc", number, u64::MAX).expect("a name"));
-        let sightings = vec![sessions[0].sighting(7)];
         let codec = Codec::default();
-        let message = codec.encode(&Message::Presence { doc: sessions[0].doc.clone(), sightings });
-        let frame = codec.frame(&[message]);
-        for session in &mut sessions {
-            let mut heard = Vec::new();
-            let mut tell = |what: Heard<'_>| heard.push(format!("{what:?}"));
-            session.hear(&frame.bytes, &mut out, &mut tell).expect("it can be read");
-            assert_eq!(heard, [format!("{:?}", Heard::Shown(Brought { typist: 3, from: 6, to: 7 }))]);
+        let frames: Vec<_> = (1..=2 * MAX_REMEMBERED as u64)
+            .map(|shown| {
+                let sightings = vec![sessions[0].sighting(shown)];
+                let message = codec.encode(&Message::Presence { doc: sessions[0].doc.clone(), sightings });
+                codec.frame(&[message]).bytes
+            })
+            .collect();
+        for (frame, shown) in frames.iter().chain(&frames).zip((1..=frames.len() as u64).cycle()) {
+            let decoded = read(frame).expect("it is a frame");
+            assert!(Rc::ptr_eq(&decoded, &read(frame).expect("it is a frame")));
+            for session in &mut sessions {
+                let mut heard = Vec::new();
+                let mut tell = |what: Heard<'_>| heard.push(format!("{what:?}"));
+                session.hear(frame, &mut Outbox::default(), &mut tell).expect("it can be read");
+                let moment = Brought { typist: 3, from: shown - 1, to: shown };
+                assert_eq!(heard, [format!("{:?}", Heard::Shown(moment))]);
+            }
         }
     }
 
