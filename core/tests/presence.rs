@@ -6,18 +6,21 @@ mod replicas;
 
 use serde_json::json;
 
-use replicas::doc;
 use replicas::world::World;
-use syncline_core::entry::{Family, Kind, Spec};
+use replicas::{config, doc, frame, hello};
+use syncline_core::entry::{Cursor, Digest, Family, Kind, Spec};
 use syncline_core::event::{Input, Side};
-use syncline_core::id::{ConnectionId, DocId, Principal};
+use syncline_core::id::{ConnectionId, DocId, Epoch, Principal};
 use syncline_core::operation::Operation;
 use syncline_core::path::Path;
 use syncline_core::presence::{
-    HEARTBEAT, MAX_SESSIONS_OF_A_LINK, Metadata, PRESENCE_TICK, Presence, Selection, SessionId, TIMEOUT,
+    HEARTBEAT, MAX_SESSIONS_OF_A_LINK, Metadata, PRESENCE_TICK, Presence, Selection, SessionId, Sighting,
+    TIMEOUT,
 };
-use syncline_core::replica::{FULL_FRAME_BYTES, Policy};
+use syncline_core::replica::{FULL_FRAME_BYTES, Policy, Replica};
+use syncline_core::time::Time;
 use syncline_core::visitor::{Access, Visitor};
+use syncline_core::wire::Message;
 
 const SPEC: Spec = Spec { family: Family::Yjs, kind: Kind::Text };
 
@@ -289,6 +292,35 @@ fn a_document_that_is_closed_and_opened_again_is_told_of_again() {
         scene.pass(PRESENCE_TICK);
         assert_eq!(scene.seen_by(1), [name]);
     }
+}
+
+#[test]
+fn who_was_refused_a_document_is_not_held_up_by_who_is_present_in_it() {
+    let (refused, open) = (doc(), DocId::new("other").unwrap());
+    let mut relay = Replica::new(config(0, Policy::relay()));
+    let [mover, peer] = [ConnectionId(1), ConnectionId(2)];
+    let now = Time(1);
+    for connection in [mover, peer] {
+        relay.handle(now, Input::Connected { connection, side: Side::Accepted, visitor: None });
+    }
+    let mut hear = |connection: ConnectionId, messages: &[Message]| {
+        relay.handle(now, Input::Received { connection, frame: frame(messages) });
+        replicas::settle(&mut relay, now)
+    };
+    let opened = |doc: &DocId, family: Family| {
+        let log = Cursor { epoch: Epoch::new([7; 16]), offset: 0, digest: Digest::default() };
+        Message::Open { doc: doc.clone(), spec: Spec { family, ..SPEC }, log, cursors: Vec::new() }
+    };
+    let shown = |doc: &DocId| Message::Presence {
+        doc: doc.clone(),
+        sightings: vec![Sighting { session: SessionId::new([9; 16]), presence: Some(of("ada").into()) }],
+    };
+    for (connection, family) in [(mover, Family::Yjs), (peer, Family::Automerge)] {
+        hear(connection, &[hello(false), opened(&refused, family), opened(&open, Family::Yjs)]);
+    }
+    assert_eq!(hear(mover, &[shown(&refused)]), []);
+    let told = hear(mover, &[shown(&open)]);
+    assert!(told.iter().any(|(connection, _)| *connection == peer), "at once: {told:?}");
 }
 
 #[test]

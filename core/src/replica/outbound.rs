@@ -101,7 +101,7 @@ impl Replica {
         }
         dirty.iter().for_each(|doc| self.wake_document(doc));
         if let Some(doc) = dirty.only().filter(|_| !batch.is_full()) {
-            return self.frame_with_one(id, doc, codec, batch, shared);
+            return self.frame_with_one(id, doc, codec, &mut batch, shared);
         }
         for doc in dirty {
             if batch.is_full() || self.append(id, &doc, codec, &mut batch) {
@@ -199,12 +199,12 @@ impl Replica {
         id: ConnectionId,
         doc: &DocId,
         codec: Codec,
-        mut batch: Batch,
+        batch: &mut Batch,
         shared: &mut Shared,
     ) -> Option<(Frame, usize)> {
         let document = self.documents.get_mut(doc);
         let portion = document.and_then(|document| document.portion(id, batch.left(), batch.is_empty()));
-        let Some(portion) = portion else { return self.frame_of_batch(codec, &batch, shared) };
+        let Some(portion) = portion else { return self.frame_of_batch(codec, batch, shared) };
         if portion.more {
             self.connections.get_mut(&id)?.mark(doc.clone(), self.context.now);
         }
@@ -219,7 +219,7 @@ impl Replica {
         let messages = self.documents.get(doc)?.messages(&portion);
         messages.iter().for_each(|message| batch.push(codec.encode(message)));
         batch.contents = contents.map(|contents| (doc.clone(), contents));
-        self.frame_of_batch(codec, &batch, shared)
+        self.frame_of_batch(codec, batch, shared)
     }
 
     /// The frame of a part of a snapshot.
