@@ -56,12 +56,6 @@ impl Hub {
         self.clients[WRITER].edit(self.now, &doc(), append).map(drop).unwrap();
     }
 
-    /// What the writer says when it has written something.
-    fn written(&mut self, text: &str) -> Vec<Frame> {
-        self.edit(text);
-        replicas::settle(&mut self.clients[WRITER], self.now).into_iter().map(|(_, frame)| frame).collect()
-    }
-
     fn settle(&mut self) {
         while self.round() {}
     }
@@ -85,13 +79,6 @@ impl Hub {
         let metadata = Metadata::new(json!({"moment": moment, "long": "x".repeat(1_000)})).unwrap();
         let presence = Presence { metadata, ..Presence::of(Principal::new("ada").unwrap()) };
         self.clients[WRITER].announce(self.now, &doc(), session, Some(presence));
-    }
-
-    /// The relay hears what the writer said.
-    fn receive(&mut self, frames: Vec<Frame>) {
-        for frame in frames {
-            self.relay.handle(self.now, Input::Received { connection: link(WRITER), frame });
-        }
     }
 
     /// Writes what is a snapshot of several parts.
@@ -119,13 +106,21 @@ impl Hub {
 
     /// Has everybody say what he has to say, and the relay send a frame to each; false if there is nothing.
     fn round(&mut self) -> bool {
-        let before = self.sent.len();
-        for index in 0..self.clients.len() {
-            for (_, frame) in replicas::settle(&mut self.clients[index], self.now) {
-                self.relay.handle(self.now, Input::Received { connection: link(index), frame });
-            }
-        }
+        (0..self.clients.len()).for_each(|index| self.hear(index));
         let frames = replicas::perform(&mut self.relay, self.now);
+        self.deliver(frames)
+    }
+
+    /// The relay hears what a client has to say.
+    fn hear(&mut self, index: usize) {
+        for (connection, frame) in replicas::settle(&mut self.clients[index], self.now) {
+            self.relay.handle(self.now, Input::Received { connection, frame });
+        }
+    }
+
+    /// Clients take what the relay has sent; false if it is nothing.
+    fn deliver(&mut self, frames: Vec<(ConnectionId, Frame)>) -> bool {
+        let before = self.sent.len();
         self.sent.extend(frames.into_iter().map(|(connection, frame)| (connection.0 as usize, frame)));
         for (index, frame) in &self.sent[before..] {
             let (connection, frame) = (link(*index), frame.clone());
@@ -214,17 +209,14 @@ fn what_is_new_goes_along_with_who_is_present_by_the_same_bytes() {
     hub.show(session, 0);
     hub.pass(PRESENCE_TICK);
     // The links take what is written first, and the rest waits.
-    let first = hub.written("one");
-    hub.receive(first);
-    let busy = replicas::perform(&mut hub.relay, hub.now);
+    hub.edit("one");
+    hub.hear(WRITER);
+    let first = replicas::perform(&mut hub.relay, hub.now);
     hub.announce(session, 1);
-    let rest = hub.written("two");
-    hub.receive(rest);
+    hub.edit("two");
+    hub.hear(WRITER);
     assert!(replicas::perform(&mut hub.relay, hub.now).is_empty(), "no link takes more");
-    for (connection, frame) in busy {
-        hub.clients[connection.0 as usize].handle(hub.now, Input::Received { connection, frame });
-        hub.relay.handle(hub.now, Input::Writable { connection });
-    }
+    hub.deliver(first);
     hub.settle();
     let frames = hub.frames_with(|message| matches!(message, Message::Presence { .. }));
     assert_eq!((frames.len(), buffers(&frames)), (READERS, 1));

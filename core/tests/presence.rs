@@ -86,10 +86,15 @@ impl Scene {
     }
 
     fn announce(&mut self, who: usize, presence: Option<Presence>) {
+        self.say(who, presence);
+        self.pass(PRESENCE_TICK);
+    }
+
+    /// The same, before any time passes.
+    fn say(&mut self, who: usize, presence: Option<Presence>) {
         let (client, session) = (self.clients[who], self.sessions[who]);
         self.world.replicas[client].announce(self.world.now, &doc(), session, presence);
         self.world.settle();
-        self.pass(PRESENCE_TICK);
     }
 
     /// The names of those whom somebody sees.
@@ -184,11 +189,8 @@ fn many_moves_are_one_message_a_tick() {
     let mut scene = Scene::new(3);
     (0..3).for_each(|who| scene.show(who, &who.to_string()));
     let before = scene.world.sent;
-    let (mover, session) = (scene.clients[0], scene.sessions[0]);
     for step in 0..100 {
-        let presence = Presence { name: step.to_string(), ..of("mover") };
-        scene.world.replicas[mover].announce(scene.world.now, &doc(), session, Some(presence));
-        scene.world.settle();
+        scene.say(0, Some(Presence { name: step.to_string(), ..of("mover") }));
     }
     scene.pass(PRESENCE_TICK);
     scene.pass(PRESENCE_TICK);
@@ -260,12 +262,8 @@ fn who_says_the_same_on_two_links_is_told_of_to_everybody_else() {
     (EVE..=ZOE).for_each(|_| scene.join());
     scene.pass(PRESENCE_TICK);
     // All are told of the first at once, and of the others together, in the order of their links.
-    let now = scene.world.now;
     for (who, name) in [(ZOE, "zoe"), (NEW, "below"), (OLD, "below"), (EVE, "eve")] {
-        let (client, session) = (scene.clients[who], scene.sessions[who]);
-        let presence = Presence { name: name.to_owned(), ..of("someone") };
-        scene.world.replicas[client].announce(now, &doc(), session, Some(presence));
-        scene.world.settle();
+        scene.say(who, Some(Presence { name: name.to_owned(), ..of("someone") }));
     }
     scene.pass(PRESENCE_TICK);
     assert_eq!(scene.seen_by(READER), ["below", "eve", "zoe"]);
@@ -277,14 +275,7 @@ fn a_document_that_is_closed_and_opened_again_is_told_of_again() {
     scene.show(0, "ada");
     let client = scene.clients[1];
     for name in ["at the top", "below"] {
-        let moved = Presence { name: name.to_owned(), ..of("ada") };
-        scene.world.replicas[scene.clients[0]].announce(
-            scene.world.now,
-            &doc(),
-            scene.sessions[0],
-            Some(moved),
-        );
-        scene.world.settle();
+        scene.say(0, Some(Presence { name: name.to_owned(), ..of("ada") }));
         scene.world.replicas[client].close(&doc());
         scene.world.settle();
         scene.world.replicas[client].open(scene.world.now, &doc(), Some(SPEC));

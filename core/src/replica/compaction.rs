@@ -206,7 +206,7 @@ impl Live {
     /// The log up to an offset.
     pub(super) fn beginning(&self, end: u64, purpose: Purpose) -> Option<Merge> {
         let digest = self.log.digest(end)?;
-        let entries = self.log.after(self.log.base_offset()).take_while(|stored| stored.offset <= end);
+        let entries = self.log.between(self.log.base_offset(), end);
         Some(Merge {
             purpose,
             doc: self.doc.clone(),

@@ -353,8 +353,8 @@ impl Document {
 
     /// The messages of a portion.
     pub fn messages<'a>(&self, portion: &'a Portion) -> Cow<'a, [Message]> {
-        match self.live().zip(portion.stretch) {
-            Some((live, stretch)) => live.messages(stretch).into(),
+        match self.log().zip(portion.stretch) {
+            Some((log, stretch)) => stretch.messages(&self.doc, log).into(),
             None => (&portion.messages).into(),
         }
     }

@@ -11,7 +11,7 @@ use super::compaction::Compacting;
 use super::content::{Content, Skipped};
 use super::context::Context;
 use super::hosting::Hosting;
-use super::peer::{Peer, Portion, Stretch};
+use super::peer::{Peer, Portion};
 use super::pending::Pending;
 use super::skipping::voided;
 use super::snapshot_frames::SnapshotFrames;
@@ -238,11 +238,6 @@ impl Live {
             None => self.snapshot_frames.leave(connection),
         }
         peer.portion(&self.doc, &self.log, budget, alone)
-    }
-
-    /// The messages that a stretch of the log is sent in.
-    pub fn messages(&self, stretch: Stretch) -> Vec<Message> {
-        stretch.messages(&self.doc, &self.log)
     }
 
     /// Puts an entry at the end of the log, on its way to disk and to every peer.

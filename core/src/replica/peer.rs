@@ -379,7 +379,7 @@ impl Peer {
         let Sending::Live { next, confirmed, owes } = &mut self.sending else { return };
         let limit = if self.forwards { log.head() } else { log.durable() };
         let (from, mut size, mut skipped) = (*next, 0, false);
-        for stored in log.after(*next).take_while(|stored| stored.offset <= limit) {
+        for stored in log.between(from, limit) {
             if size > budget {
                 break;
             }

@@ -166,6 +166,9 @@ impl Presences {
         let until =
             if rest.is_empty() { Some(self.version) } else { news.last().map(|(version, ..)| *version) };
         self.told.insert(link, until.unwrap_or(told));
+        if rest.is_empty() {
+            self.idle.insert(link);
+        }
         self.forget();
         (news.into_iter().map(|(.., sighting)| sighting).collect(), !rest.is_empty())
     }
@@ -306,9 +309,7 @@ impl Replica {
     ) -> Option<(Message, bool)> {
         let document = self.documents.get_mut(doc).filter(|document| document.is_open_on(id))?;
         let (sightings, more) = document.presences.news(id, self.context.config.policy.relay, budget);
-        if !more {
-            document.presences.idle.insert(id);
-        } else if let Some(connection) = self.connections.get_mut(&id) {
+        if more && let Some(connection) = self.connections.get_mut(&id) {
             connection.mark_presence(doc, self.context.now);
         }
         (!sightings.is_empty()).then(|| (Message::Presence { doc: doc.clone(), sightings }, more))
